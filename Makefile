@@ -1,0 +1,62 @@
+# Thermogate: every command sets up what it needs, so each works alone on a fresh clone.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help venv drill test check bench sanitize test-trixie lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make drill        rehearse a gate lane, live, on simulated hardware"
+	@echo "make test         run the tests"
+	@echo "make check        lint, types, import directions"
+	@echo "make bench        the fast core's benchmark harness"
+	@echo "make sanitize     the kernels' tests under ASan and UBSan"
+	@echo "make test-trixie  the tests on Debian trixie's Python, in a root of its own (needs root and mmdebstrap)"
+	@echo "make lock         renew requirements.lock"
+
+# What Python's own tools need from Debian: installed where we may, named where we may not.
+$(VENV)/bin/python:
+	@PYTHON=$(PYTHON) sh .ci/system-packages build
+	$(PYTHON) -m venv $(VENV)
+
+SOURCES := setup.py pyproject.toml requirements.lock $(wildcard _fastcore/*.pyx _fastcore/src/*)
+
+$(VENV)/.built: $(VENV)/bin/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --upgrade --constraint requirements.lock pip
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[tflite]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[tflite,test,lint,campus]"
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[bench]"
+	@touch $@
+
+venv: $(VENV)/.dev
+
+drill: $(VENV)/.built
+	$(BIN)/thermogate drill $(DRILL)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint _fastcore
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench
+	$(BIN)/thermogate bench $(BENCH)
+
+lock:
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-emit-index-url --no-header --no-annotate --upgrade pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info _fastcore/*.so

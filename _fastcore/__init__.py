@@ -1,0 +1,1 @@
+"""Kernels in C behind Cython: thermal-frame calibration and exact embedding search."""

@@ -1,0 +1,43 @@
+"""Errors of the program. Each is also the standard library's kind; device errors are in `hw.errors`."""
+
+from __future__ import annotations
+
+
+class GateError(Exception):
+    """Base of everything this program raises on purpose."""
+
+
+class ConfigError(GateError, ValueError):
+    """The configuration is wrong; the message names the file and the key's path."""
+
+
+class ModelError(GateError, ValueError):
+    """A model file is missing, damaged or not the one that was asked for."""
+
+
+class EngineError(GateError, RuntimeError):
+    """A perception engine cannot start or cannot serve here."""
+
+
+class ImageError(GateError, ValueError):
+    """A picture cannot be read or used; the message names it and the reason."""
+
+
+class StoreError(GateError, OSError):
+    """A database on disk cannot be read or written."""
+
+
+class GalleryError(GateError, ValueError):
+    """Templates or enrolments are wrong: another model's, damaged, or no such person."""
+
+
+class LinkError(GateError, ConnectionError):
+    """The link to the campus failed."""
+
+
+class MessageError(GateError, ValueError):
+    """A message from the campus is not one we understand."""
+
+
+class RecordingError(GateError, ValueError):
+    """A recording for replay is damaged; the message names the file and the key."""

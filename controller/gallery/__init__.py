@@ -1,0 +1,1 @@
+"""Templates at rest and in memory, enrolment and identification."""

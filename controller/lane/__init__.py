@@ -1,0 +1,1 @@
+"""The lane: pure decisions, no clock, no I/O."""

@@ -1,0 +1,123 @@
+"""What the lane wants done. The runner performs a list in its order and stops at an `Append` that fails."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.lane.model import Direction
+
+
+class Prompt(enum.Enum):
+    """What the passer-by and the guard are shown."""
+
+    IDLE = "idle"
+    LOOK_HERE = "look_here"
+    WAIT = "wait"
+    PASS = "pass"
+    DENIED = "denied"
+    SEE_DOCTOR = "see_doctor"
+    WARM_UP = "warm_up"
+    ONE_AT_A_TIME = "one_at_a_time"
+    OUT_OF_SERVICE = "out_of_service"
+    FREE = "free"
+    EMERGENCY = "emergency"
+    ALARM = "alarm"
+
+
+class RecordKind(enum.Enum):
+    """Kinds of journal records; the value is the stable name on the wire."""
+
+    STATE = "state"
+    GRANT = "grant"
+    DENY = "deny"
+    PASSAGE = "passage"
+    TAILGATE = "tailgate"
+    INTRUSION = "intrusion"
+    REVERSE = "reverse"
+    FAULT = "fault"
+    FAULT_CLEARED = "fault_cleared"
+    EMERGENCY = "emergency"
+    COMMAND = "command"
+    TAMPER = "tamper"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Write a record to the journal; what follows it in the list waits for the disk."""
+
+    kind: RecordKind
+    grant_id: str | None = None
+    person: str | None = None
+    detail: Mapping[str, str | float | int | bool | None] = field(default_factory=dict)
+    """Flat, JSON-able. No name, picture or embedding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """Pulse the unlock relay of `direction`."""
+
+    direction: Direction
+    seconds: float
+    grant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Hold `direction` free, or end that."""
+
+    direction: Direction
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Relock:
+    """End any unlock of `direction` at once."""
+
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEntry:
+    """Assert or release the turnstile's STOP."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Indicate:
+    """Show a prompt."""
+
+    prompt: Prompt
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTimer:
+    """Send `TimerFired(name, token)` after `seconds`, in place of an earlier timer of that name."""
+
+    name: str
+    seconds: float
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget the timer of that name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reassess:
+    """Perception starts a fresh attempt for whoever stands there (`hold_off` seconds from now)."""
+
+    hold_off: float = 0.0
+
+
+Effect = Append | Unlock | Hold | Relock | BlockEntry | Indicate | ArmTimer | CancelTimer | Reassess

@@ -1,0 +1,166 @@
+"""What the lane is told. Every event carries `now`, monotonic seconds; the lane owns no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from controller.lane.model import Assessment, Direction, FaultKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something happened."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booted(Event):
+    """The program runs; the self-test begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTestPassed(Event):
+    """All devices answered and inputs are plausible."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTestFailed(Event):
+    """The self-test found a fault."""
+
+    fault: FaultKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approached(Event):
+    """Somebody stands on the mark."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left(Event):
+    """Nobody stands on the mark any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessed(Event):
+    """Perception has a finding about who stands there."""
+
+    assessment: Assessment
+    grant_id: str
+    """A fresh unique id to use if this leads to a grant; the lane makes no random numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassContact(Event):
+    """A passage contact changed."""
+
+    direction: Direction
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home(Event):
+    """The READY line: True when the barrier is home and the turnstile is ready."""
+
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FireAlarm(Event):
+    """The fire panel's line."""
+
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MechanicalKey(Event):
+    """The guard's key switch."""
+
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tamper(Event):
+    """The housing's tamper contact."""
+
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired(Event):
+    """A timer that the lane armed has run out."""
+
+    name: str
+    token: int
+    """The token it was armed with; an old one is ignored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalFailed(Event):
+    """A record that had to be on disk before its effects could not be written; nothing after it was performed."""
+
+    grant_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLost(Event):
+    """A device the lane depends on stopped working."""
+
+    fault: FaultKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceBack(Event):
+    """It works again."""
+
+    fault: FaultKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayMismatch(Event):
+    """A relay's read-back differs from what was commanded for longer than allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(Event):
+    """An authorised order from the guard or the campus."""
+
+    actor: str
+    """Who gave it, for the journal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOnce(Command):
+    """Let one person pass."""
+
+    direction: Direction
+    grant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetFree(Command):
+    """Free passage in the given directions; none returns to normal."""
+
+    entry: bool
+    exit: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lockdown(Command):
+    """No entry; egress stays free."""
+
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance(Command):
+    """The lane is out of service on purpose."""
+
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetEmergency(Command):
+    """Authorised end of the latched emergency opening, and of a latched fault; refused while its cause stands."""

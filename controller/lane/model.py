@@ -1,0 +1,198 @@
+"""The nouns of the lane. All are frozen values without behaviour beyond their invariants."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+
+class Direction(enum.Enum):
+    """A passage is into the protected area or out of it."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+class Verdict(enum.Enum):
+    """Outcome of a temperature screening. Only the first three are results."""
+
+    NORMAL = "normal"
+    ELEVATED = "elevated"
+    RECHECK = "recheck"
+    TOO_COLD = "too_cold"
+    TOO_HOT = "too_hot"
+    OBSTRUCTED = "obstructed"
+    TOO_FAR = "too_far"
+    UNSTABLE = "unstable"
+    SENSOR_UNFIT = "sensor_unfit"
+
+    @property
+    def is_result(self) -> bool:
+        """Whether a temperature was measured at all."""
+        return self in (Verdict.NORMAL, Verdict.ELEVATED, Verdict.RECHECK)
+
+
+class Liveness(enum.Enum):
+    """Whether the face is a living one, judged by its heat."""
+
+    LIVE = "live"
+    SPOOF = "spoof"
+    UNKNOWN = "unknown"
+
+
+class CredentialKind(enum.Enum):
+    """What a person identified themselves with."""
+
+    FACE = "face"
+    REMOTE = "remote"
+    KEY = "key"
+
+
+class DenyReason(enum.Enum):
+    """Why a passage was denied; the value is the stable name on the wire."""
+
+    UNKNOWN_PERSON = "unknown_person"
+    AMBIGUOUS_MATCH = "ambiguous_match"
+    SPOOF_SUSPECTED = "spoof_suspected"
+    LIVENESS_UNKNOWN = "liveness_unknown"
+    POOR_PICTURE = "poor_picture"
+    ELEVATED_TEMPERATURE = "elevated_temperature"
+    RECHECK_TEMPERATURE = "recheck_temperature"
+    TOO_COLD = "too_cold"
+    NO_TEMPERATURE = "no_temperature"
+    NOT_PERMITTED = "not_permitted"
+    CREDENTIAL_EXPIRED = "credential_expired"
+    ANTI_PASSBACK = "anti_passback"
+    LANE_OCCUPIED = "lane_occupied"
+    LOCKDOWN = "lockdown"
+    MAINTENANCE = "maintenance"
+    LANE_FAULT = "lane_fault"
+    JOURNAL_FAILED = "journal_failed"
+
+
+class FaultKind(enum.Enum):
+    """What is broken about a lane."""
+
+    SELF_TEST = "self_test"
+    SENSOR_THERMAL = "sensor_thermal"
+    CAMERA = "camera"
+    PASS_STUCK = "pass_stuck"
+    RELAY = "relay"
+    JOURNAL = "journal"
+    NOT_HOME = "not_home"
+
+
+class Outcome(enum.Enum):
+    """How a granted passage ended."""
+
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    REVERSED = "reversed"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The gallery's answer for one probe."""
+
+    person: str
+    """Stable id of the person; never a name."""
+    score: float
+    """Cosine of probe and template, -1..1."""
+    margin: float
+    """Score less the best score of any other person; infinite where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """A person's temperature reading."""
+
+    verdict: Verdict
+    value: float | None
+    """Estimated body (oral-equivalent) temperature, °C; None where nothing was measured."""
+    uncertainty: float | None
+    """Standard uncertainty of `value`, K (1 sigma)."""
+    surface: float | None
+    """Warmest face surface seen (averaged), °C."""
+    frames: int
+    """Thermal frames that went into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """All that perception found about one person at the gate, in one value."""
+
+    match: Match | None
+    """None: nobody in the gallery is near enough."""
+    ambiguous: bool
+    """The best two people are too close to tell apart."""
+    liveness: Liveness
+    screening: Screening
+    quality: float
+    """Best picture's quality, 0..1."""
+    faces: int
+    """People in the lane's region; more than one is LANE_OCCUPIED."""
+    attempt: int
+    """Counts attempts of this presence, from 1."""
+    permitted: bool = True
+    """Whether the person may pass here and now, by the roster; decided by the gallery before the lane asks."""
+    expired: bool = False
+    """The person's credential is past its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A permission to pass once."""
+
+    grant_id: str
+    person: str | None
+    """None for a grant by command or key."""
+    direction: Direction
+    credential: CredentialKind
+    granted_at: float
+    """Monotonic seconds."""
+    deadline: float
+    """Monotonic seconds at which an unused grant expires."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A refusal, with its reason. A value, never an exception."""
+
+    reason: DenyReason
+    person: str | None
+
+
+Decision = Grant | Denial
+
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
+
+
+class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times of the lane, seconds. Defaults and their sources: the field's figures for tripods and swing gates."""
+
+    unlock_pulse: Annotated[float, msgspec.Meta(ge=0.1, le=1.5)] = 0.3
+    passage_wait: Seconds = 5.0
+    """From grant to first passage contact; 8 for speed gates, 15 for an accessible lane."""
+    passage_time: Seconds = 3.0
+    """From the first contact to completion; beyond it the lane is not home."""
+    deny_show: Seconds = 2.0
+    """How long a denial is shown before the lane looks again."""
+    complete_show: Seconds = 0.3
+    pass_stuck: Seconds = 30.0
+    """A contact that stays active longer is stuck."""
+    not_home: Seconds = 30.0
+    unseen_grants: Annotated[int, msgspec.Meta(ge=1)] = 5
+    """Grants in a row without a passage that point to a broken contact wire."""
+    anti_passback: Seconds = 0.0
+    """Seconds in which the same person may not enter again; 0 switches it off."""
+    tailgate_window: Seconds = 1.5
+    """Seconds after a completed passage in which another contact is a tailgater, not an intruder."""
+    screening_timeout: Seconds = 6.0
+    """Seconds without an assessment after which screening gives up and looks again."""
+    on_journal_failure_deny: bool = True
+    """False: keep granting with the record in memory (degraded)."""

@@ -1,0 +1,1 @@
+"""From frames to findings: who stands there, how warm, and is it a living face."""

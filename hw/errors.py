@@ -1,0 +1,35 @@
+"""Errors of devices. Each is also the standard library's kind, so callers may catch either."""
+
+from __future__ import annotations
+
+
+class DeviceError(Exception):
+    """Something is wrong with a device; the message names it."""
+
+
+class DeviceTimeout(DeviceError, TimeoutError):  # noqa: N818 - named as the standard library's TimeoutError kinds are
+    """A device did not answer within its bound."""
+
+
+class BusError(DeviceError, OSError):
+    """A transfer failed: no acknowledge, arbitration lost, or a line held down."""
+
+
+class BusStuck(BusError):  # noqa: N818
+    """Transfers fail in a way that only a bus or power reset mends."""
+
+
+class FrameError(DeviceError, ValueError):
+    """A frame arrived that cannot be what the sensor saw: torn, glitched or of the wrong size."""
+
+
+class CalibrationDataError(DeviceError, ValueError):
+    """The sensor's EEPROM is not one that a working sensor could have."""
+
+
+class DeviceMissing(DeviceError, FileNotFoundError):  # noqa: N818
+    """A configured device is not there; the message says which and how to look for it."""
+
+
+class DeviceClosed(DeviceError, RuntimeError):  # noqa: N818
+    """The device was closed while in use."""

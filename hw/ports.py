@@ -1,0 +1,176 @@
+"""What a lane's devices offer the program above: three ports and the frames that pass through them."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThermalFrame:
+    """One whole picture of a thermal array, merged from the newest of each subpage."""
+
+    temperatures: NDArray[np.float32]
+    """float32[rows, columns] object temperature To in °C; NaN where the sensor has no usable pixel."""
+    ambient: float
+    """Die temperature Ta in °C."""
+    supply: float
+    """Supply voltage in volts; NaN where the sensor does not tell."""
+    timestamp: float
+    """Monotonic seconds when the newest subpage was read."""
+    sequence: int
+    """Counts frames since the sensor was opened, from 0; a gap is a lost frame."""
+    subpage: int
+    """The subpage this frame renewed (0 or 1); the other half is one subpage older."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageFrame:
+    """One picture of the camera."""
+
+    pixels: NDArray[np.uint8]
+    """uint8[height, width, 3], BGR."""
+    timestamp: float
+    """Monotonic seconds at exposure."""
+    sequence: int
+    """Counts pictures since the camera was opened, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThermalInfo:
+    """What a thermal sensor is."""
+
+    model: str
+    serial: str
+    rows: int
+    columns: int
+    frame_rate: float
+    """Frames (subpage renewals) a second."""
+    noise: float
+    """NETD of one pixel of one frame at this rate, K (1 sigma), from the data sheet."""
+    warnings: tuple[str, ...] = ()
+    """What an operator should know: bad pixels, a bus too slow for the rate."""
+
+
+class ThermalSensor(Protocol):
+    """A thermal array. Calls block; one capture thread owns it. All raise `hw.errors.DeviceError` kinds."""
+
+    def open(self) -> ThermalInfo:
+        """Find, check and start the sensor; also re-initialises one that dropped off."""
+        ...
+
+    def read(self, timeout: float) -> ThermalFrame:
+        """Wait for the next renewed frame.
+
+        Raises `DeviceTimeout` when none came within `timeout` s, `FrameError` for a torn or glitched one (try again),
+        `BusError` when the device is off the bus (open again).
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop; harmless when closed, and may be called from another thread."""
+        ...
+
+
+class Camera(Protocol):
+    """A camera. Calls block; one capture thread owns it."""
+
+    def open(self) -> str:
+        """Open and start; returns a description for the log."""
+        ...
+
+    def read(self, timeout: float) -> ImageFrame:
+        """Wait for the next picture. Raises `DeviceTimeout`, `DeviceError`, or `DeviceClosed` at a recording's end."""
+        ...
+
+    def close(self) -> None:
+        """Stop; harmless when closed, and may be called from another thread."""
+        ...
+
+
+class Side(enum.Enum):
+    """A turnstile's two directions. Configuration says which one is entry."""
+
+    A = "a"
+    B = "b"
+
+
+class Signal(enum.Enum):
+    """Inputs of a gate."""
+
+    PASS_A = "pass_a"
+    PASS_B = "pass_b"
+    READY = "ready"
+    FIRE = "fire"
+    TAMPER = "tamper"
+    KEY = "key"
+
+
+class Lamp(enum.Enum):
+    """What the lamp and buzzer tell the passer-by."""
+
+    IDLE = "idle"
+    LOOK = "look"
+    GO = "go"
+    STOP = "stop"
+    WAIT = "wait"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A debounced change of an input."""
+
+    signal: Signal
+    active: bool
+    timestamp: float
+    """Monotonic seconds of the first edge (before debounce)."""
+
+
+class Gate(Protocol):
+    """A turnstile. Calls are short (one register write) and may be made from any thread.
+
+    Opening a gate, closing it and losing the program leave every output at its safe level; none of them moves a lock.
+    """
+
+    def open(self, on_edge: Callable[[Edge], None]) -> None:
+        """Claim the lines at their safe level and start to report inputs to `on_edge`, from a thread of the gate."""
+        ...
+
+    def read(self, signal: Signal) -> bool | None:
+        """The present level of an input; None where it is not wired."""
+        ...
+
+    def unlock(self, side: Side, seconds: float) -> None:
+        """Energise the unlock relay of `side` for `seconds`; longer than the hard cap raises ValueError.
+
+        Pulse mode ends by itself, on a thread that needs no event loop.
+        """
+        ...
+
+    def hold(self, side: Side, *, on: bool) -> None:
+        """Hold `side` free (FREE and EMERGENCY states), or end that. Not subject to the pulse cap."""
+        ...
+
+    def relock(self, side: Side) -> None:
+        """End a pulse or hold of `side` at once."""
+        ...
+
+    def stop(self, *, on: bool) -> None:
+        """Assert the turnstile's STOP input, which blocks entry; never egress."""
+        ...
+
+    def indicate(self, lamp: Lamp) -> None:
+        """Show `lamp`."""
+        ...
+
+    def close(self) -> None:
+        """Outputs safe, lines released; harmless when closed."""
+        ...

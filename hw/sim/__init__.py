@@ -1,0 +1,1 @@
+"""Simulated chips, gate mechanics and the world they stand in, below the bus seams."""
