@@ -51,6 +51,13 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+sanitize: $(VENV)/.dev
+	$(BIN)/python tests/fastcore/sanitized.py
+
+# The committed tree in a bare Debian trixie root: Python 3.13, nothing but git, make and certificates installed.
+test-trixie:
+	sh .ci/in-debian trixie sh -c "cd /src && sh .ci/system-packages services && make test"
+
 bench: $(VENV)/.bench
 	$(BIN)/thermogate bench $(BENCH)
 

@@ -11,30 +11,36 @@ from setuptools import Extension, setup
 # THERMOGATE_SANITIZE=1: ASan and UBSan. THERMOGATE_BOUNDS=1: bounds-checked indexing in the Cython code.
 SANITIZE = os.environ.get("THERMOGATE_SANITIZE") == "1"
 BOUNDS = os.environ.get("THERMOGATE_BOUNDS") == "1" or SANITIZE
+BUILD = os.environ.get("THERMOGATE_BUILD", "build/cython")
 
-# Never -march=native: what is shipped runs on any processor of its architecture. No -ffast-math: NaN marks a dead pixel.
-COMPILE = ["-O3", "-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fno-math-errno", "-fno-trapping-math"]
+# Never -march=native: what is shipped runs on any processor of its kind. No -ffast-math: NaN marks a dead pixel.
+# -ffp-contract=off: every path of a kernel gives the same bits, with or without fused multiply-add in the processor.
+FLOATS = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+COMPILE = ["-O3", "-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", *FLOATS]
 LINK: list[str] = []
 if SANITIZE:
-    COMPILE = [
-        "-O1",
-        "-g",
-        "-std=c11",
-        "-fno-omit-frame-pointer",
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover",
-    ]
+    CHECKS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    COMPILE = ["-O1", "-g", "-std=c11", "-fno-omit-frame-pointer", *FLOATS, *CHECKS]
     LINK = ["-fsanitize=address,undefined"]
 
 KERNELS = {
-    "thermal": ["_fastcore/src/mlx90640_params.c", "_fastcore/src/mlx90640_to.c"],
-    "match": ["_fastcore/src/dot.c", "_fastcore/src/topk.c"],
+    "thermal": [
+        "isa",
+        "mlx90640_params",
+        "mlx90640_pixels",
+        "mlx90640_defects",
+        "mlx90640_frame",
+        "mlx90640_to",
+        "mlx90640_to_generic",
+        "mlx90640_to_avx2",
+    ],
+    "match": ["isa", "dot_generic", "dot_avx2", "topk", "store", "scan"],
 }
 
 extensions = [
     Extension(
         f"_fastcore.{name}",
-        [f"_fastcore/{name}.pyx", *sources],
+        [f"_fastcore/{name}.pyx", *(f"_fastcore/src/{source}.c" for source in sources)],
         include_dirs=["_fastcore/src"],
         libraries=["m"] if sys.platform != "win32" else [],
         extra_compile_args=COMPILE,
@@ -44,9 +50,9 @@ extensions = [
 ]
 
 setup(
-    ext_modules=cythonize(
+    ext_modules=cythonize(  # type: ignore[no-untyped-call]  # Cython types only part of itself
         extensions,
-        build_dir="build/cython",
+        build_dir=BUILD,
         compiler_directives={
             "language_level": 3,
             "boundscheck": BOUNDS,

@@ -1,12 +1,14 @@
-"""Time as the hardware rooms see it: drivers and timers take a `Clock`, so a rehearsal may run faster than life."""
+"""Time as the hardware rooms see it. Drivers and timers take a `Clock`, so a rehearsal may run faster than life."""
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import threading
+    from collections.abc import Callable
 
 
 class Clock(Protocol):
@@ -21,7 +23,11 @@ class Clock(Protocol):
         ...
 
     def wait(self, event: threading.Event, timeout: float) -> bool:
-        """Block this thread until `event` is set or `timeout` seconds have passed; True when set."""
+        """Block this thread until `event` is set or `timeout` seconds (may be `math.inf`) passed; True when set."""
+        ...
+
+    def spawn(self, target: Callable[[], object], name: str) -> threading.Thread:
+        """Start a daemon thread that this clock knows from its first moment: simulated time waits for it."""
         ...
 
 
@@ -38,4 +44,15 @@ class SystemClock:
 
     def wait(self, event: threading.Event, timeout: float) -> bool:
         """`threading.Event.wait`."""
-        return event.wait(max(0.0, timeout))
+        return event.wait(bounded(timeout))
+
+    def spawn(self, target: Callable[[], object], name: str) -> threading.Thread:
+        """A started daemon thread."""
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        return thread
+
+
+def bounded(timeout: float) -> float | None:
+    """`timeout` as `threading` takes it: at least 0, and None for infinity or more than it can count."""
+    return None if timeout >= threading.TIMEOUT_MAX or math.isinf(timeout) else max(0.0, timeout)

@@ -19,6 +19,10 @@ class BusStuck(BusError):  # noqa: N818
     """Transfers fail in a way that only a bus or power reset mends."""
 
 
+class BusTimeout(BusStuck, DeviceTimeout):
+    """A transfer did not end: the clock line is held low or stretched for too long."""
+
+
 class FrameError(DeviceError, ValueError):
     """A frame arrived that cannot be what the sensor saw: torn, glitched or of the wrong size."""
 
@@ -27,8 +31,16 @@ class CalibrationDataError(DeviceError, ValueError):
     """The sensor's EEPROM is not one that a working sensor could have."""
 
 
+class RecordingError(DeviceError, ValueError):
+    """A recording that stands in for a device cannot be used; the message names the file."""
+
+
 class DeviceMissing(DeviceError, FileNotFoundError):  # noqa: N818
     """A configured device is not there; the message says which and how to look for it."""
+
+
+class DeviceDenied(DeviceError, PermissionError):  # noqa: N818
+    """A device is there, but this user may not use it; the message says what is needed."""
 
 
 class DeviceClosed(DeviceError, RuntimeError):  # noqa: N818

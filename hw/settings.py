@@ -67,9 +67,26 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     outputs_active_low: bool = False
     inputs_active_low: bool = True
     """Passage contacts are usually dry contacts to ground with a pull-up."""
+    normally_closed: tuple[Literal["pass_a", "pass_b", "ready", "fire", "tamper", "key"], ...] = ()
+    """Inputs whose contact opens when they become active, as fire and tamper loops do: a cut wire reads as active."""
     mode: Literal["pulse", "potential"] = "pulse"
     """pulse: the turnstile latches the unlock itself; potential: the line is held until passage or expiry."""
     pulse_cap: Annotated[float, msgspec.Meta(gt=0, le=1.5)] = 1.5
     """Hard cap of an unlock pulse, seconds: over 3 s some turnstiles read HOLD OPEN (FREE)."""
     debounce: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.03
     """Seconds an input must keep its level before it counts."""
+
+    def __post_init__(self) -> None:
+        """Refuse a GPIO line that is given twice."""
+        lines: dict[int, str] = {}
+        for key in GATE_LINES:
+            line = getattr(self, key)
+            if line is not None and line in lines:
+                raise ValueError(f"GPIO line {line} is given twice: as {lines[line]} and as {key}")
+            lines[line] = key
+
+
+GATE_OUTPUTS = ("unlock_a", "unlock_b", "stop", "lamp_go", "lamp_stop", "buzzer")
+GATE_INPUTS = ("pass_a", "pass_b", "ready", "fire", "tamper", "key")
+GATE_LINES = (*GATE_OUTPUTS, *GATE_INPUTS)
+"""Fields of `GateSettings` that name a GPIO line."""

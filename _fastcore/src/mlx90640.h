@@ -1,0 +1,141 @@
+/* MLX90640 thermal array: parameters of its EEPROM, terms of a frame, object temperatures, defects.
+ *
+ * Section numbers in the sources are those of the Melexis data sheet, revision 12. Nothing here allocates or locks;
+ * a filled mlx_params is read-only and may be shared by threads.
+ */
+#ifndef THERMOGATE_MLX90640_H
+#define THERMOGATE_MLX90640_H
+
+#include "isa.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    MLX_ROWS = 24,
+    MLX_COLUMNS = 32,
+    MLX_PIXELS = MLX_ROWS * MLX_COLUMNS,
+    MLX_LANES = MLX_PIXELS / 2, /* pixels of one subpage */
+    MLX_EEPROM_WORDS = 832,
+    MLX_FRAME_WORDS = 834, /* 832 words of RAM, control register 1, subpage */
+    MLX_EEPROM_START = 0x2400,
+    MLX_EEPROM_PIXELS = 0x2440,
+    MLX_RAM_START = 0x0400,
+    MLX_CONTROL = 832,
+    MLX_SUBPAGE = 833,
+    MLX_RANGES = 4
+};
+
+#define MLX_KELVIN 273.15
+#define MLX_EE(ee, address) ((ee)[(address) - MLX_EEPROM_START])
+
+typedef enum { MLX_INTERLEAVED = 0, MLX_CHESS = 1, MLX_PATTERNS } mlx_pattern;
+
+/* What is wrong and in which word; `what` is a static string, NULL when all is well. */
+typedef struct {
+    const char *what;
+    unsigned address;
+} mlx_fault;
+
+/* The pixels of one subpage in one readout pattern, in the order of their index, so that a frame is one dense loop. */
+typedef struct {
+    _Alignas(64) float offset[MLX_LANES];
+    _Alignas(64) float kta[MLX_LANES];
+    _Alignas(64) float kv[MLX_LANES];
+    _Alignas(64) float inverse_alpha[MLX_LANES]; /* 1/α less the gradient's share; NaN where a defect has no positive α */
+    _Alignas(64) float pattern[MLX_LANES];       /* IL_CHESS correction; 0 in the calibrated pattern */
+} mlx_lanes;
+
+typedef struct {
+    unsigned broken_count, outlier_count;
+    uint16_t broken[MLX_PIXELS], outliers[MLX_PIXELS]; /* pixel indices, ascending */
+    uint8_t defective[MLX_PIXELS];
+    int code; /* 0, or -3 .. -6 as the vendor's library */
+} mlx_defects;
+
+typedef struct {
+    mlx_lanes lanes[MLX_PATTERNS][2];
+    mlx_defects defects;
+    int resolution;
+    int calibrated_pattern;
+    double k_vdd, vdd25;
+    double kv_ptat, kt_ptat, v_ptat25, alpha_ptat;
+    double gain, tgc, ks_ta;
+    double ks_to[MLX_RANGES], corner[MLX_RANGES], range_correction[MLX_RANGES];
+    double cp_alpha[2], cp_offset[2], cp_kv, cp_kta;
+    double il_chess[3];
+} mlx_params;
+
+/* What all pixels of a frame share, as the per-pixel kernel takes it. */
+typedef struct {
+    float gain, delta_ta, delta_v;
+    float gradient;   /* TGC · pix_OS_CP */
+    float scale;      /* 1 / (ε · (1 + KsTa · (Ta - 25))) */
+    float background; /* T_ar, K^4 */
+    float slope, base; /* 1 + KsTo2 · (T - 273.15 K) = base + slope · T */
+    float range_start[MLX_RANGES];
+    float range_base[MLX_RANGES], range_slope[MLX_RANGES]; /* αcorr · (1 + KsTo · (To - CT)) = base + slope · To */
+} mlx_terms;
+
+/* Bits high..low of a word, unsigned and two's complement. */
+static inline int mlx_bits(unsigned word, int high, int low)
+{
+    return (int)((word >> low) & ((1u << (high - low + 1)) - 1u));
+}
+
+static inline int mlx_signed_bits(unsigned word, int high, int low)
+{
+    const int value = mlx_bits(word, high, low), half = 1 << (high - low);
+    return value >= half ? value - 2 * half : value;
+}
+
+static inline mlx_pattern mlx_frame_pattern(const uint16_t *frame)
+{
+    return frame[MLX_CONTROL] & 0x1000 ? MLX_CHESS : MLX_INTERLEAVED;
+}
+
+/* First column of a row that belongs to the subpage, and the step to the next; the row has none when *step is 0. */
+static inline int mlx_row_start(mlx_pattern pattern, int subpage, int row, int *step)
+{
+    if (pattern == MLX_CHESS) {
+        *step = 2;
+        return (row + subpage) & 1;
+    }
+    *step = (row & 1) == subpage ? 1 : 0;
+    return 0;
+}
+
+/* Fill `params` from an EEPROM of MLX_EEPROM_WORDS words. On a fault the parameters must not be used. */
+mlx_fault mlx_extract(const uint16_t *eeprom, mlx_params *params);
+
+/* The per-pixel part of mlx_extract. */
+mlx_fault mlx_extract_pixels(const uint16_t *eeprom, mlx_params *params);
+
+/* List the pixels that the EEPROM marks, and judge them as the vendor's library does. */
+void mlx_find_defects(const uint16_t *eeprom, mlx_defects *defects);
+
+/* Replace each defect pixel of `to` (float[768], °C) from good neighbours of the same subpage, else by NaN. */
+void mlx_repair(const mlx_defects *defects, mlx_pattern pattern, float *to);
+
+/* Supply voltage in V. */
+double mlx_supply_voltage(const mlx_params *params, const uint16_t *frame);
+
+/* Ambient (die) temperature in °C; the fault names the word that makes it impossible. */
+mlx_fault mlx_ambient_temperature(const mlx_params *params, const uint16_t *frame, double *ta);
+
+/* The frame's shared terms. `reflected` in °C, NaN for Ta - 8. The subpage word must be 0 or 1. */
+mlx_fault mlx_frame_terms(const mlx_params *params, const uint16_t *frame, double emissivity, double reflected,
+                          mlx_terms *terms);
+
+/* To of one subpage's lanes: raw words in, °C out, both int16/float[MLX_LANES]. One function a path. */
+typedef void mlx_to_kernel(const mlx_lanes *lanes, const mlx_terms *terms, const int16_t *raw, float *to);
+mlx_to_kernel mlx_to_generic, mlx_to_avx2;
+
+/* The kernel of a path that is available. */
+mlx_to_kernel *mlx_to_kernel_for(tg_isa path);
+
+/* Gather the frame's subpage, run the kernel, scatter into out (float[768]). */
+void mlx_object_temperatures(const mlx_params *params, const mlx_terms *terms, const uint16_t *frame,
+                             mlx_to_kernel *kernel, float *out);
+
+#endif

@@ -1,0 +1,191 @@
+"""Boards: real, simulated, or playing a recording. The only place that chooses; all code above runs unchanged on each.
+
+Importing this module loads neither side: a real board needs no simulation, a rehearsal no I2C library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hw.clock import SystemClock
+from hw.drivers.camera import CameraDriver
+from hw.drivers.gate import GpioGate
+from hw.drivers.mlx90640 import Mlx90640Driver
+from hw.errors import DeviceError, DeviceMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from hw.bus import FrameSource, I2cBus
+    from hw.clock import Clock
+    from hw.ports import Camera, Gate, ThermalSensor
+    from hw.settings import CameraSettings, GateSettings, ThermalSettings
+    from hw.sim.i2c import SimulatedI2cBus
+    from hw.sim.mlx90640 import SimulatedMlx90640
+    from hw.sim.recorded import Recording
+    from hw.sim.turnstile import SimulatedTurnstile
+    from hw.sim.world import World
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The devices of one lane and the time they live in.
+
+    `make_thermal` and `make_camera` give a new, unopened device each time: a driver that hangs is left behind and
+    replaced.
+    """
+
+    name: str
+    real: bool
+    """Whether a lock hangs on it. A rehearsal-only engine refuses to start where this is true."""
+    clock: Clock
+    make_thermal: Callable[[], ThermalSensor]
+    make_camera: Callable[[], Camera]
+    gate: Gate
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """`asyncio.run` in this board's time."""
+        if self.real:
+            return asyncio.run(main)
+        from hw.sim.loop import run  # noqa: PLC0415 - a real board loads no simulation
+
+        return run(main, self.clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What the world of a simulated board is made of: for the director of a rehearsal, not for the program."""
+
+    world: World
+    chip: SimulatedMlx90640
+    bus: SimulatedI2cBus
+    turnstile: SimulatedTurnstile
+
+
+def linux_board(thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings) -> Board:
+    """Devices of this machine. Nothing is opened yet; see `missing`."""
+    from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
+
+    clock = SystemClock()
+    return Board(
+        name="linux",
+        real=True,
+        clock=clock,
+        make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
+        make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
+        gate=GpioGate(gate, pin_factory(gate), clock),
+    )
+
+
+def missing(thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings) -> list[str]:
+    """Open each device of this machine in turn and close it: what is not there, a line each; empty when all is well.
+
+    Moves no lock: the gate's lines are not claimed, only its chip is opened.
+    """
+    from hw.linux.gpio import pin_factory  # noqa: PLC0415
+
+    clock = SystemClock()
+    found: list[str] = []
+
+    def attempt(name: str, probe: Callable[[], None]) -> None:
+        try:
+            probe()
+        except DeviceError as error:
+            found.append(f"{name}: {error}")
+
+    def probe_thermal() -> None:
+        sensor = Mlx90640Driver(_linux_bus(thermal), thermal, clock)
+        try:
+            sensor.open()
+        finally:
+            sensor.close()
+
+    def probe_camera() -> None:
+        device = CameraDriver(_linux_camera(camera, clock), camera, clock)
+        try:
+            device.open()
+        finally:
+            device.close()
+
+    attempt("thermal sensor", probe_thermal)
+    attempt("camera", probe_camera)
+    attempt("gate", lambda: pin_factory(gate).close())
+    return found
+
+
+def _linux_bus(settings: ThermalSettings) -> I2cBus:
+    from hw.linux.i2c import LinuxI2cBus  # noqa: PLC0415
+
+    return LinuxI2cBus(settings.bus)
+
+
+def _linux_camera(settings: CameraSettings, clock: Clock) -> FrameSource:
+    from hw.linux.v4l2 import V4l2Source  # noqa: PLC0415
+
+    path = Path(settings.source)
+    if path.is_dir() or (path.is_file() and not path.is_char_device()):
+        raise DeviceMissing(f"{settings.source} holds recorded pictures; before a real lock stands a live camera")
+    return V4l2Source(settings.source, settings, clock)
+
+
+def simulated_board(  # noqa: PLR0913
+    thermal: ThermalSettings,
+    camera: CameraSettings,
+    gate: GateSettings,
+    *,
+    clock: Clock,
+    world: World,
+    seed: int,
+) -> tuple[Board, Simulation]:
+    """A board whose sensor, camera and turnstile are simulated below the bus; the drivers are the shipped ones."""
+    from hw.sim.camera import WorldCamera  # noqa: PLC0415
+    from hw.sim.i2c import SimulatedI2cBus  # noqa: PLC0415
+    from hw.sim.mlx90640 import SimulatedMlx90640  # noqa: PLC0415
+    from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
+
+    chip = SimulatedMlx90640(world.heat, clock, seed=seed, ambient=world.ambient)
+    bus = SimulatedI2cBus({thermal.address: chip}, clock)
+    turnstile = SimulatedTurnstile(gate, clock)
+    board = Board(
+        name="simulated",
+        real=False,
+        clock=clock,
+        make_thermal=lambda: Mlx90640Driver(bus, thermal, clock),
+        make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
+        gate=GpioGate(gate, turnstile.pin_factory, clock),
+    )
+    return board, Simulation(world, chip, bus, turnstile)
+
+
+def recorded_board(
+    thermal: ThermalSettings,
+    camera: CameraSettings,
+    gate: GateSettings,
+    *,
+    clock: Clock,
+    recording: Recording,
+    pictures: Path,
+) -> tuple[Board, SimulatedTurnstile]:
+    """A board that plays recorded sensor words and photographs, with a simulated turnstile behind them."""
+    from hw.linux.pictures import PictureSource  # noqa: PLC0415
+    from hw.sim.i2c import SimulatedI2cBus  # noqa: PLC0415
+    from hw.sim.recorded import RecordedMlx90640  # noqa: PLC0415
+    from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
+
+    chip = RecordedMlx90640(recording.eeprom, recording.frames, clock, loop=True)
+    bus = SimulatedI2cBus({thermal.address: chip}, clock)
+    turnstile = SimulatedTurnstile(gate, clock)
+    board = Board(
+        name="recorded",
+        real=False,
+        clock=clock,
+        make_thermal=lambda: Mlx90640Driver(bus, thermal, clock),
+        make_camera=lambda: CameraDriver(PictureSource(pictures, clock, fps=camera.fps, loop=True), camera, clock),
+        gate=GpioGate(gate, turnstile.pin_factory, clock),
+    )
+    return board, turnstile

@@ -1,0 +1,74 @@
+"""A clock that only sleeping moves, and a sensor on a simulated bus below the real driver."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from hw.drivers.mlx90640 import Mlx90640Driver
+from hw.settings import ThermalSettings
+from hw.sim.i2c import SimulatedI2cBus
+from hw.sim.mlx90640 import SimulatedMlx90640
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ADDRESS = 0x33
+
+
+class SteppingClock:
+    """Time passes while someone sleeps, and only then."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(0.0, seconds)
+
+    def wait(self, event: threading.Event, timeout: float) -> bool:
+        if not event.is_set():
+            self.sleep(timeout)
+        return event.is_set()
+
+    def spawn(self, target: Callable[[], object], name: str) -> threading.Thread:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        return thread
+
+
+@dataclass
+class Rig:
+    clock: SteppingClock
+    chip: Any
+    bus: SimulatedI2cBus
+    driver: Mlx90640Driver
+
+    def frames(self, count: int) -> list[Any]:
+        return [self.driver.read(5.0) for _ in range(count)]
+
+
+@pytest.fixture
+def clock() -> SteppingClock:
+    return SteppingClock()
+
+
+@pytest.fixture
+def make_rig(clock: SteppingClock) -> Callable[..., Rig]:
+    def make(
+        scene: Any = 30.0, *, chip: Any = None, clock_hz: int = 400_000, settings: Any = None, **options: Any
+    ) -> Rig:
+        if chip is None:
+            options = {"seed": 1, "netd": 0.0, **options}
+            see = scene if callable(scene) else lambda _: np.broadcast_to(np.asarray(scene, dtype=float), (24, 32))
+            chip = SimulatedMlx90640(see, clock, **options)
+        bus = SimulatedI2cBus({ADDRESS: chip}, clock, clock_hz, seed=3)
+        return Rig(clock, chip, bus, Mlx90640Driver(bus, settings or ThermalSettings(), clock))
+
+    return make
