@@ -21,7 +21,7 @@ $(VENV)/bin/python:
 	@PYTHON=$(PYTHON) sh .ci/system-packages build
 	$(PYTHON) -m venv $(VENV)
 
-SOURCES := setup.py pyproject.toml requirements.lock $(wildcard _fastcore/*.pyx _fastcore/src/*)
+SOURCES := setup.py pyproject.toml requirements.lock $(wildcard _fastcore/*.pyx _fastcore/*.pxd _fastcore/src/*)
 
 $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint requirements.lock pip
@@ -47,7 +47,7 @@ test: $(VENV)/.dev
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint _fastcore
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint _fastcore
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -199,7 +199,7 @@ def stored(calibration: Calibration) -> Calibration:
     """The calibration as the vendor's driver keeps it: Kta and Kv in 8 bits, 1/α in 16.
 
     A sensor's accuracy is specified for that driver, so the kernel keeps the same resolution; `extract` alone is the
-    data sheet to the letter. The two differ by some hundredths of a degree at the ends of the ambient range.
+    data sheet to the letter. To differs by up to 0.005 °C between the two in the golden scenes (up to 150 °C).
     """
     return replace(
         calibration,

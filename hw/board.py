@@ -133,7 +133,7 @@ def _linux_camera(settings: CameraSettings, clock: Clock) -> FrameSource:
     return V4l2Source(settings.source, settings, clock)
 
 
-def simulated_board(  # noqa: PLR0913
+def simulated_board(
     thermal: ThermalSettings,
     camera: CameraSettings,
     gate: GateSettings,

@@ -1,4 +1,7 @@
-"""What the lane wants done. The runner performs a list in its order and stops at an `Append` that fails."""
+"""What the lane wants done. The runner performs a list in its order and stops at an `Append` that fails.
+
+With `on_journal_failure_deny = false` it doesn't stop: the record is kept in memory and counts as written.
+"""
 
 from __future__ import annotations
 
@@ -60,16 +63,19 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Unlock:
-    """Pulse the unlock relay of `direction`."""
+    """Unlock `direction` for one passage."""
 
     direction: Direction
     seconds: float
+    """Length of the pulse, for a turnstile that latches the unlock itself (pulse mode)."""
     grant_id: str
+    window: float
+    """Seconds until the grant expires: how long a line in potential mode is held, unless a `Relock` comes first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Hold `direction` free, or end that."""
+    """Hold `direction` free, or end that. Takes the place of an unlock under way."""
 
     direction: Direction
     on: bool

@@ -37,6 +37,9 @@ class SelfTestFailed(Event):
 class Approached(Event):
     """Somebody stands on the mark."""
 
+    presence: int = 0
+    """Counts people who came to the mark; an assessment of another presence is stale."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left(Event):
@@ -50,6 +53,8 @@ class Assessed(Event):
     assessment: Assessment
     grant_id: str
     """A fresh unique id to use if this leads to a grant; the lane makes no random numbers."""
+    presence: int = 0
+    """The `Approached.presence` that was looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +104,10 @@ class TimerFired(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalFailed(Event):
-    """A record that had to be on disk before its effects could not be written; nothing after it was performed."""
+    """A record could not be written, and nothing after it was performed. Comes before any other event."""
 
     grant_id: str | None
+    """That of the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,3 +170,29 @@ class Maintenance(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetEmergency(Command):
     """Authorised end of the latched emergency opening, and of a latched fault; refused while its cause stands."""
+
+
+LaneEvent = (
+    Booted
+    | SelfTestPassed
+    | SelfTestFailed
+    | Approached
+    | Left
+    | Assessed
+    | PassContact
+    | Home
+    | FireAlarm
+    | MechanicalKey
+    | Tamper
+    | TimerFired
+    | JournalFailed
+    | DeviceLost
+    | DeviceBack
+    | RelayMismatch
+    | OpenOnce
+    | SetFree
+    | Lockdown
+    | Maintenance
+    | ResetEmergency
+)
+"""Every event there is, so that a type checker can tell when one is not handled."""

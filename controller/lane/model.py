@@ -173,21 +173,32 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
 
 
 class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Times of the lane, seconds. Defaults and their sources: the field's figures for tripods and swing gates."""
+    """Times of the lane, seconds, as they stand in gate.toml under [lane].
+
+    Defaults are the field's figures for tripods and swing gates (PERCo, TiSO and Castle manuals, GB 50396-2007).
+    """
 
     unlock_pulse: Annotated[float, msgspec.Meta(ge=0.1, le=1.5)] = 0.3
     passage_wait: Seconds = 5.0
     """From grant to first passage contact; 8 for speed gates, 15 for an accessible lane."""
     passage_time: Seconds = 3.0
-    """From the first contact to completion; beyond it the lane is not home."""
+    """From the first contact to completion; a longer passage is noted."""
     deny_show: Seconds = 2.0
     """How long a denial is shown before the lane looks again."""
+    warm_up: Seconds = 5.0
+    """The same for someone straight from the cold: looking again at once only repeats the denial."""
     complete_show: Seconds = 0.3
+    alarm_show: Seconds = 3.0
+    """How long the alarm is shown at the lane, unless something more urgent has to be."""
     pass_stuck: Seconds = 30.0
     """A contact that stays active longer is stuck."""
     not_home: Seconds = 30.0
     unseen_grants: Annotated[int, msgspec.Meta(ge=1)] = 5
     """Grants in a row without a passage that point to a broken contact wire."""
+    failed_attempts: Annotated[int, msgspec.Meta(ge=1, le=5)] = 5
+    """Denials in a row that call the guard; at most 5 (GB 50396-2007, 5.1.5)."""
+    minimum_quality: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
+    """Picture quality below which nothing is concluded about who stands there."""
     anti_passback: Seconds = 0.0
     """Seconds in which the same person may not enter again; 0 switches it off."""
     tailgate_window: Seconds = 1.5

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from controller.lane.model import Match
+
 
 class HeatFrame(Protocol):
     """A thermal picture; `hw.ports.ThermalFrame` is one."""
@@ -99,6 +101,28 @@ class Probe:
     face: Face
     timestamp: float
     """Monotonic seconds of its picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """The gallery's whole answer for one embedding."""
+
+    match: Match | None
+    """The best person, when near enough and clear of the second best."""
+    ambiguous: bool = False
+    """Somebody is near enough, but the second-best person is too close to tell."""
+    permitted: bool = True
+    """False: this person may not pass here."""
+    expired: bool = False
+    """The person's credential is past its end."""
+
+
+class Identify(Protocol):
+    """A 1:N search, such as `controller.gallery.index.GalleryIndex.identify`; called from an executor's thread."""
+
+    def __call__(self, embedding: NDArray[np.float32]) -> Identification:
+        """`embedding`: float32[dim], L2-normalised."""
+        ...
 
 
 class FaceEngine(Protocol):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +34,37 @@ class Stored:
     """An entry with its place."""
 
     epoch: int
-    """Random 64-bit number of this journal's life, 0 <= epoch < 2**63."""
+    """Random number of one life of the journal, 0 <= epoch < 2**63."""
     seq: int
     """Counts entries of an epoch from 1, without gaps."""
     boot_id: str
     entry: Entry
+    chain: str = ""
+    """Hex SHA-256 over this entry and the chain value of the one before: it vouches for the epoch's whole history."""
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.epoch, self.seq)
+
+
+class Place(NamedTuple):
+    """A position in the journal; `seq` 0 is before the first entry of its epoch."""
+
+    epoch: int
+    seq: int
+
+
+class AckOutcome(enum.Enum):
+    """What came of an acknowledgement. All but the first leave the outbox as it was."""
+
+    ADVANCED = "advanced"
+    REPEATED = "repeated"
+    """Known already: it equals the mark."""
+    BEHIND = "behind"
+    """Below the mark: the campus has lost what it once had."""
+    UNKNOWN_EPOCH = "unknown_epoch"
+    BEYOND_NEWEST = "beyond_newest"
+    """The campus knows entries that this journal does not: a forgery, or a restored or cloned card."""
+    OTHER_HISTORY = "other_history"
+    """Its chain value is not ours at that place: a forgery, or another journal with the same epoch."""

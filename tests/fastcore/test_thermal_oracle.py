@@ -124,7 +124,7 @@ def test_reflected_defaults_to_eight_under_ambient(own: Vectors, path: str) -> N
 
 
 def test_the_letter_of_the_data_sheet_is_close_to_the_vendors_storage(own: Vectors) -> None:
-    """Keeping parameters in the vendor's integers costs at most some hundredths of a degree in the gate's range."""
+    """Keeping parameters in the vendor's integers moves a reading in the gate's range, but by millidegrees."""
     worst = 0.0
     for index in range(len(own["name"])):
         exact = reference.extract(own["eeprom"][index])
@@ -133,4 +133,4 @@ def test_the_letter_of_the_data_sheet_is_close_to_the_vendors_storage(own: Vecto
         kept = reference.object_temperatures(reference.stored(exact), frame)
         near = (letter > 15) & (letter < 50)
         worst = max(worst, float(np.max(np.abs(letter - kept)[near], initial=0)))
-    assert 0 < worst < 0.05
+    assert 0 < worst < 0.01

@@ -1,0 +1,1 @@
+"""The campus hub: what the gates report to."""

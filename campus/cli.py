@@ -1,0 +1,150 @@
+"""`thermogate-hub`: take in what the gates report, and look at it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from campus.broker import Broker
+from campus.errors import HubError
+from campus.ingest import Ingest
+from campus.store import HubStore
+from controller.errors import GateError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status: 0, 1 for a failure, 2 for wrong arguments."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (HubError, GateError) as error:
+        print(f"thermogate-hub: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `thermogate-hub events | head`
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="thermogate-hub", description="The campus side of Thermogate's gates.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    ingest = commands.add_parser(
+        "ingest",
+        help="take in what the gates report, until stopped",
+        description="Subscribe to every gate of a campus, store its events once each, acknowledge them after COMMIT. "
+        "Gates keep what was not acknowledged and send it again: this may be stopped and started at any time.",
+    )
+    ingest.add_argument("--broker", required=True, metavar="HOST[:PORT]", help="default port: 8883 with TLS, else 1883")
+    ingest.add_argument("--campus", required=True, metavar="NAME", help="the campus in gate/v1/NAME/...")
+    ingest.add_argument("--db", required=True, type=Path, metavar="FILE", help="SQLite database; made if not there")
+    ingest.add_argument("--username", metavar="NAME")
+    ingest.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password")
+    ingest.add_argument("--tls", action="store_true", help="encrypt, and trust the system's authorities")
+    ingest.add_argument("--ca", type=Path, metavar="FILE", help="encrypt, and trust this authority (PEM)")
+    ingest.add_argument("--cert", type=Path, metavar="FILE", help="certificate to show to the broker (PEM)")
+    ingest.add_argument("--key", type=Path, metavar="FILE", help="its private key; default: it is in --cert")
+    ingest.set_defaults(run=_ingest)
+    events = commands.add_parser("events", help="print events that arrived, oldest first")
+    events.add_argument("--db", required=True, type=Path, metavar="FILE")
+    events.add_argument("--gate", metavar="NAME", help="of this gate only")
+    events.add_argument("--limit", type=int, default=50, metavar="N", help="the newest N (default 50); 0: all")
+    events.add_argument("--json", action="store_true", help="one JSON object a line, as it came from the gate")
+    events.set_defaults(run=_events)
+    gates = commands.add_parser("gates", help="print each gate: whether it is online, and what it reported")
+    gates.add_argument("--db", required=True, type=Path, metavar="FILE")
+    gates.set_defaults(run=_gates)
+    return parser
+
+
+def _ingest(options: argparse.Namespace) -> int:
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    ingest = Ingest(options.campus, _broker(options), options.db)
+    asyncio.run(_until_signal(ingest))
+    return 0
+
+
+async def _until_signal(ingest: Ingest) -> None:
+    """Run until SIGTERM or SIGINT; a batch that is being written is finished first."""
+    task = asyncio.ensure_future(ingest.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _broker(options: argparse.Namespace) -> Broker:
+    tls = bool(options.tls or options.ca or options.cert)
+    host, _, port = options.broker.rpartition(":") if _has_port(options.broker) else (options.broker, "", "")
+    return Broker(
+        host=host.strip("[]"),
+        port=int(port) if port else (8883 if tls else 1883),
+        username=options.username,
+        password_file=options.password_file,
+        tls=tls,
+        ca=options.ca,
+        cert=options.cert,
+        key=options.key,
+    )
+
+
+def _has_port(text: str) -> bool:
+    """Whether an address ends in a port; a bare IPv6 address does not, `[::1]:1883` does."""
+    host, colon, port = text.rpartition(":")
+    return bool(colon) and port.isdecimal() and (":" not in host or host.endswith("]"))
+
+
+def _events(options: argparse.Namespace) -> int:
+    store = HubStore(options.db, None)
+    store.open()
+    try:
+        for event in store.events(gate=options.gate, limit=options.limit or -1):
+            print(event.payload.decode() if options.json else _event_line(event.payload, event.gate))
+    finally:
+        store.close()
+    return 0
+
+
+def _event_line(payload: bytes, gate: str) -> str:
+    event = json.loads(payload)
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["time"]))
+    unsure = "" if event["clock"] == "synchronised" else "?"
+    detail = " ".join(f"{key}={value}" for key, value in event.get("detail", {}).items())
+    person = event.get("person") or "-"
+    return f"{when}{unsure}  {gate}  {event['epoch'][-4:]}:{event['seq']:<7} {event['type']:<14} {person:<12} {detail}"
+
+
+def _gates(options: argparse.Namespace) -> int:
+    store = HubStore(options.db, None)
+    store.open()
+    try:
+        for gate in store.gates():
+            online = {True: "online", False: "offline", None: "unknown"}[gate.online]
+            state = json.loads(gate.state)["lane"] if gate.state else "-"
+            seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gate.seen))
+            gap = f"  {gate.missing} events wait behind a gap" if gate.missing else ""
+            print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}")
+    finally:
+        store.close()
+    return 0

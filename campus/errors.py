@@ -1,0 +1,15 @@
+"""Errors of the hub. Each is also the standard library's kind."""
+
+from __future__ import annotations
+
+
+class HubError(Exception):
+    """Base of everything the hub raises on purpose."""
+
+
+class HubStoreError(HubError, OSError):
+    """The hub's database cannot be read or written; the message names it."""
+
+
+class HubConfigError(HubError, ValueError):
+    """An option or a file it names cannot be used."""

@@ -1,0 +1,152 @@
+"""Takes in what the gates report: stores it, and acknowledges what is complete after the database's COMMIT.
+
+Everything may come twice, out of order or not at all; the mark says what is complete, and a gate sends again what comes
+after it. Messages that are not of good form are counted, logged and never acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NoReturn
+
+import aiomqtt
+import structlog
+
+from campus.broker import Broker, connect, end_if_cancelled
+from campus.errors import HubStoreError
+from campus.store import HubStore, Incoming, Mark
+from controller.errors import MessageError
+from controller.link import messages
+from controller.link.messages import Ack, EventMessage, Online, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+BATCH_LIMIT = 200
+"""Messages of one COMMIT at most."""
+RECONNECT_LEAST, RECONNECT_MOST = 0.5, 30.0
+"""Bounds of the random pause between attempts to connect, seconds."""
+
+log = structlog.stdlib.get_logger("hub")
+
+
+class Ingest:
+    """The hub's intake for one campus.
+
+    Args:
+        campus: its name in topics.
+        broker: how to reach it.
+        path: the database file; made if it is not there.
+        on_commit: told after each COMMIT and before its acknowledgements, on the loop's thread: messages stored.
+    """
+
+    def __init__(
+        self, campus: str, broker: Broker, path: Path, *, on_commit: Callable[[int], None] | None = None
+    ) -> None:
+        self.store = HubStore(path, campus)
+        self.refused: Counter[str] = Counter()
+        """Messages not of good form, by gate (or `?`)."""
+        self.connected = asyncio.Event()
+        """Set once subscribed."""
+        self._campus = messages.check_name(campus)
+        self._broker = broker
+        self._on_commit = on_commit
+        self._rng = random.Random()  # noqa: S311 - pauses, not secrets
+        self._disk = ThreadPoolExecutor(1, "hub-store")
+
+    async def run(self) -> NoReturn:
+        """Take in until cancelled; a lost broker is tried again for ever. Raises `HubError` where that cannot help."""
+        loop = asyncio.get_running_loop()
+        pause = RECONNECT_LEAST
+        try:
+            await loop.run_in_executor(self._disk, self.store.open)
+            while True:
+                try:
+                    await self._session()
+                except* (aiomqtt.MqttError, HubStoreError) as group:
+                    log.warning("intake interrupted", host=self._broker.host, error=str(_first(group)))
+                end_if_cancelled()
+                pause = RECONNECT_LEAST if self.connected.is_set() else pause
+                self.connected.clear()
+                pause = min(RECONNECT_MOST, self._rng.uniform(RECONNECT_LEAST, pause * 3))
+                await asyncio.sleep(pause)
+        finally:
+            # A batch that is being written is finished; it is sent again if it was not acknowledged.
+            self._disk.submit(self.store.close)
+            self._disk.shutdown()
+
+    async def _session(self) -> None:
+        async with connect(self._broker, f"thermogate-hub-{self._campus}") as client:
+            for kind in ("online", "evt", "state"):
+                await client.subscribe(messages.every_gate(self._campus, kind), qos=1)
+            end_if_cancelled()
+            self.connected.set()
+            log.info("listening", host=self._broker.host, campus=self._campus)
+            queue: asyncio.Queue[Incoming] = asyncio.Queue(BATCH_LIMIT)
+            async with asyncio.TaskGroup() as tasks:
+                # Two tasks, as aiomqtt tells only a reader at once that the connection is lost.
+                tasks.create_task(self._read_all(client, queue))
+                tasks.create_task(self._store_all(client, queue))
+
+    async def _read_all(self, client: aiomqtt.Client, queue: asyncio.Queue[Incoming]) -> None:
+        async for message in client.messages:
+            content = self._read(message)
+            if content is not None:
+                await queue.put(content)
+
+    async def _store_all(self, client: aiomqtt.Client, queue: asyncio.Queue[Incoming]) -> None:
+        """Store what has come, batch by batch, and acknowledge each after its COMMIT."""
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = [await queue.get()]
+            while len(batch) < BATCH_LIMIT and not queue.empty():
+                batch.append(queue.get_nowait())
+            marks = await loop.run_in_executor(self._disk, self.store.apply, batch, time.time())
+            if self._on_commit is not None:
+                self._on_commit(len(batch))
+            await self._acknowledge(client, marks)
+
+    async def _acknowledge(self, client: aiomqtt.Client, marks: Sequence[Mark]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for gate, epoch, seq, chain in marks:
+                payload = messages.encode(Ack(epoch=epoch, seq=seq, chain=chain))
+                tasks.create_task(client.publish(messages.topic(self._campus, gate, "ack"), payload, qos=1))
+
+    def _read(self, message: aiomqtt.Message) -> Incoming | None:
+        gate = "?"
+        try:
+            _, gate, kind = messages.parse_topic(str(message.topic))
+            payload = bytes(message.payload)
+            content = messages.decode(str(message.topic), payload, _KINDS[kind])
+            _check_id(gate, content)
+        except MessageError as error:
+            self._refuse(gate, error)
+            return None
+        return Incoming(gate, content, payload)
+
+    def _refuse(self, gate: str, error: MessageError) -> None:
+        self.refused[gate] += 1
+        count = self.refused[gate]
+        if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th...: a gate gone wild must not fill the log
+            log.warning("message refused", gate=gate, count=count, error=str(error))
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first single error of a group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _check_id(gate: str, content: EventMessage | Online | State) -> None:
+    if isinstance(content, EventMessage) and content.id != messages.event_id(gate, content.epoch, content.seq):
+        raise MessageError(f"{gate}: an event's id {content.id!r} is not that of its gate, epoch and seq")
+
+
+_KINDS: dict[str, type[EventMessage | Online | State]] = {"evt": EventMessage, "online": Online, "state": State}

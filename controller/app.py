@@ -1,0 +1,263 @@
+"""The composition root: joins board, perception, lane, journal and link into one TaskGroup.
+
+It is the only file that knows all rooms. Whatever ends the program, a signal, the end of a rehearsal or a crash of any
+task, leads through one shutdown: capture threads are told to stop, the lamp shows out of service, the gate is closed
+with its outputs at their safe level.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from controller.capture import Capture, CaptureLimits
+from controller.errors import EngineError
+from controller.eyes import Eyes
+from controller.lane import events as ev
+from controller.lane.machine import Lane
+from controller.lane.model import FaultKind
+from controller.observe.log import get_logger
+from controller.record.boot import clock_state
+from controller.runner import Runner
+from hw.errors import DeviceError
+from hw.executor import ClockExecutor
+from hw.ports import ImageFrame, Side, Signal, ThermalFrame, ThermalInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from controller.config import Config
+    from controller.gallery.index import GalleryIndex
+    from controller.perception.types import FaceEngine
+    from controller.runner import JournalPort
+    from controller.watch import Watch
+    from hw.board import Board
+
+SELF_TEST_SECONDS = 15.0
+"""How long devices may take to deliver their first frame."""
+SUPERVISE_EVERY = 0.5
+MAX_ABANDONED = 3
+"""Hung device threads after which the process restarts itself: each holds memory and a file."""
+
+log = get_logger("app")
+
+
+class _Finished(Exception):  # noqa: N818 - not an error: ends the task group
+    """What ran beside the lane has ended, so the lane ends as well."""
+
+
+class Service(Protocol):
+    """Something that runs beside the lane for as long as it does: the campus link, the journal's housekeeping."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ...
+
+
+class App:
+    """One lane on one board.
+
+    Raises `EngineError` when a rehearsal-only engine is to stand before a real lock.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        board: Board,
+        *,
+        engine: FaceEngine,
+        gallery: GalleryIndex,
+        journal: JournalPort,
+        services: tuple[Service, ...] = (),
+        watches: tuple[Watch, ...] = (),
+    ) -> None:
+        if board.real and engine.rehearsal_only:
+            raise EngineError(
+                f"the {engine.name} engine is for rehearsals only and never stands before a real lock; "
+                "get the models with `thermogate models pull` and set [perception] engine"
+            )
+        self.config = config
+        self.board = board
+        self.lane = Lane(config.lane)
+        self.watches = watches
+        self._services = services
+        self._down = {FaultKind.SENSOR_THERMAL, FaultKind.CAMERA}
+        self._all_up = asyncio.Event()
+        self._started = asyncio.Event()
+        self._captures: list[Capture[ThermalFrame] | Capture[ImageFrame]] = []
+        self.runner = Runner(
+            self.lane,
+            board.gate,
+            entry_side=Side(config.site.entry),
+            journal=journal,
+            append_timeout=config.store.append_timeout,
+            degraded_without_disk=not config.lane.on_journal_failure_deny,
+            latching=config.gate.mode == "pulse",
+            clock=board.clock,
+            clock_state=clock_state,
+            on_reassess=self._reassess,
+            watches=watches,
+        )
+        self.eyes = Eyes(
+            engine,
+            gallery.identify,
+            config.perception,
+            clock=board.clock,
+            executor=ClockExecutor(board.clock, 1, "perception"),
+            post=self.runner.post,
+            watches=watches,
+        )
+
+    def post(self, event: ev.LaneEvent) -> None:
+        """Give the lane an event, on the loop's thread."""
+        self.runner.post(event)
+
+    async def run(self, beside: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Run the lane until cancelled, until a task crashes, or until `beside` returns."""
+        loop = asyncio.get_running_loop()
+        self.runner.attach(loop)
+        try:
+            self.board.gate.open(self.runner.on_edge)
+            self._start_captures(loop)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.runner.run(), name="runner")
+                tasks.create_task(self.eyes.run(), name="eyes")
+                tasks.create_task(self._supervise(), name="supervisor")
+                tasks.create_task(self._self_test(), name="self-test")
+                for service in self._services:
+                    tasks.create_task(service.run(), name=type(service).__name__)
+                if beside is not None:
+                    tasks.create_task(_until_done(beside), name="beside")
+        except* _Finished:
+            await self.runner.drain()
+        finally:
+            self._shutdown()
+
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set once the self-test has ended, either way."""
+        return self._started
+
+    def _start_captures(self, loop: asyncio.AbstractEventLoop) -> None:
+        clock = self.board.clock
+        thermal: Capture[ThermalFrame] = Capture(
+            "thermal",
+            self.board.make_thermal,
+            clock=clock,
+            loop=loop,
+            on_frame=self._on_thermal,
+            on_up=lambda info: self._on_up("thermal", info),
+            on_down=lambda error: self._on_down("thermal", FaultKind.SENSOR_THERMAL, error),
+            limits=CaptureLimits(),
+        )
+        camera: Capture[ImageFrame] = Capture(
+            "camera",
+            self.board.make_camera,
+            clock=clock,
+            loop=loop,
+            on_frame=self._on_picture,
+            on_up=lambda info: self._on_up("camera", info),
+            on_down=lambda error: self._on_down("camera", FaultKind.CAMERA, error),
+            limits=CaptureLimits(),
+        )
+        self._captures = [thermal, camera]
+        thermal.start()
+        camera.start()
+
+    def _shutdown(self) -> None:
+        for capture in self._captures:
+            capture.stop()
+        self.eyes.close()
+        try:
+            self.runner.close()
+        except DeviceError as error:
+            log.error("lamp not set at shutdown", error=str(error))
+        finally:
+            self.board.gate.close()
+
+    def _reassess(self, hold_off: float) -> None:
+        self.eyes.reassess(hold_off)
+
+    def _on_thermal(self, frame: ThermalFrame) -> None:
+        self._back(FaultKind.SENSOR_THERMAL)
+        self.eyes.heat.put(frame)
+        for watch in self.watches:
+            watch.on_thermal(frame)
+
+    def _on_picture(self, frame: ImageFrame) -> None:
+        self._back(FaultKind.CAMERA)
+        self.eyes.pictures.put(frame)
+
+    def _on_up(self, name: str, info: object) -> None:
+        if isinstance(info, ThermalInfo):
+            text = f"{info.model} {info.serial}, {info.frame_rate:g} Hz"
+            for warning in info.warnings:
+                log.warning("device", device=name, text=warning)
+        else:
+            text = str(info)
+        log.info("device up", device=name, text=text)
+        for watch in self.watches:
+            watch.on_device(name, up=True, text=text)
+
+    def _on_down(self, name: str, fault: FaultKind, error: Exception) -> None:
+        log.warning("device down", device=name, error=str(error))
+        for watch in self.watches:
+            watch.on_device(name, up=False, text=str(error))
+        if fault not in self._down:
+            self._down.add(fault)
+            self.eyes.forget()
+            self.post(ev.DeviceLost(now=self.board.clock.monotonic(), fault=fault))
+
+    def _back(self, fault: FaultKind) -> None:
+        """A good frame, not merely an open device, is what ends a loss."""
+        if fault in self._down:
+            self._down.discard(fault)
+            if not self._down:
+                self._all_up.set()
+            if self._started.is_set():
+                self.post(ev.DeviceBack(now=self.board.clock.monotonic(), fault=fault))
+
+    async def _self_test(self) -> None:
+        clock = self.board.clock
+        self.post(ev.Booted(now=clock.monotonic()))
+        try:
+            async with asyncio.timeout(SELF_TEST_SECONDS):
+                await self._all_up.wait()
+        except TimeoutError:
+            log.warning("self-test", missing=sorted(fault.value for fault in self._down))
+        now = clock.monotonic()
+        faults = sorted(self._down, key=lambda fault: fault.value)
+        if not faults and self._contact_active():
+            faults = [FaultKind.PASS_STUCK]
+        if faults:
+            self.post(ev.SelfTestFailed(now=now, fault=faults[0]))
+            for fault in faults[1:]:
+                self.post(ev.DeviceLost(now=now, fault=fault))
+        else:
+            self.post(ev.SelfTestPassed(now=now))
+        for signal in (Signal.FIRE, Signal.KEY):
+            if self.board.gate.read(signal):
+                self.runner.on_level(signal, now)
+        self._started.set()
+
+    def _contact_active(self) -> bool:
+        return any(self.board.gate.read(signal) for signal in (Signal.PASS_A, Signal.PASS_B))
+
+    async def _supervise(self) -> None:
+        """Replace device threads that hang; after a few of those, end, and let the service manager start anew."""
+        while True:
+            await asyncio.sleep(SUPERVISE_EVERY)
+            for capture in self._captures:
+                if capture.silent_for <= capture.limits.hang_after:
+                    continue
+                if capture.counters.abandoned >= MAX_ABANDONED:
+                    raise DeviceError(f"{capture.name}: its driver hung {MAX_ABANDONED + 1} times; restarting")
+                log.error("device hangs", device=capture.name, seconds=round(capture.silent_for, 1))
+                fault = FaultKind.SENSOR_THERMAL if capture.name == "thermal" else FaultKind.CAMERA
+                self._on_down(capture.name, fault, DeviceError("its driver does not answer"))
+                capture.abandon()
+
+
+async def _until_done(beside: Callable[[], Awaitable[None]]) -> None:
+    await beside()
+    raise _Finished

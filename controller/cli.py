@@ -1,0 +1,61 @@
+"""The command line: arguments in, one call out."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from controller import cli_bench, cli_drill, cli_enrol, cli_models, cli_replay, cli_run, cli_selftest
+from controller.errors import GateError
+from hw.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DESCRIPTION = """\
+Thermogate runs one gate lane: it recognises a registered person, takes the temperature, unlocks the turnstile and
+tells the campus. Start with `thermogate drill`, a rehearsal on simulated hardware that needs nothing else.
+"""
+
+COMMANDS = (cli_drill, cli_run, cli_replay, cli_enrol, cli_models, cli_selftest, cli_bench)
+
+USAGE_ERROR = 2
+FAILED = 1
+INTERRUPTED = 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="thermogate",
+        description=DESCRIPTION,
+        epilog="Every command explains itself: thermogate COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"thermogate {importlib.metadata.version('thermogate')}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0 done, 1 failed, 2 wrong usage, 130 interrupted)."""
+    arguments = parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except (GateError, DeviceError) as error:
+        print(f"thermogate: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("thermogate: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) went away; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return status

@@ -1,0 +1,95 @@
+"""gate.toml: read once, checked whole, frozen. An unknown or wrong key is refused with the file and the key's path."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from controller.errors import ConfigError
+from controller.lane.model import LaneSettings
+from controller.link.settings import LinkSettings
+from controller.observe.settings import ObserveSettings
+from controller.perception.settings import PerceptionSettings
+from hw.settings import CameraSettings, GateSettings, ThermalSettings
+
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+
+class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which gate this is."""
+
+    name: Name = "gate-1"
+    """The gate's name on the wire: lower-case letters, digits, `-` and `_`."""
+    entry: Literal["a", "b"] = "a"
+    """The turnstile's side that leads into the protected area."""
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the board keeps what must not be lost."""
+
+    folder: Path = Path("/var/lib/thermogate")
+    """Holds journal.sqlite3, gallery.sqlite3 and, if `key` is not given, gallery.key (mode 0600)."""
+    key: Path | None = None
+    """File with the gallery's key; better not on the disk that holds the gallery."""
+    append_timeout: Annotated[float, msgspec.Meta(gt=0, le=30)] = 2.0
+    """Seconds a grant waits for the disk before it is denied."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a lane needs to run. Every section may be left out; the defaults are a tripod on a Raspberry Pi."""
+
+    site: SiteSettings = SiteSettings()
+    lane: LaneSettings = LaneSettings()
+    thermal: ThermalSettings = ThermalSettings()
+    camera: CameraSettings = CameraSettings()
+    gate: GateSettings = GateSettings()
+    perception: PerceptionSettings = PerceptionSettings()
+    store: StoreSettings = StoreSettings()
+    link: LinkSettings | None = None
+    """None: no campus; the journal keeps everything until there is one."""
+    observe: ObserveSettings = ObserveSettings()
+
+
+def load(path: Path) -> Config:
+    """Read and check a gate.toml.
+
+    Raises `ConfigError` that names the file and the line (syntax) or the key's path (content).
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    return parse(text, where=str(path))
+
+
+def parse(text: str, *, where: str) -> Config:
+    """Check TOML `text`; `where` names it in errors. Raises `ConfigError`."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    try:
+        return msgspec.convert(raw, Config, strict=True, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {_with_path(str(error))}") from error
+
+
+def _decode(kind: type[Any], value: object) -> Any:
+    """What TOML has no word for: paths, in the user's words (`~`)."""
+    if kind is Path and isinstance(value, str):
+        return Path(value).expanduser()
+    raise ValueError(f"Expected `{kind.__name__}`, got {value!r}")
+
+
+def _with_path(message: str) -> str:
+    """``Expected `int` - at `$.gate.chip` `` becomes ``[gate] chip: Expected `int` ``."""
+    text, separator, path = message.rpartition(" - at `$.")
+    if not separator:
+        return message
+    section, _, key = path.rstrip("`").partition(".")
+    return f"[{section}] {key}: {text}" if key else f"[{section}]: {text}"

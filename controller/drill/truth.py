@@ -1,0 +1,83 @@
+"""What the readings ought to be: the world's true heat, as the array's optics deliver it, and the sensor's noise alone.
+
+Independent of chip, bus, driver and kernels: between the world's picture in °C and the predicted verdict there is only
+perception's own rule for a temperature and its noise model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from controller.drill.stage import figure_of, indoors
+from controller.lane.model import Verdict
+from controller.perception.screening import HOTTEST, prediction
+from hw.sim.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.drill.diary import VisitLog
+    from controller.drill.scenario import Visit
+    from controller.lane.model import Assessment
+    from controller.perception.screening import ScreeningSettings
+    from hw.clock import Clock
+
+LOOK: Final = 0.8
+"""Seconds of a look over which the true heat is averaged: breath and sway."""
+SAMPLES: Final = 5
+RENEWED: Final = 0.5
+"""Share of the pixels that each frame of an MLX90640 measures anew."""
+
+
+class Truth:
+    """Predicts readings of people in a world with this seed.
+
+    Args:
+        settings: of the screening whose verdicts are predicted.
+        clock: the world's.
+        seed: the world's.
+        noise: NETD of one pixel of one frame, K (1 sigma).
+    """
+
+    def __init__(self, settings: ScreeningSettings, clock: Clock, seed: int, noise: float) -> None:
+        self._settings = settings
+        self._noise = noise
+        # A world of its own: the rehearsal's may still have somebody in it.
+        self._world = World(clock, seed=seed)
+
+    def first_look(self, log: VisitLog, found: Assessment, at: float) -> tuple[float, Mapping[Verdict, float]]:
+        """True surface, °C, and the chance of each verdict, for the look that ended at `at` with `found`."""
+        stay = log.stays[0]
+        surface, room = self._heat(log.visit, stay.begin, stay.warm_minutes, at)
+        return surface, self._chances(surface, room, found.screening.frames, look=1)
+
+    def refused_twice(self, visit: Visit, frames: int) -> float:
+        """Chance that noise alone has this person refused at both looks, once they are warm."""
+        surface, room = self._heat(visit, 0.0, indoors(visit), LOOK)
+        first = self._chances(surface, room, frames, look=1)
+        second = self._chances(surface, room, frames, look=2)
+        again = first.get(Verdict.RECHECK, 0.0)
+        normal = first.get(Verdict.NORMAL, 0.0)
+        return again * (1 - second.get(Verdict.NORMAL, 0.0)) + (1 - again - normal) * (1 - normal)
+
+    def _chances(self, surface: float, room: float, frames: int, *, look: int) -> Mapping[Verdict, float]:
+        return prediction(
+            self._settings,
+            true_surface=surface,
+            room=room,
+            noise=self._noise,
+            frames=max(frames, self._settings.frames),
+            renewed=RENEWED,
+            look=look,
+        )
+
+    def _heat(self, visit: Visit, arrival: float, warm_minutes: float | None, end: float) -> tuple[float, float]:
+        """Mean of the warmest pixels, and the room behind, °C, over the look that ends at `end`."""
+        figure = figure_of(visit, arrival=arrival, warm_minutes=warm_minutes)
+        self._world.place(figure)
+        begin = max(arrival, end - LOOK)
+        mean = np.mean([self._world.heat(time) for time in np.linspace(begin, end, SAMPLES)], axis=0)
+        self._world.remove(figure)
+        return float(np.sort(mean, axis=None)[-HOTTEST:].mean()), float(np.quantile(mean, 0.2))

@@ -1,0 +1,124 @@
+"""Between capture and lane: takes new frames to perception, off the loop, and posts to the lane what it finds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from controller.errors import EngineError, ImageError
+from controller.lane import events as ev
+from controller.observe.log import get_logger
+from controller.perception.pipeline import Perception
+from controller.perception.presence import Change
+from controller.slots import LatestSlot, RecentFrames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from controller.perception.pipeline import Observation
+    from controller.perception.settings import PerceptionSettings
+    from controller.perception.types import FaceEngine, Identify
+    from controller.watch import Watch
+    from hw.clock import Clock
+    from hw.ports import ImageFrame, ThermalFrame
+
+HEAT_KEPT = 64
+"""Thermal frames that may wait for a picture: four seconds at 16 Hz; more would not be this person's."""
+
+log = get_logger("eyes")
+
+
+class Eyes:
+    """Drives one `Perception` on an executor of one thread, a step for each new picture.
+
+    Args:
+        engine: finds and compares faces.
+        identify: the gallery's 1:N search.
+        settings: [perception].
+        clock: the board's.
+        executor: one worker; its thread is the only one that touches `Perception`.
+        post: gives the lane an event.
+        watches: told of pictures and of computing times.
+    """
+
+    def __init__(
+        self,
+        engine: FaceEngine,
+        identify: Identify,
+        settings: PerceptionSettings,
+        *,
+        clock: Clock,
+        executor: Executor,
+        post: Callable[[ev.LaneEvent], None],
+        watches: tuple[Watch, ...] = (),
+    ) -> None:
+        self.pictures: LatestSlot[ImageFrame] = LatestSlot()
+        self.heat: RecentFrames[ThermalFrame] = RecentFrames(HEAT_KEPT)
+        self._perception = Perception(engine, identify, settings)
+        self._clock = clock
+        self._executor = executor
+        self._post = post
+        self._watches = watches
+        self._orders: list[Callable[[], None]] = []
+        self._generation = 0
+        self._presence = 0
+
+    async def run(self) -> None:
+        """Look at every new picture, for ever."""
+        while True:
+            picture = await self.pictures.take()
+            await self._look(picture, self.heat.take_all())
+
+    def reassess(self, hold_off: float) -> None:
+        """Begin a fresh attempt on whoever stands there, `hold_off` seconds from now."""
+        not_before = self._clock.monotonic() + hold_off
+        self._order(lambda: self._perception.reassess(not_before))
+
+    def forget(self) -> None:
+        """Drop what was seen; whoever stands there approaches anew."""
+        self.heat.take_all()
+        self._order(self._perception.forget)
+
+    def close(self) -> None:
+        """Take no more work."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _order(self, order: Callable[[], None]) -> None:
+        # Carried out on the executor's thread, before the next look; a look under way is of the old attempt.
+        self._orders.append(order)
+        self._generation += 1
+
+    async def _look(self, picture: ImageFrame, heat: list[ThermalFrame]) -> None:
+        generation = self._generation
+        orders, self._orders = self._orders, []
+        started = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        try:
+            seen = await loop.run_in_executor(self._executor, self._observe, orders, picture, heat)
+        except (ImageError, EngineError) as error:
+            log.warning("picture not usable", error=str(error))
+            return
+        for watch in self._watches:
+            watch.on_stage("perception", time.perf_counter() - started)
+            watch.on_picture(picture, seen.faces)
+        self._report(seen, stale=generation != self._generation)
+
+    def _observe(self, orders: list[Callable[[], None]], picture: ImageFrame, heat: list[ThermalFrame]) -> Observation:
+        for order in orders:
+            order()
+        return self._perception.observe(picture, heat)
+
+    def _report(self, seen: Observation, *, stale: bool) -> None:
+        now = self._clock.monotonic()
+        if seen.change is Change.APPROACHED:
+            self._presence += 1
+            self._post(ev.Approached(now=now, presence=self._presence))
+        elif seen.change is Change.LEFT:
+            self._post(ev.Left(now=now))
+        # Not where the lane asked for a fresh attempt while this one ended: that has begun by then.
+        if seen.assessment is not None and not stale:
+            found = ev.Assessed(now=now, assessment=seen.assessment, grant_id=uuid4().hex, presence=self._presence)
+            self._post(found)

@@ -1,0 +1,180 @@
+"""Who is it: an exact 1:N search in memory over everybody's templates, with a margin to the second-best person."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from _fastcore.match import Gallery
+from controller.errors import GalleryError
+from controller.lane.model import Match
+from controller.perception.types import Identification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from controller.gallery.model import Person
+    from controller.gallery.store import GalleryStore
+    from controller.perception.types import FaceEngine
+
+
+class GalleryIndex:
+    """Templates of one embedder. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        dim: int,
+        template_model: str,
+        *,
+        threshold: float,
+        margin: float,
+        today: Callable[[], dt.date | None] = dt.date.today,
+        groups: Iterable[str] | None = None,
+    ) -> None:
+        """An empty index.
+
+        `today` is the board's date, or None while its clock is not to be trusted: then nobody is early or expired.
+        `groups`: those that may pass here; None: everybody in the gallery.
+        """
+        self.dim = dim
+        self.template_model = template_model
+        self.threshold = threshold
+        self.margin = margin
+        self._today = today
+        self._groups = None if groups is None else frozenset(groups)
+        self._lock = threading.Lock()
+        self._gallery = Gallery(dim)
+        self._people: dict[str, Person] = {}
+        self._keys: dict[str, list[int]] = {}
+        self._owner: dict[int, str] = {}
+        self._next_key = 0
+
+    @classmethod
+    def for_engine(
+        cls,
+        engine: FaceEngine,
+        *,
+        threshold: float | None = None,
+        margin: float | None = None,
+        today: Callable[[], dt.date | None] = dt.date.today,
+        groups: Iterable[str] | None = None,
+    ) -> GalleryIndex:
+        """An empty index for an engine's templates, with the engine's threshold and margin unless given."""
+        return cls(
+            engine.dim,
+            engine.template_model,
+            threshold=engine.threshold if threshold is None else threshold,
+            margin=engine.margin if margin is None else margin,
+            today=today,
+            groups=groups,
+        )
+
+    def load(self, store: GalleryStore, *, incomplete: bool = False) -> None:
+        """Replace all content by the store's; `incomplete` leaves people without fitting templates out.
+
+        Templates of another embedder are left out where a person also has fitting ones. Raises `GalleryError` that says
+        what to do when somebody has none that fit; the index is as it was then.
+        """
+        people = store.people()
+        fitting: dict[str, list[NDArray[np.float32]]] = {person: [] for person in people}
+        strange: Counter[str] = Counter()
+        for person, template in store.templates():
+            if template.model == self.template_model:
+                fitting[person].append(template.embedding)
+            else:
+                strange[template.model] += 1
+        without = [person for person, embeddings in fitting.items() if not embeddings]
+        if without and strange and not incomplete:
+            others = ", ".join(f"{count} by {model}" for model, count in strange.items())
+            raise GalleryError(
+                f"{store.path}: {len(without)} of {len(people)} people have no template of {self.template_model}, only "
+                f"others ({others}), which do not compare: enrol their photos again with this engine, or set "
+                "[perception] engine to the one that enrolled them"
+            )
+        fresh = GalleryIndex(self.dim, self.template_model, threshold=self.threshold, margin=self.margin)
+        for person, embeddings in fitting.items():
+            if embeddings or not incomplete:
+                fresh.add(people[person], embeddings)
+        with self._lock:
+            self._gallery, self._people, self._keys = fresh._gallery, fresh._people, fresh._keys
+            self._owner, self._next_key = fresh._owner, fresh._next_key
+
+    def __len__(self) -> int:
+        """People in it."""
+        return len(self._people)
+
+    def __contains__(self, person: object) -> bool:
+        """Whether a person is in it."""
+        return person in self._people
+
+    def add(self, person: Person, embeddings: Iterable[NDArray[np.float32]]) -> None:
+        """Add somebody, or replace all their templates. Raises ValueError for an embedding that is no template."""
+        rows = list(embeddings)
+        trial = Gallery(self.dim)
+        for key, row in enumerate(rows):
+            trial.add(key, row)  # refuse a bad one before anything changes
+        with self._lock:
+            self._remove(person.person)
+            keys = list(range(self._next_key, self._next_key + len(rows)))
+            self._next_key += len(rows)
+            for key, row in zip(keys, rows, strict=True):
+                self._gallery.add(key, row)
+                self._owner[key] = person.person
+            self._people[person.person] = person
+            self._keys[person.person] = keys
+
+    def remove(self, person: str) -> None:
+        """Forget somebody. Raises `GalleryError` where there is no such person."""
+        with self._lock:
+            if person not in self._people:
+                raise GalleryError(f"{person} is not in the gallery")
+            self._remove(person)
+
+    def _remove(self, person: str) -> None:
+        for key in self._keys.pop(person, ()):
+            self._gallery.remove(key)
+            del self._owner[key]
+        self._people.pop(person, None)
+
+    def rank(self, embedding: NDArray[np.float32], people: int = 2) -> list[tuple[str, float]]:
+        """The best people with their best template's score, best first; at most `people` of them.
+
+        `embedding`: float32[dim], L2-normalised. Raises ValueError for anything else.
+        """
+        with self._lock:
+            most = max((len(keys) for keys in self._keys.values()), default=0)
+            # So many templates hold at least `people` different people, whoever has how many.
+            keys, scores = self._gallery.search(embedding, k=max(1, most * (people - 1) + 1))
+            best: dict[str, float] = {}
+            for key, score in zip(keys.tolist(), scores.tolist(), strict=True):
+                best.setdefault(self._owner[key], float(score))
+        return list(best.items())[:people]
+
+    def identify(self, embedding: NDArray[np.float32]) -> Identification:
+        """Who it is. `embedding`: float32[dim], L2-normalised. Raises ValueError for anything else."""
+        ranked = self.rank(embedding)
+        if not ranked or ranked[0][1] < self.threshold:
+            return Identification(None)
+        person, score = ranked[0]
+        lead = score - ranked[1][1] if len(ranked) > 1 else math.inf
+        if lead < self.margin:
+            return Identification(None, ambiguous=True)
+        known = self._people.get(person)
+        if known is None:  # removed since the search
+            return Identification(None)
+        permitted, expired = self._rights(known)
+        return Identification(Match(person, score, lead), permitted=permitted, expired=expired)
+
+    def _rights(self, person: Person) -> tuple[bool, bool]:
+        """(permitted, expired) of a person, here and today."""
+        today = self._today()
+        early = today is not None and person.valid_from is not None and today < person.valid_from
+        expired = today is not None and person.valid_until is not None and today > person.valid_until
+        welcome = self._groups is None or not self._groups.isdisjoint(person.groups)
+        return welcome and not early, expired

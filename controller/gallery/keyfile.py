@@ -1,0 +1,70 @@
+"""The gallery's key: 32 random bytes in a file that only its owner may read."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from typing import TYPE_CHECKING
+
+from controller.errors import GalleryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY_BYTES = 32
+"""AES-256."""
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file. Raises `GalleryError`: absent, readable by others, or not a key."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError as error:
+        raise GalleryError(f"{path}: the gallery's key is missing; without it the templates cannot be read") from error
+    except OSError as error:
+        raise GalleryError(f"{path}: the gallery's key cannot be read: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise GalleryError(f"{path}: the gallery's key is not a regular file")
+        if status.st_mode & 0o077:
+            mode = stat.S_IMODE(status.st_mode)
+            raise GalleryError(f"{path}: others may read the gallery's key (mode {mode:04o}); `chmod 600 {path}`")
+        key = file.read(KEY_BYTES + 1)
+    if len(key) != KEY_BYTES:
+        raise GalleryError(f"{path}: is not a gallery key of {KEY_BYTES} bytes")
+    return key
+
+
+def create_key(path: Path) -> bytes:
+    """Make a new key, mode 0600, whole or not at all; when another process was first, that one's.
+
+    Raises `GalleryError` where the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # mkstemp makes mode 0600; a link never replaces a key that is there, as a rename would.
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(os.urandom(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(name, path)
+        except FileExistsError:
+            return read_key(path)
+        finally:
+            os.unlink(name)  # noqa: PTH108 - mkstemp gives a name
+        _sync(path.parent)
+    except OSError as error:
+        raise GalleryError(f"{path}: the gallery's key cannot be made: {error.strerror}") from error
+    return read_key(path)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

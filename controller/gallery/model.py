@@ -1,0 +1,63 @@
+"""The nouns of the gallery: people, known by a stable id and never by name, and templates of their faces."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from controller.errors import GalleryError
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+PERSON_ID = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,64}")
+"""A person's id: 1 to 64 characters without spaces, slashes or control characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may pass. Raises `GalleryError` for an id or a validity that cannot be."""
+
+    person: str
+    valid_from: dt.date | None = None
+    """First day; None: always."""
+    valid_until: dt.date | None = None
+    """Last day, inclusive; None: for ever."""
+    groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        check_person_id(self.person)
+        if self.valid_from and self.valid_until and self.valid_from > self.valid_until:
+            raise GalleryError(f"{self.person}: valid from {self.valid_from}, but only until {self.valid_until}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """A face as numbers."""
+
+    model: str
+    """The embedder's `FaceEngine.template_model`."""
+    embedding: NDArray[np.float32]
+    """float32[dim], L2-normalised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A person with all their templates."""
+
+    person: Person
+    templates: tuple[Template, ...]
+
+
+def check_person_id(person: str) -> str:
+    """`person`, when it is an id. Raises `GalleryError` otherwise."""
+    if not PERSON_ID.fullmatch(person):
+        raise GalleryError(
+            f"{person!r} is no person id: 1 to 64 characters without spaces, slashes or control characters"
+        )
+    return person

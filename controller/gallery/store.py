@@ -1,0 +1,231 @@
+"""The gallery on disk: SQLite, with every person's data and every template sealed by AES-256-GCM.
+
+A seal's associated data is what the row says it is (kind, person, model, record), so a row that was swapped,
+relabelled or altered does not open. What a seal cannot tell is a whole file put back from yesterday, or a row that was
+deleted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import secrets
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from controller.errors import GalleryError, StoreError
+from controller.gallery.keyfile import create_key, read_key
+from controller.gallery.model import Enrolment, Person, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+DATABASE, KEY = "gallery.sqlite3", "gallery.key"
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x54474741
+"""`TGGA` in the file's header: another program's database is not taken for a gallery."""
+NONCE_BYTES = 12
+BUSY_SECONDS = 5.0
+
+_SCHEMA = """
+CREATE TABLE seal (id INTEGER PRIMARY KEY CHECK (id = 1), nonce BLOB NOT NULL, sealed BLOB NOT NULL) STRICT;
+CREATE TABLE person (person TEXT PRIMARY KEY, nonce BLOB NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE template (
+    record TEXT PRIMARY KEY,
+    person TEXT NOT NULL REFERENCES person (person) ON DELETE CASCADE,
+    model TEXT NOT NULL,
+    nonce BLOB NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX template_person ON template (person);
+"""
+
+
+class _Details(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sealed of a person."""
+
+    valid_from: dt.date | None
+    valid_until: dt.date | None
+    groups: tuple[str, ...]
+
+
+class GalleryStore:
+    """One open gallery. Belongs to the thread that opened it; use as a context manager."""
+
+    def __init__(self, connection: sqlite3.Connection, cipher: AESGCM, path: Path) -> None:
+        """Use `open`."""
+        self._connection = connection
+        self._cipher = cipher
+        self.path = path
+
+    @classmethod
+    def open(cls, folder: Path, key: Path | None = None, *, create: bool = False) -> Self:
+        """Open `folder`/gallery.sqlite3 with the key in `key`, by default `folder`/gallery.key.
+
+        `create` makes a new gallery and key where there is none; a key is never made for a gallery that exists. Raises
+        `GalleryError` (missing, wrong or exposed key, another program's or a newer file) or `StoreError` (disk).
+        """
+        path, key_path = folder / DATABASE, key or folder / KEY
+        exists = path.exists()
+        if not exists and not create:
+            raise GalleryError(f"{path}: there is no gallery; make one with `thermogate enrol`")
+        secret = read_key(key_path) if exists or key_path.exists() else create_key(key_path)
+        with _disk(path):
+            if not exists:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        store = cls(connection, AESGCM(secret), path)
+        try:
+            with _disk(path):
+                store._prepare()
+            store._check_key(key_path)
+        except BaseException:
+            connection.close()
+            raise
+        return store
+
+    def __enter__(self) -> Self:
+        """The store itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; harmless when closed."""
+        self._connection.close()
+
+    def people(self) -> dict[str, Person]:
+        """Everybody, by id. Raises `GalleryError` that names a person whose record does not open."""
+        with _disk(self.path):
+            rows = self._connection.execute("SELECT person, nonce, sealed FROM person ORDER BY person").fetchall()
+        return {person: self._open_person(person, nonce, sealed) for person, nonce, sealed in rows}
+
+    def templates(self) -> Iterator[tuple[str, Template]]:
+        """(person, template) of every record. Raises `GalleryError` that names a record that does not open."""
+        query = "SELECT record, person, model, nonce, sealed FROM template ORDER BY person, record"
+        with _disk(self.path):
+            rows = self._connection.execute(query).fetchall()
+        for record, person, model, nonce, sealed in rows:
+            plain = self._open(nonce, sealed, ("template", person, model, record), f"template {record} of {person}")
+            yield person, Template(model, np.frombuffer(plain, dtype="<f4").astype(np.float32))
+
+    def write(self, enrolments: Iterable[Enrolment]) -> None:
+        """Add these people, or replace those that are there, with all their templates: all of it or nothing."""
+        with self._transaction():
+            for enrolment in enrolments:
+                self._write(enrolment)
+
+    def remove(self, person: str) -> bool:
+        """Forget a person and their templates; False where there was no such person."""
+        with self._transaction():
+            found = self._connection.execute("DELETE FROM person WHERE person = ?", (person,)).rowcount > 0
+        with _disk(self.path):
+            # The write-ahead log still holds the old pages.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return found
+
+    def _write(self, enrolment: Enrolment) -> None:
+        person = enrolment.person
+        details = _Details(person.valid_from, person.valid_until, person.groups)
+        nonce, sealed = self._seal(msgspec.json.encode(details), ("person", person.person))
+        self._connection.execute("DELETE FROM person WHERE person = ?", (person.person,))
+        self._connection.execute("INSERT INTO person VALUES (?, ?, ?)", (person.person, nonce, sealed))
+        for template in enrolment.templates:
+            record = secrets.token_hex(16)
+            plain = np.ascontiguousarray(template.embedding, dtype="<f4").tobytes()
+            nonce, sealed = self._seal(plain, ("template", person.person, template.model, record))
+            row = (record, person.person, template.model, nonce, sealed)
+            self._connection.execute("INSERT INTO template VALUES (?, ?, ?, ?, ?)", row)
+
+    def _prepare(self) -> None:
+        run = self._connection.execute
+        version = run("PRAGMA user_version").fetchone()[0]
+        application = run("PRAGMA application_id").fetchone()[0]
+        fresh = not run("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if not fresh and application != APPLICATION_ID:
+            raise GalleryError(f"{self.path}: is another program's database")
+        if version > SCHEMA_VERSION:
+            raise GalleryError(
+                f"{self.path}: was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION})"
+            )
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")
+        run("PRAGMA foreign_keys = ON")
+        # Deleted templates are overwritten, not merely unlinked.
+        run("PRAGMA secure_delete = ON")
+        if fresh:
+            self._create()
+
+    def _create(self) -> None:
+        nonce, sealed = self._seal(b"", ("gallery",))
+        with self._transaction():
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                self._connection.execute(statement)
+            self._connection.execute("INSERT INTO seal VALUES (1, ?, ?)", (nonce, sealed))
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _check_key(self, key_path: Path) -> None:
+        with _disk(self.path):
+            row = self._connection.execute("SELECT nonce, sealed FROM seal WHERE id = 1").fetchone()
+        if row is None:
+            raise GalleryError(f"{self.path}: is damaged: its seal is missing")
+        self._open(*row, ("gallery",), f"the gallery itself: {key_path} is not its key, or its seal")
+
+    def _open_person(self, person: str, nonce: bytes, sealed: bytes) -> Person:
+        plain = self._open(nonce, sealed, ("person", person), f"person {person}")
+        details = msgspec.json.decode(plain, type=_Details)
+        return Person(person, details.valid_from, details.valid_until, details.groups)
+
+    def _seal(self, plain: bytes, label: tuple[str, ...]) -> tuple[bytes, bytes]:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce, self._cipher.encrypt(nonce, plain, _associated(label))
+
+    def _open(self, nonce: bytes, sealed: bytes, label: tuple[str, ...], what: str) -> bytes:
+        try:
+            return self._cipher.decrypt(nonce, sealed, _associated(label))
+        except (InvalidTag, ValueError) as error:
+            raise GalleryError(
+                f"{self.path}: {what} does not open: altered, swapped, or sealed by another key"
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of the block's statements or none of them."""
+        with _disk(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.rollback()
+                raise
+
+
+def _associated(label: tuple[str, ...]) -> bytes:
+    """An unambiguous encoding: no two labels share one."""
+    return msgspec.json.encode(label)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """SQLite's and the system's complaints as `StoreError` that names the file."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{path}: {error}") from error

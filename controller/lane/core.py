@@ -1,0 +1,282 @@
+"""What the handlers share: the lane's memory, and the list of effects that one event adds up to."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from controller.lane import effects as fx
+from controller.lane.antipassback import AntiPassback
+from controller.lane.facts import Facts, resting, standing_prompt
+from controller.lane.model import Direction, FaultKind, Outcome
+from controller.lane.policy import RepeatedFailures
+from controller.lane.states import IDLE, State, Timer
+
+if TYPE_CHECKING:
+    from controller.lane.model import Grant, LaneSettings
+
+REMEMBERED_GRANTS = 256
+
+Scalar = str | float | int | bool | None
+Shown = tuple[fx.Prompt, str | None]
+
+_STATE_TIMERS = {
+    State.SCREENING: Timer.SCREENING,
+    State.GRANTED: Timer.GRANT,
+    State.PASSING: Timer.PASSING,
+    State.COMPLETE: Timer.SHOW,
+    State.DENIED: Timer.SHOW,
+    State.GRANT_EXPIRED: Timer.SHOW,
+    State.LANE_OCCUPIED: Timer.SHOW,
+}
+
+_YIELD_TO_ALARM = frozenset({fx.Prompt.IDLE, fx.Prompt.LOOK_HERE, fx.Prompt.WAIT})
+"""Prompts that can wait until an alarm has been seen."""
+
+
+def _is_unwritable(value: Scalar) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+class EffectList:
+    """Collects one event's effects, and puts what makes safe before the records and what opens after them."""
+
+    def __init__(self) -> None:
+        self.moves: list[fx.Effect] = []
+        """Relay moves that make safe, or free a way out: no disk may stand in their way."""
+        self.signs: list[fx.Effect] = []
+        """Prompts, timers and requests that depend on nothing."""
+        self.records: list[fx.Effect] = []
+        self.then: list[fx.Effect] = []
+        """What must not happen unless the records are on disk."""
+
+    def in_order(self) -> tuple[fx.Effect, ...]:
+        """Return the list as the runner has to perform it."""
+        return (*self.moves, *self.signs, *self.records, *self.then)
+
+
+class Core:
+    """The lane's memory. `machine.Lane` owns it; handlers read and change it.
+
+    Args:
+        settings: times and limits.
+        anti_passback: shared by the lanes of a bank.
+    """
+
+    def __init__(self, settings: LaneSettings, anti_passback: AntiPassback | None = None) -> None:
+        self.settings = settings
+        self.anti_passback = AntiPassback(settings.anti_passback) if anti_passback is None else anti_passback
+        tolerated = frozenset() if settings.on_journal_failure_deny else frozenset({FaultKind.JOURNAL})
+        self.facts = Facts(tolerated=tolerated)
+        self.state = State.BOOT
+        self.standing = State.BOOT
+        """The standing state last recorded; a visit's states don't change it."""
+        self.now = 0.0
+        self.grants: dict[Direction, Grant] = {}
+        """Outstanding grants, by direction."""
+        self.used: deque[str] = deque(maxlen=REMEMBERED_GRANTS)
+        """Ids of the latest grants: an order that comes twice must not open twice."""
+        self.contacts: set[Direction] = set()
+        """Passage contacts that are active."""
+        self.rose: dict[Direction, float] = {}
+        """When each passage contact last became active."""
+        self.present = False
+        self.presence = 0
+        self.fresh = False
+        """Whoever stands there came after the latest grant."""
+        self.failures = RepeatedFailures(settings.failed_attempts)
+        self.unseen = 0
+        """Grants in a row without a passage."""
+        self.last_entry: tuple[float, str] | None = None
+        """End and grant_id of the last completed entry."""
+        self.away = False
+        """The barrier is not home."""
+        self.leaving = False
+        """The grant to leave is being used."""
+        self.open_passages: dict[Direction, str] = {}
+        """Passages without a grant that have begun and are in order, with what made them so."""
+        self.show_until = 0.0
+        self.prompt: Shown = (fx.Prompt.OUT_OF_SERVICE, None)
+        """What is shown."""
+        self.effects = EffectList()
+        self.undo: Facts | None = None
+        """The facts before an order whose outputs wait for its record."""
+        self._wanted: Shown = self.prompt
+        self._alarm = False
+        self._timers: dict[Timer, int] = {}
+        self._token = 0
+        self._held: frozenset[Direction] = frozenset()
+        self._stopped = False
+
+    # Effects
+
+    def take(self) -> tuple[fx.Effect, ...]:
+        """Hand out what has been collected."""
+        effects, self.effects = self.effects, EffectList()
+        return effects.in_order()
+
+    def record(
+        self, kind: fx.RecordKind, detail: dict[str, Scalar], *, grant_id: str | None = None, person: str | None = None
+    ) -> None:
+        """Write to the journal. Numbers that JSON doesn't know (infinite, NaN) become None."""
+        flat = {key: None if _is_unwritable(value) else value for key, value in detail.items()}
+        self.effects.records.append(fx.Append(kind, grant_id, person, flat))
+
+    def show(self, prompt: fx.Prompt, reason: str | None = None, *, after_records: bool = False) -> None:
+        """Show a prompt; one of little urgency waits for an alarm to have been seen."""
+        self._wanted = (prompt, reason)
+        if self._alarm:
+            if prompt in _YIELD_TO_ALARM:
+                return
+            self._alarm = False
+            self.cancel(Timer.ALARM)
+        self._display(prompt, reason, self.effects.then if after_records else self.effects.signs)
+
+    def alarm(self, reason: str) -> None:
+        """Show an alarm for a while. Not in an emergency: the way out must stay signed."""
+        if self.facts.emergency:
+            return
+        self._alarm = True
+        self._display(fx.Prompt.ALARM, reason, self.effects.signs)
+        self.arm(Timer.ALARM, self.settings.alarm_show)
+
+    def alarm_over(self) -> None:
+        """Show what the alarm was hiding."""
+        self._alarm = False
+        self._display(*self._wanted, self.effects.signs)
+
+    def _display(self, prompt: fx.Prompt, reason: str | None, place: list[fx.Effect]) -> None:
+        if self.prompt != (prompt, reason):
+            self.prompt = (prompt, reason)
+            place.append(fx.Indicate(prompt, reason))
+
+    # Timers
+
+    def arm(self, timer: Timer, seconds: float, *, after_records: bool = False) -> None:
+        """Start a timer, in place of an earlier one of that name."""
+        self._token += 1
+        self._timers[timer] = self._token
+        place = self.effects.then if after_records else self.effects.signs
+        place.append(fx.ArmTimer(timer.value, seconds, self._token))
+
+    def cancel(self, timer: Timer) -> None:
+        """Forget a timer; harmless when it isn't armed."""
+        if self._timers.pop(timer, None) is not None:
+            self.effects.signs.append(fx.CancelTimer(timer.value))
+
+    def accept_timer(self, name: str, token: int) -> bool:
+        """Whether this is the timer last armed under that name, and not a stale one; it counts as run out then."""
+        timer = next((timer for timer, armed in self._timers.items() if timer.value == name and armed == token), None)
+        if timer is None:
+            return False
+        del self._timers[timer]
+        return True
+
+    # Outputs
+
+    def give(self, grant: Grant, detail: dict[str, Scalar]) -> None:
+        """Make a grant outstanding: its record, and once that is on disk, the lock."""
+        self.grants[grant.direction] = grant
+        self.used.append(grant.grant_id)
+        self.fresh = False
+        told: dict[str, Scalar] = {"direction": grant.direction.value, "credential": grant.credential.value}
+        self.record(fx.RecordKind.GRANT, told | detail, grant_id=grant.grant_id, person=grant.person)
+        window = max(0.0, grant.deadline - grant.granted_at)
+        self.effects.then.append(fx.Unlock(grant.direction, self.settings.unlock_pulse, grant.grant_id, window))
+
+    def relock(self, direction: Direction) -> None:
+        """End an unlock, unless the direction is held open by what stands."""
+        if direction not in self.facts.held:
+            self.effects.moves.append(fx.Relock(direction))
+
+    def hold_everything(self) -> None:
+        """Free both ways, whatever was commanded before: what opens in a fire may be said twice."""
+        self._held = self.facts.held
+        self._stopped = False
+        self.effects.moves += [fx.Hold(direction, on=True) for direction in Direction]
+        self.effects.moves.append(fx.BlockEntry(on=False))
+
+    def drive(self) -> bool:
+        """Bring the held outputs in line with the facts; True when one of them waits for the records.
+
+        A passage under way is never stopped: STOP waits until the person is through.
+        """
+        facts, effects = self.facts, self.effects
+        gated = len(effects.then)
+        for direction in Direction:
+            on = direction in facts.held
+            if on != (direction in self._held):
+                # Only opening the entry by an order waits for the disk; egress never does.
+                place = effects.then if on and direction is Direction.ENTRY else effects.moves
+                place.append(fx.Hold(direction, on=on))
+        self._held = facts.held
+        if facts.stops_entry != self._stopped and not (facts.stops_entry and self.state is State.PASSING):
+            self._stopped = facts.stops_entry
+            place = effects.moves if self._stopped or facts.key else effects.then
+            place.append(fx.BlockEntry(on=self._stopped))
+        return len(effects.then) > gated
+
+    # States
+
+    def change(self, **changes: Any) -> None:
+        """Replace facts."""
+        self.facts = replace(self.facts, **changes)
+
+    def enter(
+        self,
+        state: State,
+        prompt: fx.Prompt,
+        reason: str | None = None,
+        *,
+        seconds: float | None = None,
+        after_records: bool = False,
+    ) -> None:
+        """Go to a state: its prompt, and its timer of `seconds`; what the state before it waited for is forgotten."""
+        if self.state in _STATE_TIMERS:
+            self.cancel(_STATE_TIMERS[self.state])
+        self.state = state
+        self.show(prompt, reason, after_records=after_records)
+        if seconds is not None:
+            self.show_until = self.now + seconds
+            self.arm(_STATE_TIMERS[state], seconds, after_records=after_records)
+
+    def screen(self) -> None:
+        """Look at whoever stands on the mark."""
+        self.enter(State.SCREENING, fx.Prompt.LOOK_HERE, seconds=self.settings.screening_timeout)
+
+    def rest(self) -> None:
+        """Go to the standing state the facts call for, or on to whoever is waiting where that one admits people."""
+        state = resting(self.facts)
+        if state is not self.standing:
+            self.record(fx.RecordKind.STATE, {"from": self.standing.value, "to": state.value})
+            self.standing = state
+        if state in IDLE and self.present:
+            self.screen()
+            # Someone who was there before the last grant may be its holder, not yet out of the picture.
+            self.effects.signs.append(fx.Reassess(0.0 if self.fresh else self.settings.tailgate_window))
+        else:
+            self.enter(state, *standing_prompt(state))
+
+    # Grants
+
+    def finish(self, direction: Direction, outcome: Outcome, detail: dict[str, Scalar]) -> Grant:
+        """End the outstanding grant of `direction` with its one PASSAGE record."""
+        grant = self.grants.pop(direction)
+        if grant.person is not None:
+            if outcome is Outcome.COMPLETED:
+                self.anti_passback.commit(grant.person, grant.grant_id, self.now)
+            else:
+                self.anti_passback.release(grant.person, grant.grant_id)
+        rose = self.rose.get(direction, -math.inf)
+        began = rose if rose >= grant.granted_at else None
+        told: dict[str, Scalar] = {
+            "direction": direction.value,
+            "outcome": outcome.value,
+            "seconds": max(0.0, self.now - grant.granted_at),
+            "waited": None if began is None else began - grant.granted_at,
+            "passing": None if began is None else max(0.0, self.now - began),
+        }
+        self.record(fx.RecordKind.PASSAGE, told | detail, grant_id=grant.grant_id, person=grant.person)
+        return grant

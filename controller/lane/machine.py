@@ -1,0 +1,174 @@
+"""The lane as one pure state machine: events in, effects out; no clock, no randomness, no I/O.
+
+Rule 1: everything that decides about a lane lives in this package. As much as possible stands in tables: what a state
+does with a trigger (`table.TRANSITIONS`), which standing state the facts call for (`facts.PRIORITY`), why a person is
+denied (`policy`). What doesn't fit a table is a small handler that a table names.
+
+Rule 2: the lane knows nothing of relays, threads, disks or networks. It only says what has to be done, in an order in
+which it is safe to stop after any item.
+
+Theory of operation
+-------------------
+A lane is four machines that share one memory (`core.Core`):
+
+1. The visit: LOCKED → SCREENING → GRANTED → PASSING → COMPLETE → LOCKED, with DENIED, LANE_OCCUPIED and
+   GRANT_EXPIRED.
+2. What stands (`facts`): fire, the guard's key, lockdown, faults, maintenance, FREE. The first of these that holds,
+   in the order of `facts.PRIORITY`, is the *standing state*; LOCKED is the one where nothing else stands.
+3. The way out (`egress`): it runs beside the others in every state, because nothing here may ever limit it.
+4. The alarm that is shown for a while over what else would be shown.
+
+`Lane.feed` takes one event through four steps:
+
+a) Image. A stale timer, and a contact reported at the level it has already, are no events at all. Otherwise the image
+   of the inputs is renewed, whatever the state: who stands on the mark, which contacts are active.
+b) Table. `TRANSITIONS[state][trigger]` is a handler, IGNORE or ILLEGAL. An ILLEGAL event changes nothing and is
+   counted.
+c) Settling, as transitions that are triggered by state and not by an event. If the facts now call for a standing
+   state that outranks the present one, the lane goes there. A person in the arms is let through first (only fire is
+   stronger); a grant not yet used is taken back by the key, by a lockdown and by a relay that doesn't obey, and may
+   be used up under all else.
+d) Outputs. The held ones (FREE, EMERGENCY, STOP) are functions of the facts; what differs from the last command is
+   commanded. So boot, a passed self-test, a returned device and a timer move no relay: none of them changes such a
+   fact.
+
+Order of effects. The runner performs a list in order and stops at an `Append` that fails; then it feeds
+`JournalFailed` before anything else. So every list is: (1) moves that make safe or free a way out: Relock, Hold off,
+STOP on, and in an emergency Hold on; (2) prompts and timers; (3) records; (4) what must not happen unrecorded:
+Unlock, Hold on for the entry, STOP off, with the prompt and the timer that go with it. `JournalFailed` takes back
+what stood in (4): a grant is REVOKED and denied, an order that opens is forgotten. Under `on_journal_failure_deny =
+false` the runner keeps the record in memory and goes on; the lane only notes the fault.
+
+Every grant ends in exactly one PASSAGE record, whose outcome says how. There is at most one outstanding grant a
+direction.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from controller.lane import contacts, visit
+from controller.lane import events as ev
+from controller.lane.core import Core
+from controller.lane.facts import resting
+from controller.lane.model import Direction
+from controller.lane.states import CYCLE, IDLE, State, trigger_of
+from controller.lane.table import IGNORE, ILLEGAL, TRANSITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.lane.antipassback import AntiPassback
+    from controller.lane.effects import Effect, Prompt
+    from controller.lane.facts import Facts
+    from controller.lane.model import FaultKind, Grant, LaneSettings
+
+
+class Lane:
+    """One lane with its two directions.
+
+    Args:
+        settings: times and limits.
+        anti_passback: give the same one to all lanes of a bank; None: the lane has its own.
+    """
+
+    def __init__(self, settings: LaneSettings, anti_passback: AntiPassback | None = None) -> None:
+        self._core = Core(settings, anti_passback)
+        self.illegal_events = 0
+        """Events that cannot happen in the state they came in: the feeder's error."""
+
+    @property
+    def state(self) -> State:
+        """Where the lane stands."""
+        return self._core.state
+
+    @property
+    def grant(self) -> Grant | None:
+        """The outstanding grant to enter, or None."""
+        return self._core.grants.get(Direction.ENTRY)
+
+    @property
+    def grants(self) -> Mapping[Direction, Grant]:
+        """Outstanding grants by direction, at most one each; a live view."""
+        return MappingProxyType(self._core.grants)
+
+    @property
+    def prompt(self) -> Prompt:
+        """What is shown."""
+        return self._core.prompt[0]
+
+    @property
+    def facts(self) -> Facts:
+        """Orders, inputs and faults that stand."""
+        return self._core.facts
+
+    @property
+    def faults(self) -> frozenset[FaultKind]:
+        """What is broken, whether or not it puts the lane out of service."""
+        return self._core.facts.broken
+
+    def feed(self, event: ev.LaneEvent) -> tuple[Effect, ...]:
+        """Take an event; returns what has to be done, in order. Never raises for an event that comes at an odd time."""
+        core = self._core
+        if not self._is_news(event):
+            return ()
+        cell = TRANSITIONS[core.state][trigger_of(event)]
+        if cell is ILLEGAL:
+            self.illegal_events += 1
+            return ()
+        if not isinstance(event, ev.JournalFailed):
+            core.undo = None
+        before = core.facts
+        _renew_image(core, event)
+        if cell is not IGNORE:
+            cell(core, event)
+        _settle(core)
+        core.undo = before if core.drive() else None
+        return core.take()
+
+    def _is_news(self, event: ev.LaneEvent) -> bool:
+        core = self._core
+        match event:
+            case ev.TimerFired(name=name, token=token):
+                return core.accept_timer(name, token)
+            case ev.PassContact(direction=direction, active=active):
+                return active != (direction in core.contacts)
+            case _:
+                return True
+
+
+def _renew_image(core: Core, event: ev.LaneEvent) -> None:
+    core.now = event.now
+    match event:
+        case ev.Approached(presence=presence):
+            core.present, core.presence, core.fresh = True, presence, True
+        case ev.Left():
+            core.present = False
+            core.failures.left()
+        case ev.PassContact():
+            contacts.note(core, event)
+        case _:
+            pass
+
+
+def _settle(core: Core) -> None:
+    rest = resting(core.facts)
+    if core.state is rest or _may_go_on(core, rest):
+        return
+    if Direction.ENTRY in core.grants:
+        if core.state is State.PASSING:
+            core.open_passages[Direction.ENTRY] = "emergency"
+        visit.revoke(core, rest.value)
+    core.rest()
+
+
+def _may_go_on(core: Core, rest: State) -> bool:
+    """Whether the present state may outlast what the facts call for."""
+    if rest is State.EMERGENCY_OPEN:
+        return False
+    if core.state is State.PASSING:
+        return True
+    if core.state is State.GRANTED:
+        return rest is not State.KEY_OVERRIDE and not core.facts.stops_entry
+    return core.state in CYCLE and rest in IDLE

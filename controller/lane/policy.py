@@ -1,0 +1,136 @@
+"""Who may pass: pure rules from an assessment to a reason for denial, what is then shown, what counts as a failure."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from controller.lane.effects import Prompt
+from controller.lane.model import DenyReason, Liveness, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controller.lane.model import Assessment
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyContext:
+    """What the lane knows beyond the assessment."""
+
+    passed_back: bool = False
+    """Anti-passback holds against the matched person."""
+    minimum_quality: float = 0.0
+    """Picture quality, 0..1, below which nothing is concluded."""
+
+
+TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
+    Verdict.NORMAL: None,
+    Verdict.ELEVATED: DenyReason.ELEVATED_TEMPERATURE,
+    Verdict.RECHECK: DenyReason.RECHECK_TEMPERATURE,
+    Verdict.TOO_COLD: DenyReason.TOO_COLD,
+    Verdict.TOO_HOT: DenyReason.NO_TEMPERATURE,
+    Verdict.OBSTRUCTED: DenyReason.NO_TEMPERATURE,
+    Verdict.TOO_FAR: DenyReason.NO_TEMPERATURE,
+    Verdict.UNSTABLE: DenyReason.NO_TEMPERATURE,
+    Verdict.SENSOR_UNFIT: DenyReason.NO_TEMPERATURE,
+}
+
+_RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ...] = (
+    (DenyReason.LANE_OCCUPIED, lambda found, _: found.faces > 1),
+    (DenyReason.SPOOF_SUSPECTED, lambda found, _: found.liveness is Liveness.SPOOF),
+    (DenyReason.POOR_PICTURE, lambda found, context: not found.quality >= context.minimum_quality),
+    (DenyReason.AMBIGUOUS_MATCH, lambda found, _: found.ambiguous),
+    (DenyReason.UNKNOWN_PERSON, lambda found, _: found.match is None),
+    (DenyReason.CREDENTIAL_EXPIRED, lambda found, _: found.expired),
+    (DenyReason.NOT_PERMITTED, lambda found, _: not found.permitted),
+    (DenyReason.ANTI_PASSBACK, lambda _, context: context.passed_back),
+    (DenyReason.LIVENESS_UNKNOWN, lambda found, _: found.liveness is not Liveness.LIVE),
+)
+"""In order; the first that holds is the reason. Temperature comes last, so that a stranger's is never revealed."""
+
+
+def decide(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
+    """Return why the person may not pass, or None where they may. A fever is denied even to the registered."""
+    for reason, holds in _RULES:
+        if holds(assessment, context):
+            return reason
+    return TEMPERATURE_REASONS[assessment.screening.verdict]
+
+
+def identified(assessment: Assessment) -> str | None:
+    """Return the person's id where the face is one person's and not a picture's, else None."""
+    if assessment.match is None or assessment.ambiguous or assessment.liveness is Liveness.SPOOF:
+        return None
+    return assessment.match.person
+
+
+class Counted(enum.Enum):
+    """How a denial counts towards the alarm for repeated failures."""
+
+    NEVER = "never"
+    """Nobody's failed attempt."""
+    HERE = "here"
+    """As long as the same person stands there."""
+    ACROSS = "across"
+    """Until someone is admitted: stepping back between attempts doesn't reset it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What follows a denial."""
+
+    prompt: Prompt
+    counted: Counted
+
+
+ADVICE: dict[DenyReason, Advice] = {
+    DenyReason.UNKNOWN_PERSON: Advice(Prompt.DENIED, Counted.ACROSS),
+    DenyReason.AMBIGUOUS_MATCH: Advice(Prompt.DENIED, Counted.ACROSS),
+    DenyReason.SPOOF_SUSPECTED: Advice(Prompt.DENIED, Counted.ACROSS),
+    DenyReason.LIVENESS_UNKNOWN: Advice(Prompt.LOOK_HERE, Counted.HERE),
+    DenyReason.POOR_PICTURE: Advice(Prompt.LOOK_HERE, Counted.HERE),
+    DenyReason.ELEVATED_TEMPERATURE: Advice(Prompt.SEE_DOCTOR, Counted.HERE),
+    DenyReason.RECHECK_TEMPERATURE: Advice(Prompt.WAIT, Counted.HERE),
+    DenyReason.TOO_COLD: Advice(Prompt.WARM_UP, Counted.NEVER),
+    DenyReason.NO_TEMPERATURE: Advice(Prompt.WAIT, Counted.HERE),
+    DenyReason.NOT_PERMITTED: Advice(Prompt.DENIED, Counted.ACROSS),
+    DenyReason.CREDENTIAL_EXPIRED: Advice(Prompt.DENIED, Counted.ACROSS),
+    DenyReason.ANTI_PASSBACK: Advice(Prompt.DENIED, Counted.ACROSS),
+    DenyReason.LANE_OCCUPIED: Advice(Prompt.ONE_AT_A_TIME, Counted.HERE),
+    DenyReason.LOCKDOWN: Advice(Prompt.DENIED, Counted.NEVER),
+    DenyReason.MAINTENANCE: Advice(Prompt.OUT_OF_SERVICE, Counted.NEVER),
+    DenyReason.LANE_FAULT: Advice(Prompt.OUT_OF_SERVICE, Counted.NEVER),
+    DenyReason.JOURNAL_FAILED: Advice(Prompt.DENIED, Counted.NEVER),
+}
+
+
+class RepeatedFailures:
+    """Counts denials in a row; the guard is called once per `limit` of them (GB 50396-2007, 5.1.5)."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._here = 0
+        self._across = 0
+
+    def denied(self, reason: DenyReason) -> bool:
+        """Count a denial; True when it is the one that calls the guard."""
+        counted = ADVICE[reason].counted
+        if counted is Counted.NEVER:
+            return False
+        self._here += 1
+        if counted is Counted.ACROSS:
+            self._across += 1
+        if max(self._here, self._across) < self._limit:
+            return False
+        self.admitted()
+        return True
+
+    def left(self) -> None:
+        """Note that the person stepped away."""
+        self._here = 0
+
+    def admitted(self) -> None:
+        """Start over: somebody was let in, or the guard was called."""
+        self._here = self._across = 0

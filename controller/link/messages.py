@@ -1,0 +1,176 @@
+"""What goes over the wire between gates and campus: topics, messages and their strict reading.
+
+Both sides use this file, so it knows no board: only msgspec and the standard library. Unknown fields are tolerated, so
+that a newer gate can talk to an older campus; wrong ones are refused with their path.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from controller.errors import MessageError
+
+PREFIX = "gate/v1"
+PAYLOAD_LIMIT = 65_536
+"""Bytes of a message; more is not one of ours."""
+
+Scalar = str | float | int | bool | None
+# The length keeps out the line break that `$` lets through.
+Epoch = Annotated[str, msgspec.Meta(pattern="^[0-7][0-9a-f]{15}$", max_length=16)]
+"""63 bits as text, as a JSON number above 2**53 is rounded by many readers (RFC 8259, 6)."""
+Seq = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+Mark = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Chain = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+ChainOrNone = Annotated[str, msgspec.Meta(pattern="^(?!\n)([0-9a-f]{64})?$", max_length=64)]
+ClockState = Literal["synchronised", "unsynchronised", "unknown"]
+Text = Annotated[str, msgspec.Meta(max_length=256)]
+
+Kind = Literal["evt", "state", "online", "ack"]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/(evt|state|online|ack)")
+
+
+class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """`evt`: one journal entry. QoS 1, not retained, sent until the campus acknowledges it."""
+
+    id: Text
+    """`{gate}-{epoch}-{seq}`; the same each time this event is sent."""
+    epoch: Epoch
+    seq: Seq
+    """Counts the entries of an epoch from 1, without gaps."""
+    boot_id: Text
+    time: float
+    """Unix seconds by the gate's clock; `clock` says what is known of it."""
+    monotonic: float
+    """Seconds since the boot that `boot_id` names."""
+    clock: ClockState
+    type: Text
+    """What happened: a `RecordKind` value."""
+    chain: Chain
+    """The journal's hash chain at this entry; the campus hands it back with its acknowledgement."""
+    grant_id: Text | None = None
+    person: Text | None = None
+    """A stable id; never a name."""
+    detail: dict[str, Scalar] = msgspec.field(default_factory=dict)
+
+
+class Cursor(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the gate has heard the campus: it never sends `acked` or anything before it again."""
+
+    epoch: Epoch
+    acked: Mark
+
+
+class Online(msgspec.Struct, frozen=True, kw_only=True):
+    """`online`: retained; the birth message, and with `online` false the last will."""
+
+    online: bool
+    boot_id: Text
+    cursors: list[Cursor] = msgspec.field(default_factory=list)
+    """One for each epoch that has something left to send, and for the present one."""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """`state`: retained; how the gate is now."""
+
+    boot_id: Text
+    time: float
+    clock: ClockState
+    lane: Text
+    """The lane's state."""
+    fault: Text | None = None
+    """What is broken, if the lane is out of service."""
+    outbox: Mark = 0
+    """Events the campus does not have yet."""
+    version: Text = ""
+    """Of the program."""
+
+
+class Ack(msgspec.Struct, frozen=True, kw_only=True):
+    """`ack`: the campus has, in its database, every event of `epoch` up to `seq`. QoS 1, never retained.
+
+    Also sent, with an unchanged `seq`, to ask for what comes after it: when there is a gap, and when a gate appears.
+    """
+
+    epoch: Epoch
+    seq: Mark
+    chain: ChainOrNone
+    """The chain value of event `seq`, as proof that it is the same one; empty at 0."""
+
+
+class Topic(NamedTuple):
+    """The parts of a topic."""
+
+    campus: str
+    gate: str
+    kind: Kind
+
+
+Message = TypeVar("Message", bound=EventMessage | Online | State | Ack)
+
+_encoder = msgspec.json.Encoder()
+_decoders: dict[type, msgspec.json.Decoder[object]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (EventMessage, Online, State, Ack)
+}
+
+
+def check_name(name: str) -> str:
+    """`name`, if it can stand in a topic: at most 32 of a-z, 0-9, `-` and `_`. Raises `MessageError`."""
+    if not _NAME.fullmatch(name):
+        raise MessageError(f"{name!r} is no name for a campus or gate: use a-z, 0-9, - and _, at most 32 of them")
+    return name
+
+
+def topic(campus: str, gate: str, kind: Kind) -> str:
+    """The topic of a gate's messages of one kind. Raises `MessageError` for a name that cannot stand in a topic."""
+    return f"{PREFIX}/{check_name(campus)}/{check_name(gate)}/{kind}"
+
+
+def every_gate(campus: str, kind: Kind) -> str:
+    """The filter for one kind of message from every gate of a campus."""
+    return f"{PREFIX}/{check_name(campus)}/+/{kind}"
+
+
+def parse_topic(text: str) -> Topic:
+    """Take a topic apart. Raises `MessageError` when it is not one of ours."""
+    found = _TOPIC.fullmatch(text)
+    if found is None:
+        raise MessageError(f"{_short(text)}: is no topic of {PREFIX}")
+    campus, gate, kind = found.groups()
+    return Topic(campus, gate, kind)  # type: ignore[arg-type] # the pattern allows these kinds only
+
+
+def epoch_text(epoch: int) -> str:
+    """An epoch as it goes over the wire."""
+    return f"{epoch:016x}"
+
+
+def event_id(gate: str, epoch: str, seq: int) -> str:
+    """The id of an event: the same each time it is sent."""
+    return f"{gate}-{epoch}-{seq}"
+
+
+def encode(message: EventMessage | Online | State | Ack) -> bytes:
+    """A message as JSON; equal messages give equal bytes."""
+    return _encoder.encode(message)
+
+
+def decode(where: str, payload: bytes | bytearray, kind: type[Message]) -> Message:
+    """Read a message strictly. Raises `MessageError` naming the topic `where` and the field's path."""
+    if len(payload) > PAYLOAD_LIMIT:
+        raise MessageError(f"{_short(where)}: {len(payload)} bytes are more than {PAYLOAD_LIMIT}")
+    try:
+        message = _decoders[kind].decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MessageError(f"{_short(where)}: {error}") from error
+    if not isinstance(message, kind):  # for the type checker; the decoder made it
+        raise TypeError(kind.__name__)
+    return message
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else f"{text[:120]}…"

@@ -1,0 +1,294 @@
+"""The link: publishes the outbox in order and forgets an event on the campus' own word only.
+
+A PUBACK says that the broker has an event, which is no promise that anybody ever will. So the gate sends what its
+journal holds behind the campus' mark, keeps a bounded number on their way, and moves the mark when the campus says
+`ack`, after its COMMIT. Everything else follows: a broker or campus that is away costs nothing but disk, and
+whoever restarts, the gate starts over at the mark and the campus drops what it has already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
+
+import aiomqtt
+import structlog
+
+from controller.errors import LinkError, MessageError, StoreError
+from controller.link import messages
+from controller.link.messages import Ack, Kind, Online, State
+from controller.link.ports import LinkWatch, OutboxPort
+from controller.link.session import Backoff, connect, end_if_cancelled
+from controller.link.window import SendWindow
+from controller.link.wire import birth, event_message
+from controller.record.entry import AckOutcome, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from controller.link.settings import LinkSettings
+    from controller.record.entry import Stored
+
+STABLE_SECONDS = 30.0
+"""A connection that lasted this long was a good one: the next attempt comes soon."""
+STATE_PAUSE = 1.0
+"""Seconds between two state messages at least; what changed in between is in the later one."""
+GOODBYE_SECONDS = 1.0
+
+log = structlog.stdlib.get_logger("link")
+
+
+@dataclass(slots=True)
+class LinkCounters:
+    """What the link has done since the program started."""
+
+    up: bool = False
+    connects: int = 0
+    sent: int = 0
+    """Events published, repeats among them."""
+    starts_over: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """Messages of the campus that were refused, by reason."""
+
+
+class Link:
+    """The link of one gate.
+
+    Args:
+        settings: see there.
+        gate: the gate's name in topics.
+        outbox: what is to be sent.
+        boot_id: of this start of the board.
+        state: makes the state message, when one is due; None: there is none.
+        watch: is told what happens, for metrics.
+        rng: the dice of the pauses between attempts.
+
+    Raises `MessageError` when a name cannot stand in a topic.
+    """
+
+    def __init__(
+        self,
+        settings: LinkSettings,
+        gate: str,
+        outbox: OutboxPort,
+        *,
+        boot_id: str,
+        state: Callable[[], State] | None = None,
+        watch: LinkWatch | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.counters = LinkCounters()
+        self._settings = settings
+        self._gate = gate
+        self._outbox = outbox
+        self._boot_id = boot_id
+        self._state = state
+        self._watch = watch or LinkWatch()
+        kinds: tuple[Kind, ...] = ("evt", "state", "online", "ack")
+        self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in kinds}
+        self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, rng or random.Random())  # noqa: S311
+        self._wake = asyncio.Event()
+        self._state_due = asyncio.Event()
+        self._birth_due = asyncio.Event()
+        self._window = self._new_window()
+        self._may_retire = True
+        self._last_trouble = ""
+
+    def notify(self) -> None:
+        """The journal has grown. On the loop's thread."""
+        self._wake.set()
+
+    def state_changed(self) -> None:
+        """The state message is due. On the loop's thread."""
+        self._state_due.set()
+
+    async def run(self) -> NoReturn:
+        """Connect, publish and listen until cancelled; a lost broker is tried again for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            started = loop.time()
+            try:
+                await self._session()
+            except* (aiomqtt.MqttError, LinkError, StoreError) as group:
+                self._report(_first(group))
+            except* Exception:  # the gate decides without the campus: a mistake in here must not stop it
+                log.exception("link crashed")
+            finally:
+                self._set_up(up=False)
+            end_if_cancelled()
+            if loop.time() - started > STABLE_SECONDS:
+                self._backoff.reset()
+            await asyncio.sleep(self._backoff.next())
+
+    async def _session(self) -> None:
+        identifier = f"thermogate-{self._settings.campus}-{self._gate}"
+        gone = aiomqtt.Will(self._topics["online"], self._gone(), qos=1, retain=True)
+        async with connect(self._settings, identifier, gone) as client:
+            self._window = self._new_window()
+            self._may_retire = True
+            await self._subscribe(client)
+            self._birth_due.set()
+            self._state_due.set()
+            self._set_up(up=True)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._listen(client), name="link-listen")
+                    tasks.create_task(self._introduce(client), name="link-introduce")
+                    tasks.create_task(self._pump(client), name="link-pump")
+                    if self._state is not None:
+                        tasks.create_task(self._tell_state(client, self._state), name="link-state")
+            except asyncio.CancelledError:
+                await self._say_goodbye(client)
+                raise
+
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        for code in await client.subscribe(self._topics["ack"], qos=1):
+            if not isinstance(code, int) and code.is_failure:
+                raise LinkError(f"the broker refuses the subscription to {self._topics['ack']}: {code}")
+        end_if_cancelled()
+
+    async def _introduce(self, client: aiomqtt.Client) -> None:
+        """Publish the birth message, at the start and whenever the campus seems not to know our marks."""
+        while True:
+            await self._birth_due.wait()
+            self._birth_due.clear()
+            message = birth(self._boot_id, await self._outbox.cursors())
+            await self._retain(client, "online", messages.encode(message))
+            await asyncio.sleep(STATE_PAUSE)
+
+    async def _tell_state(self, client: aiomqtt.Client, state: Callable[[], State]) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.state_every):
+                    await self._state_due.wait()
+            self._state_due.clear()
+            await self._retain(client, "state", messages.encode(state()))
+            await asyncio.sleep(STATE_PAUSE)
+
+    async def _retain(self, client: aiomqtt.Client, kind: Kind, payload: bytes) -> None:
+        await client.publish(self._topics[kind], payload, qos=1, retain=True)
+        end_if_cancelled()
+
+    async def _pump(self, client: aiomqtt.Client) -> None:
+        """Publish what is pending, as far as the window allows; wait for the journal, an ack or the deadline."""
+        loop = asyncio.get_running_loop()
+        window = self._window
+        while True:
+            self._wake.clear()
+            starts = window.starts
+            batch = await self._outbox.pending(window.room, window.last) if window.room else []
+            if window.starts != starts:
+                continue  # the batch was read behind a place that no longer counts
+            if batch:
+                window.sent([stored.place for stored in batch], loop.time())
+                await self._publish(client, batch)
+                continue
+            await self._wait(window.deadline)
+            if window.expire(loop.time()):
+                self.counters.starts_over += 1
+                log.info("no acknowledgement, sending again", outbox=self._outbox.depth)
+
+    async def _wait(self, deadline: float | None) -> None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _publish(self, client: aiomqtt.Client, batch: Sequence[Stored]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for stored in batch:
+                payload = messages.encode(event_message(self._gate, stored))
+                tasks.create_task(client.publish(self._topics["evt"], payload, qos=1))
+        self.counters.sent += len(batch)
+        self._watch.on_sent(len(batch))
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            try:
+                ack = messages.decode(str(message.topic), _payload(message), Ack)
+            except MessageError as error:
+                self._refuse("malformed", error=str(error))
+                continue
+            if message.retain:
+                self._refuse("retained", seq=ack.seq)
+                continue
+            await self._take(ack)
+
+    async def _take(self, ack: Ack) -> None:
+        """Act on an acknowledgement of good form."""
+        place = Place(int(ack.epoch, 16), ack.seq)
+        outcome = await self._outbox.acknowledge(*place, ack.chain)
+        if outcome is AckOutcome.ADVANCED:
+            self._window.acknowledged(place, asyncio.get_running_loop().time())
+            self._last_trouble = ""
+        elif outcome is AckOutcome.REPEATED:
+            self._window.hint()
+        elif outcome is AckOutcome.BEHIND:
+            log.warning("the campus has lost events it once acknowledged", epoch=ack.epoch, campus_has=ack.seq)
+            self._window.hint()
+            self._birth_due.set()
+        else:
+            self._refuse(outcome.value, epoch=ack.epoch, seq=ack.seq)
+            if outcome is not AckOutcome.UNKNOWN_EPOCH:
+                await self._retire(place, outcome)
+        self._wake.set()
+
+    async def _retire(self, place: Place, outcome: AckOutcome) -> None:
+        """The campus knows this epoch otherwise than we do, as after a restored card: go on in another one.
+
+        Once a connection: an acknowledgement may be forged, and each of these writes the outbox again.
+        """
+        if not self._may_retire:
+            return
+        self._may_retire = False
+        if await self._outbox.retire_epoch(place.epoch, f"campus acknowledged {place.seq}: {outcome.value}"):
+            self._window.start_over()
+            self._birth_due.set()
+
+    def _refuse(self, reason: str, **details: object) -> None:
+        self.counters.refused[reason] += 1
+        self._watch.on_refused(reason)
+        log.warning("acknowledgement refused", reason=reason, **details)
+
+    def _new_window(self) -> SendWindow:
+        return SendWindow(self._settings.window, self._settings.ack_timeout, self._settings.ack_timeout_max)
+
+    def _gone(self) -> bytes:
+        return messages.encode(Online(online=False, boot_id=self._boot_id))
+
+    async def _say_goodbye(self, client: aiomqtt.Client) -> None:
+        """A clean end discards the last will, so say it ourselves."""
+        with contextlib.suppress(aiomqtt.MqttError):
+            await client.publish(self._topics["online"], self._gone(), qos=1, retain=True, timeout=GOODBYE_SECONDS)
+
+    def _set_up(self, *, up: bool) -> None:
+        if up != self.counters.up:
+            self.counters.up = up
+            self.counters.connects += up
+            self._watch.on_up(up=up)
+            if up:
+                log.info("link up", host=self._settings.host, outbox=self._outbox.depth)
+
+    def _report(self, error: BaseException) -> None:
+        """A broker that is away for days is worth one line for each reason, not one for each attempt."""
+        text = f"{type(error).__name__}: {error}"
+        level = log.debug if text == self._last_trouble and not self.counters.up else log.warning
+        level("link down", host=self._settings.host, error=text, outbox=self._outbox.depth)
+        self._last_trouble = text
+
+
+def _payload(message: aiomqtt.Message) -> bytes:
+    return bytes(message.payload)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first single error of a group, which stands for it in the log."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

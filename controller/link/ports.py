@@ -1,0 +1,46 @@
+"""What the link needs of the rooms it serves; the composition root joins them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from controller.record.entry import AckOutcome, Place, Stored
+
+
+class OutboxPort(Protocol):
+    """The events the campus does not have yet; `controller.record.outbox.Outbox` is one. Calls raise `StoreError`."""
+
+    @property
+    def depth(self) -> int:
+        """How many there are."""
+        ...
+
+    async def pending(self, limit: int, after: Place | None = None) -> list[Stored]:
+        """The oldest of them in order, at most `limit`; only those behind `after`."""
+        ...
+
+    async def acknowledge(self, epoch: int, seq: int, chain: str) -> AckOutcome:
+        """Forget every entry of `epoch` up to `seq`, or say why not."""
+        ...
+
+    async def cursors(self) -> list[Place]:
+        """The acknowledged mark of each epoch that is not done, and of the present one."""
+        ...
+
+    async def retire_epoch(self, epoch: int, reason: str) -> bool:
+        """Give up an epoch whose places the campus knows otherwise."""
+        ...
+
+
+class LinkWatch:
+    """Override what you want to count. All calls are on the loop's thread and must return at once."""
+
+    def on_up(self, *, up: bool) -> None:
+        """The broker was reached or lost."""
+
+    def on_sent(self, count: int) -> None:
+        """Events were published."""
+
+    def on_refused(self, reason: str) -> None:
+        """A message from the campus was refused."""

@@ -1,0 +1,126 @@
+"""One connection to the broker: TLS, credentials, a socket that is closed whatever happened; and when to try again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from controller.errors import LinkError
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import AsyncIterator
+
+    from controller.link.settings import LinkSettings, TlsSettings
+
+INCOMING_LIMIT = 1000
+"""Messages that may wait to be read; aiomqtt drops the newest beyond it. A lost acknowledgement is repeated."""
+
+
+NO_DELAY = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
+"""Small messages that wait for each other's TCP acknowledgement cost 40 ms a turn."""
+
+
+class Backoff:
+    """Random pauses that grow: decorrelated jitter, so that a school's gates do not come back all at once.
+
+    Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+    """
+
+    def __init__(self, least: float, most: float, rng: random.Random) -> None:
+        self._least = least
+        self._most = most
+        self._rng = rng
+        self._pause = least
+
+    def next(self) -> float:
+        """Seconds to wait before the next attempt."""
+        self._pause = min(self._most, self._rng.uniform(self._least, self._pause * 3))
+        return self._pause
+
+    def reset(self) -> None:
+        """It worked: begin with short pauses again."""
+        self._pause = self._least
+
+
+def end_if_cancelled() -> None:
+    """Raise CancelledError if this task was told to end but something in its way kept that to itself.
+
+    An error on the way out may have taken its place, and Python 3.11's `asyncio.wait_for`, on which aiomqtt is built,
+    swallows a cancellation that comes together with its result (python/cpython#86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+@contextlib.asynccontextmanager
+async def connect(settings: LinkSettings, identifier: str, will: aiomqtt.Will) -> AsyncIterator[aiomqtt.Client]:
+    """A connected client. Raises `aiomqtt.MqttError`, or `LinkError` naming a file that cannot be used.
+
+    Clean start and no session kept: the journal is the session. What the broker would keep for a gate that is away are
+    only old acknowledgements.
+    """
+    password, tls = await asyncio.to_thread(_read_files, settings)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
+    properties.SessionExpiryInterval = 0
+    client = aiomqtt.Client(
+        settings.host,
+        settings.broker_port,
+        identifier=identifier,
+        protocol=aiomqtt.ProtocolVersion.V5,
+        clean_start=True,
+        properties=properties,
+        username=settings.username,
+        password=password,
+        tls_context=tls,
+        keepalive=settings.keepalive,
+        timeout=settings.timeout,
+        will=will,
+        socket_options=NO_DELAY,
+        max_queued_incoming_messages=INCOMING_LIMIT,
+    )
+    client.pending_calls_threshold = settings.window + 10  # a full window is nothing to warn of
+    try:
+        async with client:
+            end_if_cancelled()
+            yield client
+    finally:
+        _close_socket(client)
+
+
+def _close_socket(client: aiomqtt.Client) -> None:
+    """Close what aiomqtt leaves open when an attempt to connect fails half-way."""
+    paho = client._client  # noqa: SLF001 - aiomqtt offers no way to it
+    if paho.socket() is not None:
+        paho._sock_close()  # noqa: SLF001 - nor paho to close without a handshake
+
+
+def _read_files(settings: LinkSettings) -> tuple[str | None, ssl.SSLContext | None]:
+    password = None
+    if settings.password_file is not None:
+        try:
+            password = settings.password_file.read_text(encoding="utf-8").splitlines()[0]
+        except (OSError, UnicodeDecodeError, IndexError) as error:
+            raise LinkError(f"[link] password_file: {settings.password_file}: cannot be read ({error})") from error
+    return password, None if settings.tls is None else _tls_context(settings.tls)
+
+
+def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+    except (OSError, ssl.SSLError) as error:
+        raise LinkError(f"[link.tls] ca: {tls.ca}: cannot be used ({error})") from error
+    if tls.cert is not None:
+        try:
+            context.load_cert_chain(tls.cert, tls.key)
+        except (OSError, ssl.SSLError) as error:
+            raise LinkError(f"[link.tls] cert, key: {tls.cert}, {tls.key}: cannot be used ({error})") from error
+    return context

@@ -1,0 +1,64 @@
+"""Settings of the link to the campus, as they stand in gate.toml under [link]."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+
+
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files for TLS. The broker's name is always checked."""
+
+    ca: Path | None = None
+    """PEM file of the campus' own authority; None: the system's authorities."""
+    cert: Path | None = None
+    """This gate's certificate, where the broker asks for one."""
+    key: Path | None = None
+    """Its private key; None: it is in `cert`."""
+
+
+class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The link to the campus."""
+
+    campus: Name
+    """The campus' name in topics: lower-case letters, digits, `-` and `_`."""
+    host: str
+    """The broker's name or address."""
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    """None: 8883 with TLS, 1883 without."""
+    tls: TlsSettings | None = None
+    """None: not encrypted. Only for a broker on the same machine or inside a tunnel."""
+    username: str | None = None
+    password_file: Path | None = None
+    """A file whose first line is the password; it is never in this configuration and never in a log."""
+    keepalive: Annotated[int, msgspec.Meta(ge=5, le=600)] = 15
+    """Seconds without traffic after which each side asks for a sign of life; a dead link shows after 1.5 times that."""
+    timeout: Seconds = 10.0
+    """Seconds the broker may take to answer."""
+    window: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    """Events on their way that the campus has not acknowledged yet."""
+    ack_timeout: Seconds = 30.0
+    """Seconds without an acknowledgement after which events are sent again; doubles up to `ack_timeout_max`."""
+    ack_timeout_max: Seconds = 600.0
+    reconnect_min: Seconds = 1.0
+    reconnect_max: Seconds = 60.0
+    """Bounds of the random pause between attempts to connect."""
+    state_every: Seconds = 60.0
+    """Seconds after which the state is published again though nothing changed."""
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that cannot work."""
+        if self.password_file is not None and self.username is None:
+            raise ValueError("`password_file` needs `username`")
+        if self.reconnect_min > self.reconnect_max:
+            raise ValueError("`reconnect_min` must not be above `reconnect_max`")
+
+    @property
+    def broker_port(self) -> int:
+        """The TCP port to connect to."""
+        return self.port or (8883 if self.tls is not None else 1883)

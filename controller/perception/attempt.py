@@ -1,0 +1,161 @@
+"""One attempt to assess who stands there: probes of several pictures and heat of several frames, fused into one value.
+
+Sans-IO: time comes only with the evidence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from controller.lane.model import Assessment, Liveness, Screening, Verdict
+from controller.perception.liveness import judge_liveness
+from controller.perception.screening import ScreeningAttempt
+from controller.perception.types import Identification
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from controller.perception.settings import PerceptionSettings
+    from controller.perception.types import Box, HeatFrame, Identify, Probe
+
+KEEP_PROBES = 8
+"""Newest usable probes that are fused."""
+PENDING = frozenset({Verdict.UNSTABLE, Verdict.TOO_FAR, Verdict.SENSOR_UNFIT, Verdict.OBSTRUCTED})
+"""Verdicts that more frames may still change; they are given only when the time is used up."""
+
+
+class Attempt:
+    """Collects evidence about one person until it is enough or the time is used up."""
+
+    def __init__(
+        self, identify: Identify, settings: PerceptionSettings, *, started: float, number: int = 1, look: int = 1
+    ) -> None:
+        """`number` counts the attempts of this presence, `look` those that asked for a second look, both from 1."""
+        self._identify = identify
+        self._settings = settings
+        self._started = started
+        self.number = number
+        self.look = look
+        self._restart()
+
+    def _restart(self) -> None:
+        self._heat = ScreeningAttempt(self._settings.screening, self.look)
+        self._heat_frames = 0
+        self._probes: list[Probe] = []
+        self._answers: list[Identification] = []
+        self._best_quality = 0.0
+        self._faces: list[int] = []
+        self._place: Box | None = None
+
+    def see(self, faces: int, place: Box | None) -> None:
+        """A picture showed so many faces in the region, the largest at `place`, camera pixels.
+
+        A largest face that jumps away from the last one is another person: what was collected is dropped.
+        """
+        if place is not None and self._place is not None and not _overlap(place, self._place):
+            self._restart()
+        self._place = place or self._place
+        self._faces = [*self._faces[-9:], faces]
+
+    def add_probe(self, probe: Probe) -> None:
+        """A face of that picture, embedded; one too poor to use counts only as the quality that was reached."""
+        self._best_quality = max(self._best_quality, probe.quality.overall)
+        if probe.quality.overall < self._settings.attempt.quality:
+            return
+        self._probes = [*self._probes[1 - KEEP_PROBES :], probe]
+        self._answers = [*self._answers[1 - KEEP_PROBES :], self._identify(probe.embedding)]
+
+    def note_quality(self, quality: float) -> None:
+        """A face was there but too poor to embed."""
+        self._best_quality = max(self._best_quality, quality)
+
+    def add_heat(self, frame: HeatFrame, box: Box) -> None:
+        """A thermal frame, with the face's place on it in thermal pixels."""
+        self._heat.add(frame, box)
+        self._heat_frames += 1
+
+    def assessment(self, now: float) -> Assessment | None:
+        """The finding, when the evidence is enough or the time is used up; None: go on."""
+        over = now - self._started >= self._settings.attempt.budget
+        if self._crowd() > 1:
+            return self._finding(Identification(None), _unscreened(), Liveness.UNKNOWN)
+        if not over and (self._heat_frames < self._settings.screening.frames or not self._identity_is_clear()):
+            return None
+        heat = self._heat.heat()
+        screening = _unscreened() if heat is None else self._heat.screening(heat)
+        liveness = judge_liveness(heat, self._settings.liveness)
+        settled = screening.verdict not in PENDING and liveness is not Liveness.UNKNOWN
+        # A picture held up needs no temperature.
+        if not over and not settled and liveness is not Liveness.SPOOF:
+            return None
+        return self._finding(self._identity(), screening, liveness)
+
+    def _finding(self, who: Identification, screening: Screening, liveness: Liveness) -> Assessment:
+        return Assessment(
+            match=who.match,
+            ambiguous=who.ambiguous,
+            liveness=liveness,
+            screening=screening,
+            quality=self._best_quality,
+            faces=self._crowd(),
+            attempt=self.number,
+            permitted=who.permitted,
+            expired=who.expired,
+        )
+
+    def _crowd(self) -> int:
+        """Faces in the region by the majority of the latest pictures; a ghost in one picture is nobody."""
+        latest = self._faces[-5:]
+        if sum(count > 1 for count in latest) >= 2 and 2 * sum(count > 1 for count in latest) > len(latest):
+            return max(latest)
+        return min(1, max(self._faces, default=0))
+
+    def _agreed(self) -> tuple[str | None, int, bool]:
+        """The person most pictures name, how many do, and whether any names another."""
+        names = Counter(answer.match.person for answer in self._answers if answer.match is not None)
+        if not names:
+            return None, 0, False
+        person, count = names.most_common(1)[0]
+        return person, count, len(names) > 1
+
+    def _identity_is_clear(self) -> bool:
+        """Whether more pictures would hardly change who it is."""
+        _, count, conflict = self._agreed()
+        wanted = self._settings.attempt
+        return (count >= wanted.pictures and not conflict) or len(self._probes) >= wanted.unknown_pictures
+
+    def _identity(self) -> Identification:
+        """Who it is: the fused probe's answer, when enough single pictures give the same."""
+        if not self._probes:
+            return Identification(None)
+        fused = self._identify(_fuse(self._probes))
+        person, count, conflict = self._agreed()
+        if conflict:
+            return Identification(None, ambiguous=True)
+        if fused.match is None:
+            return fused
+        if fused.match.person != person or count < self._settings.attempt.pictures:
+            return Identification(None, ambiguous=any(answer.ambiguous for answer in self._answers))
+        return fused
+
+
+def _fuse(probes: list[Probe]) -> NDArray[np.float32]:
+    """The mean direction of the probes, weighted by quality, float32[dim] of length 1."""
+    total = np.sum([probe.quality.overall * probe.embedding.astype(np.float64) for probe in probes], axis=0)
+    length = float(np.linalg.norm(total))
+    # Probes of one face never cancel; should they, the newest one stands for itself.
+    return (total / length).astype(np.float32) if length > 1e-6 else probes[-1].embedding
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    """Whether two boxes of consecutive pictures may be the same face: each middle within a box width of the other's."""
+    (ax, ay), (bx, by) = a.centre, b.centre
+    reach = 0.75 * min(a.width, b.width)
+    return abs(ax - bx) <= reach and abs(ay - by) <= reach and 0.5 <= a.width / max(b.width, 1e-6) <= 2.0
+
+
+def _unscreened() -> Screening:
+    return Screening(Verdict.UNSTABLE, None, None, None, 0)

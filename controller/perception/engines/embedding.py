@@ -1,0 +1,34 @@
+"""What the embedders share: their input's normalisation and their output's length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from controller.errors import EngineError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+IMAGENET_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+"""RGB statistics of ImageNet, with which MobileFaceNet was trained."""
+
+_SCALE = (1 / (255 * IMAGENET_STD)).astype(np.float32)
+_SHIFT = (-IMAGENET_MEAN / IMAGENET_STD).astype(np.float32)
+
+
+def imagenet_input(aligned: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """BGR uint8[112, 112, 3] as RGB float32[1, 112, 112, 3]: / 255, less the mean, over the standard deviation."""
+    rgb = aligned[:, :, ::-1].astype(np.float32)
+    return np.ascontiguousarray((rgb * _SCALE + _SHIFT)[np.newaxis])
+
+
+def unit(vector: NDArray[np.floating]) -> NDArray[np.float32]:
+    """`vector`, flattened and of length 1, float32[dim]. Raises `EngineError` for one that has no direction."""
+    flat = np.asarray(vector, dtype=np.float64).ravel()
+    length = float(np.linalg.norm(flat))
+    if not np.isfinite(length) or length < 1e-6:
+        raise EngineError("the embedder's output has no direction; its input or its weights are damaged")
+    return (flat / length).astype(np.float32)

@@ -1,0 +1,74 @@
+"""The engine on OpenCV alone: YuNet finds faces, MobileFaceNet through cv2.dnn tells them apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from controller import models
+from controller.errors import EngineError
+from controller.perception.align import align
+from controller.perception.engines.embedding import imagenet_input, unit
+from controller.perception.picture import require_picture
+from controller.perception.types import Box, Face
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+DETECTOR_SIDE = 320
+"""Longer side of the picture that YuNet sees: it finds faces from about 10 pixels, and its time grows with the area."""
+SCORE_THRESHOLD, NMS_THRESHOLD, KEEP = 0.7, 0.3, 50
+
+
+class OpenCvEngine:
+    """`FaceEngine` on OpenCV alone."""
+
+    name = "opencv"
+    dim = 128
+    rehearsal_only = False
+    threshold = 0.45
+    margin = 0.05
+
+    def __init__(self, folder: Path) -> None:
+        """Load the weights from `folder`. Raises `ModelError` for a file, `EngineError` for what OpenCV refuses."""
+        yunet = models.require(folder, "yunet")
+        embedder = models.require(folder, "mobilefacenet")
+        self.template_model = models.template_model(embedder)
+        try:
+            self._detector = cv2.FaceDetectorYN.create(
+                str(yunet.path), "", (DETECTOR_SIDE, DETECTOR_SIDE), SCORE_THRESHOLD, NMS_THRESHOLD, KEEP
+            )
+            self._embedder = cv2.dnn.readNetFromONNX(str(embedder.path))
+        except cv2.error as error:
+            raise EngineError(f"OpenCV {cv2.__version__} cannot load {folder}: {error}") from error
+
+    def detect(self, pixels: NDArray[np.uint8]) -> list[Face]:
+        """Faces in a BGR uint8[height, width, 3] picture, largest first."""
+        pixels = require_picture(pixels)
+        height, width = pixels.shape[:2]
+        scale = DETECTOR_SIDE / max(height, width)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        self._detector.setInputSize(size)
+        # None where there is nobody; OpenCV's stubs do not say so.
+        rows: Any = self._detector.detect(small)[1]
+        ratio = np.array([width / size[0], height / size[1]], dtype=np.float32)
+        faces = [_face(np.asarray(row, dtype=np.float32), ratio) for row in (() if rows is None else rows)]
+        return sorted(faces, key=lambda face: -face.box.area)
+
+    def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
+        """float32[128], L2-normalised."""
+        tensor = imagenet_input(align(require_picture(pixels), face.landmarks))
+        self._embedder.setInput(np.ascontiguousarray(tensor.transpose(0, 3, 1, 2)))
+        return unit(np.asarray(self._embedder.forward(), dtype=np.float32))
+
+
+def _face(row: NDArray[np.float32], ratio: NDArray[np.float32]) -> Face:
+    """YuNet's row: x, y, width, height, right eye, left eye, nose tip, right and left mouth corner, score."""
+    x, y, width, height = (float(value) for value in row[:4] * np.tile(ratio, 2))
+    landmarks = (row[4:14].reshape(5, 2) * ratio).astype(np.float32)
+    return Face(Box(x, y, width, height), landmarks, float(np.clip(row[14], 0, 1)))

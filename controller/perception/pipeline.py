@@ -1,0 +1,147 @@
+"""The eyes of the lane: pictures and thermal frames in, arrivals, departures and assessments out.
+
+`Perception.observe` does the computing and may take tens of milliseconds; call it from one executor thread at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from controller.lane.model import Verdict
+from controller.perception.attempt import Attempt
+from controller.perception.presence import Change, Presence, has_body, in_region
+from controller.perception.quality import assess
+from controller.perception.registration import thermal_box
+from controller.perception.types import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from controller.lane.model import Assessment
+    from controller.perception.settings import PerceptionSettings
+    from controller.perception.types import Box, Face, FaceEngine, HeatFrame, Identify, Picture
+
+FACE_VALID = 0.4
+"""Seconds for which a face's place in the last picture is taken for its place in a thermal frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one step found."""
+
+    timestamp: float
+    """Monotonic seconds of the newest frame in it."""
+    faces: tuple[Face, ...]
+    """Faces in the lane's region of the picture, largest first; empty without a picture."""
+    heat_box: Box | None
+    """The largest face's place on the thermal array, pixels."""
+    change: Change | None
+    """Somebody came or went."""
+    present: bool
+    assessment: Assessment | None
+    """A finished attempt; the next one begins after `Perception.reassess`."""
+
+
+class Perception:
+    """One lane's perception. Not thread-safe: one caller at a time."""
+
+    def __init__(self, engine: FaceEngine, identify: Identify, settings: PerceptionSettings) -> None:
+        """`identify` answers an embedding with a person; it is called from the thread that calls `observe`."""
+        self._engine = engine
+        self._identify = identify
+        self._settings = settings
+        self._presence = Presence(settings.presence)
+        self._attempt: Attempt | None = None
+        self._attempts = 0
+        self._looks = 1
+        self._next_attempt = -math.inf
+        self._face: tuple[float, Face, tuple[int, int]] | None = None
+        self._now = -math.inf
+
+    def observe(self, picture: Picture | None, heat: Sequence[HeatFrame] = ()) -> Observation:
+        """One step with the newest picture, or None where there is no new one, and the thermal frames since the last.
+
+        Raises `ImageError` or `EngineError` for a picture that cannot be used; the heat of that step is lost then.
+        """
+        if picture is None and not heat:
+            raise ValueError("observe needs a picture or thermal frames")
+        stamps = [frame.timestamp for frame in heat] + ([picture.timestamp] if picture is not None else [])
+        self._now = max(self._now, *stamps)
+        faces = self._look(picture) if picture is not None else ()
+        change = self._presence.update(
+            self._now,
+            faces=None if picture is None else len(faces),
+            body=has_body(heat[-1], self._settings.presence) if heat else None,
+        )
+        if change is not None:
+            self._begin_presence()
+        assessment = self._work(picture, faces, heat) if self._presence.present else None
+        box = self._heat_box(heat[-1]) if heat else None
+        return Observation(self._now, faces, box, change, self._presence.present, assessment)
+
+    def reassess(self, not_before: float | None = None) -> None:
+        """Begin another attempt on whoever is present, at once or from `not_before` (monotonic seconds) on."""
+        self._attempt = None
+        self._next_attempt = self._now if not_before is None else not_before
+
+    def forget(self) -> None:
+        """Drop all that was seen, as after the loss of a device; somebody present will approach anew."""
+        self._presence.clear()
+        self._begin_presence()
+        self._face = None
+
+    def _begin_presence(self) -> None:
+        self._attempt, self._attempts, self._looks = None, 0, 1
+        self._next_attempt = -math.inf
+
+    def _look(self, picture: Picture) -> tuple[Face, ...]:
+        size = (picture.pixels.shape[0], picture.pixels.shape[1])
+        faces = in_region(self._engine.detect(picture.pixels), size, self._settings.presence)
+        if faces:
+            self._face = (picture.timestamp, faces[0], size)
+        return faces
+
+    def _work(self, picture: Picture | None, faces: tuple[Face, ...], heat: Sequence[HeatFrame]) -> Assessment | None:
+        """Feed the running attempt and ask it for its finding."""
+        attempt = self._running()
+        if attempt is None:
+            return None
+        if picture is not None:
+            self._feed(attempt, picture, faces)
+        for frame in heat:
+            box = self._heat_box(frame)
+            if box is not None:
+                attempt.add_heat(frame, box)
+        finding = attempt.assessment(self._now)
+        if finding is not None:
+            self._attempt, self._next_attempt = None, math.inf
+            self._looks += finding.screening.verdict is Verdict.RECHECK
+        return finding
+
+    def _running(self) -> Attempt | None:
+        if self._attempt is None and self._now >= self._next_attempt:
+            self._attempts += 1
+            self._attempt = Attempt(
+                self._identify, self._settings, started=self._now, number=self._attempts, look=self._looks
+            )
+        return self._attempt
+
+    def _feed(self, attempt: Attempt, picture: Picture, faces: tuple[Face, ...]) -> None:
+        attempt.see(len(faces), faces[0].box if faces else None)
+        if not faces:
+            return
+        quality = assess(picture.pixels, faces[0])
+        if quality.overall < self._settings.attempt.quality:
+            attempt.note_quality(quality.overall)
+            return
+        embedding = self._engine.embed(picture.pixels, faces[0])
+        attempt.add_probe(Probe(embedding, quality, faces[0], picture.timestamp))
+
+    def _heat_box(self, frame: HeatFrame) -> Box | None:
+        """The last face's place on a thermal frame; None when that is too old to say."""
+        if self._face is None or abs(frame.timestamp - self._face[0]) > FACE_VALID:
+            return None
+        rows, columns = frame.temperatures.shape
+        return thermal_box(self._settings.registration, self._face[1].box, self._face[2], (rows, columns))

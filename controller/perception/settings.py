@@ -1,0 +1,43 @@
+"""[perception] of gate.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from controller.perception.liveness import LivenessSettings
+from controller.perception.presence import PresenceSettings
+from controller.perception.registration import RegistrationSettings
+from controller.perception.screening import ScreeningSettings
+
+
+class AttemptSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much evidence an assessment takes."""
+
+    pictures: Annotated[int, msgspec.Meta(ge=1, le=20)] = 2
+    """Usable pictures that must agree on the person, each on its own."""
+    unknown_pictures: Annotated[int, msgspec.Meta(ge=1, le=20)] = 4
+    """Usable pictures before somebody is called unknown or ambiguous: one blurred face proves nothing."""
+    quality: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.3
+    """Least quality of a usable picture."""
+    budget: Annotated[float, msgspec.Meta(gt=0.2, le=30)] = 2.5
+    """Seconds after which the assessment says what there is."""
+
+
+class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the lane sees."""
+
+    engine: Literal["auto", "opencv", "tflite", "demo"] = "auto"
+    models: Path | None = None
+    """Folder of model files; None: THERMOGATE_MODELS, else the user's data folder."""
+    threshold: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+    """Least match score; None: the engine's own."""
+    margin: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """Least lead over the second-best person; None: the engine's own."""
+    attempt: AttemptSettings = AttemptSettings()
+    presence: PresenceSettings = PresenceSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    screening: ScreeningSettings = ScreeningSettings()
+    liveness: LivenessSettings = LivenessSettings()

@@ -1,0 +1,81 @@
+"""What passers-by and guards read, in English and Chinese."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.lane.effects import Prompt
+from controller.lane.model import DenyReason
+from hw.ports import Lamp
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text in both languages."""
+
+    english: str
+    chinese: str
+
+    def __str__(self) -> str:
+        return f"{self.english} {self.chinese}"
+
+
+PROMPTS: dict[Prompt, Text] = {
+    Prompt.IDLE: Text("Please step onto the mark", "请站到标记处"),
+    Prompt.LOOK_HERE: Text("Look here, please", "请看这里"),
+    Prompt.WAIT: Text("One moment", "请稍候"),
+    Prompt.PASS: Text("Please pass", "请通过"),
+    Prompt.DENIED: Text("No entry", "禁止通行"),
+    Prompt.SEE_DOCTOR: Text("Please see the school doctor", "请到校医处复测"),
+    Prompt.WARM_UP: Text("Please warm up indoors and come again", "请在室内等候片刻后再测"),
+    Prompt.ONE_AT_A_TIME: Text("One at a time, please", "请逐一通过"),
+    Prompt.OUT_OF_SERVICE: Text("Out of service, please use another gate", "暂停使用，请走其他通道"),
+    Prompt.FREE: Text("Free passage", "自由通行"),
+    Prompt.EMERGENCY: Text("Emergency: way out is open", "紧急情况：通道已打开"),
+    Prompt.ALARM: Text("Please step back", "请退回"),
+}
+
+REASONS: dict[DenyReason, Text] = {
+    DenyReason.UNKNOWN_PERSON: Text("Not registered", "未登记"),
+    DenyReason.AMBIGUOUS_MATCH: Text("Not sure who you are, please ask the guard", "无法确认身份，请联系保安"),
+    DenyReason.SPOOF_SUSPECTED: Text("A living face is needed", "请本人通行"),
+    DenyReason.LIVENESS_UNKNOWN: Text("Please come closer and look here", "请靠近并看这里"),
+    DenyReason.POOR_PICTURE: Text("Please stand still and look here", "请站稳并看这里"),
+    DenyReason.ELEVATED_TEMPERATURE: Text("Temperature needs a second measurement", "体温需要复测"),
+    DenyReason.RECHECK_TEMPERATURE: Text("Please hold still, measuring again", "请保持不动，正在复测"),
+    DenyReason.TOO_COLD: Text("Face too cold to measure", "面部温度过低，无法测量"),
+    DenyReason.NO_TEMPERATURE: Text("No reading yet, please stand still", "未测到体温，请站稳"),
+    DenyReason.NOT_PERMITTED: Text("Not permitted here now", "此时此处不允许通行"),
+    DenyReason.CREDENTIAL_EXPIRED: Text("Registration has expired", "登记已过期"),
+    DenyReason.ANTI_PASSBACK: Text("Already passed", "已通行，不可重复"),
+    DenyReason.LANE_OCCUPIED: Text("One at a time, please", "请逐一通过"),
+    DenyReason.LOCKDOWN: Text("Lockdown: no entry", "封闭管理：禁止进入"),
+    DenyReason.MAINTENANCE: Text("Under maintenance", "设备维护中"),
+    DenyReason.LANE_FAULT: Text("Out of service", "设备故障"),
+    DenyReason.JOURNAL_FAILED: Text("Out of service", "设备故障"),
+}
+
+LAMPS: dict[Prompt, Lamp] = {
+    Prompt.IDLE: Lamp.IDLE,
+    Prompt.LOOK_HERE: Lamp.LOOK,
+    Prompt.WAIT: Lamp.WAIT,
+    Prompt.PASS: Lamp.GO,
+    Prompt.DENIED: Lamp.STOP,
+    Prompt.SEE_DOCTOR: Lamp.STOP,
+    Prompt.WARM_UP: Lamp.WAIT,
+    Prompt.ONE_AT_A_TIME: Lamp.STOP,
+    Prompt.OUT_OF_SERVICE: Lamp.STOP,
+    Prompt.FREE: Lamp.GO,
+    Prompt.EMERGENCY: Lamp.GO,
+    Prompt.ALARM: Lamp.ALARM,
+}
+
+
+def reason_text(reason: str | None) -> Text | None:
+    """The text for an `Indicate.reason` (a `DenyReason` value); None where there is none."""
+    if reason is None:
+        return None
+    try:
+        return REASONS[DenyReason(reason)]
+    except ValueError:
+        return None

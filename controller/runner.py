@@ -1,0 +1,258 @@
+"""Feeds events to the lane and performs its effects in order: the record first, then the relay. Owns the timers.
+
+One event is finished, its records on disk and its outputs moved, before the next one is taken. The one thing that does
+not wait is fire: `Runner.on_edge` frees both ways on the gate's own thread, before the event is even queued, so that
+neither a slow disk nor a hanging loop stands in the way out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from controller.errors import StoreError
+from controller.lane import effects as fx
+from controller.lane import events as ev
+from controller.lane.model import Direction, FaultKind
+from controller.observe.log import get_logger
+from controller.prompts import LAMPS
+from controller.record.entry import Entry, Stored
+from controller.watch import Step
+from hw.errors import DeviceError
+from hw.ports import Edge, Gate, Lamp, Side, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controller.lane.machine import Lane
+    from controller.watch import Watch
+    from hw.clock import Clock
+
+MEMORY_RECORDS = 1000
+"""Records kept in memory while a disk is dead and policy says to go on (degraded)."""
+
+log = get_logger("runner")
+
+
+class JournalPort(Protocol):
+    """The part of the journal the runner needs."""
+
+    async def append(self, entry: Entry, *, timeout: float) -> Stored:  # noqa: ASYNC109 - the journal bounds its own wait
+        """Return when the entry is on disk; raises `StoreError` when that fails or takes longer than `timeout` s."""
+        ...
+
+
+class Runner:
+    """Performs what the lane decides.
+
+    Args:
+        lane: the state machine.
+        gate: an open gate.
+        entry_side: the side of the gate that leads in.
+        journal: where records go before their effects.
+        append_timeout: seconds a record may take to reach the disk.
+        degraded_without_disk: go on with the record in memory when the disk fails, in place of refusing.
+        latching: the turnstile latches a pulse itself; False: its line is held until the passage or its expiry.
+        clock: the board's clock; the loop's time is the same.
+        clock_state: tells what is known of the wall clock, for the record.
+        on_reassess: called with a hold-off in seconds when the lane wants a fresh attempt.
+        watches: told of every step.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        gate: Gate,
+        *,
+        entry_side: Side,
+        journal: JournalPort,
+        append_timeout: float,
+        degraded_without_disk: bool,
+        latching: bool,
+        clock: Clock,
+        clock_state: Callable[[], str],
+        on_reassess: Callable[[float], None],
+        watches: tuple[Watch, ...] = (),
+    ) -> None:
+        self.lane = lane
+        self.prompt = fx.Prompt.OUT_OF_SERVICE
+        self.reason: str | None = None
+        self.unrecorded: deque[Entry] = deque(maxlen=MEMORY_RECORDS)
+        self._gate = gate
+        self._sides = _sides(entry_side)
+        self._directions = {side: direction for direction, side in self._sides.items()}
+        self._journal = journal
+        self._append_timeout = append_timeout
+        self._degraded = degraded_without_disk
+        self._latching = latching
+        self._clock = clock
+        self._clock_state = clock_state
+        self._on_reassess = on_reassess
+        self._watches = watches
+        self._queue: asyncio.Queue[ev.LaneEvent] = asyncio.Queue()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Name the loop that edges are posted to, before the gate is opened."""
+        self._loop = loop
+
+    def post(self, event: ev.LaneEvent) -> None:
+        """Queue an event. On the loop's thread."""
+        self._queue.put_nowait(event)
+
+    async def run(self) -> None:
+        """Feed events for ever."""
+        while True:
+            await self.step(await self._queue.get())
+
+    async def drain(self) -> None:
+        """Finish what is queued."""
+        while not self._queue.empty():
+            await self.step(self._queue.get_nowait())
+
+    def on_edge(self, edge: Edge) -> None:
+        """Take an input's change, on the gate's thread."""
+        if edge.signal is Signal.FIRE and edge.active:
+            for side in Side:
+                self._gate.hold(side, on=True)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.post, self._event(edge))
+
+    def on_level(self, signal: Signal, now: float) -> None:
+        """Take an input that was active before anybody looked, on the loop's thread."""
+        self.on_edge(Edge(signal, active=True, timestamp=now))
+
+    async def step(self, event: ev.LaneEvent) -> None:
+        """Feed one event and perform its effects."""
+        begun = self._clock.monotonic()
+        before = self.lane.state
+        effects = self.lane.feed(event)
+        stored: list[Stored] = []
+        failed: fx.Append | None = None
+        for effect in effects:
+            if isinstance(effect, fx.Append):
+                place = await self._append(effect)
+                if place is not None:
+                    stored.append(place)
+                    continue
+                failed = effect
+                if not self._degraded:
+                    break
+            else:
+                self._perform(effect)
+        step = Step(event, before, self.lane.state, effects, tuple(stored), begun, self._clock.monotonic())
+        for watch in self._watches:
+            watch.on_step(step)
+        # A record of the failure itself may fail as well; that must not go round for ever.
+        if failed is not None and not isinstance(event, ev.JournalFailed):
+            await self.step(ev.JournalFailed(now=self._clock.monotonic(), grant_id=failed.grant_id))
+
+    async def _append(self, record: fx.Append) -> Stored | None:
+        entry = Entry(
+            kind=record.kind.value,
+            monotonic=self._clock.monotonic(),
+            wall=time.time(),
+            clock=self._clock_state(),
+            grant_id=record.grant_id,
+            person=record.person,
+            detail=record.detail,
+        )
+        started = time.perf_counter()
+        try:
+            await self._catch_up()
+            stored = await self._journal.append(entry, timeout=self._append_timeout)
+        except StoreError as error:
+            log.error("record not on disk", kind=entry.kind, grant_id=entry.grant_id, error=str(error))
+            if self._degraded:
+                self.unrecorded.append(entry)
+            return None
+        for watch in self._watches:
+            watch.on_stage("journal", time.perf_counter() - started)
+        return stored
+
+    async def _catch_up(self) -> None:
+        """Write what a dead disk left in memory, oldest first, once it lives again."""
+        if not self.unrecorded:
+            return
+        while self.unrecorded:
+            await self._journal.append(self.unrecorded[0], timeout=self._append_timeout)
+            self.unrecorded.popleft()
+        self.post(ev.DeviceBack(now=self._clock.monotonic(), fault=FaultKind.JOURNAL))
+
+    def _perform(self, effect: fx.Effect) -> None:
+        try:
+            self._perform_unguarded(effect)
+        except DeviceError as error:
+            log.error("output failed", effect=type(effect).__name__, error=str(error))
+            self.post(ev.DeviceLost(now=self._clock.monotonic(), fault=FaultKind.RELAY))
+
+    def _perform_unguarded(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Unlock(direction=direction, seconds=seconds, window=window):
+                self._gate.unlock(self._sides[direction], seconds if self._latching else window)
+            case fx.Hold(direction=direction, on=on):
+                self._gate.hold(self._sides[direction], on=on)
+            case fx.Relock(direction=direction):
+                self._gate.relock(self._sides[direction])
+            case fx.BlockEntry(on=on):
+                self._gate.stop(on=on)
+            case fx.Indicate(prompt=prompt, reason=reason):
+                self.prompt, self.reason = prompt, reason
+                self._gate.indicate(LAMPS[prompt])
+            case fx.ArmTimer(name=name, seconds=seconds, token=token):
+                self._arm(name, seconds, token)
+            case fx.CancelTimer(name=name):
+                self._cancel(name)
+            case fx.Reassess(hold_off=hold_off):
+                self._on_reassess(hold_off)
+            case fx.Append():
+                raise AssertionError("records are written by step()")
+            case _:
+                assert_never(effect)
+
+    def _arm(self, name: str, seconds: float, token: int) -> None:
+        self._cancel(name)
+        loop = asyncio.get_running_loop()
+        self._timers[name] = loop.call_later(seconds, self._fire, name, token)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _fire(self, name: str, token: int) -> None:
+        self._timers.pop(name, None)
+        self.post(ev.TimerFired(now=self._clock.monotonic(), name=name, token=token))
+
+    def close(self) -> None:
+        """Cancel the timers and show that the lane is out of service."""
+        for name in list(self._timers):
+            self._cancel(name)
+        self.prompt = fx.Prompt.OUT_OF_SERVICE
+        self._gate.indicate(Lamp.STOP)
+
+    def _event(self, edge: Edge) -> ev.LaneEvent:
+        now, active = edge.timestamp, edge.active
+        match edge.signal:
+            case Signal.PASS_A:
+                return ev.PassContact(now=now, direction=self._directions[Side.A], active=active)
+            case Signal.PASS_B:
+                return ev.PassContact(now=now, direction=self._directions[Side.B], active=active)
+            case Signal.READY:
+                return ev.Home(now=now, ready=active)
+            case Signal.FIRE:
+                return ev.FireAlarm(now=now, active=active)
+            case Signal.TAMPER:
+                return ev.Tamper(now=now, active=active)
+            case Signal.KEY:
+                return ev.MechanicalKey(now=now, active=active)
+            case _:
+                assert_never(edge.signal)
+
+
+def _sides(entry: Side) -> dict[Direction, Side]:
+    other = Side.B if entry is Side.A else Side.A
+    return {Direction.ENTRY: entry, Direction.EXIT: other}

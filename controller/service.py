@@ -1,0 +1,173 @@
+"""One lane as a service: opens the stores, the engine and the link of gate.toml, and runs the app on a board."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from controller.app import App
+from controller.gallery.index import GalleryIndex
+from controller.gallery.store import GalleryStore
+from controller.link.messages import State
+from controller.link.mqtt import Link
+from controller.link.ports import LinkWatch
+from controller.observe.lateness import LatenessMonitor
+from controller.observe.log import get_logger
+from controller.observe.metrics import Metrics, MetricsServer
+from controller.perception.engines import open_engine
+from controller.record.boot import clock_state, read_boot_id
+from controller.record.journal import Journal
+from controller.watch import Watch
+from controller.watchers import MetricsWatch, PassageLog
+from hw.executor import ClockExecutor
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from controller.config import Config
+    from controller.errors import GateError
+    from controller.perception.types import FaceEngine
+    from controller.watch import Step
+    from hw.board import Board
+
+log = get_logger("service")
+
+
+class _StateWatch(Watch):
+    """Tells the link when the lane's state has changed."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    def on_step(self, step: Step) -> None:
+        """Only a change is news."""
+        if step.before is not step.after:
+            self._changed()
+
+
+class _LinkMetrics(LinkWatch):
+    """Counts what the link does."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def on_up(self, *, up: bool) -> None:
+        """The broker was reached or lost."""
+        self._metrics.link_up.set(1 if up else 0)
+
+    def on_sent(self, count: int) -> None:
+        """Events were published."""
+        self._metrics.link_sent.inc(count)
+
+    def on_refused(self, reason: str) -> None:
+        """A message of the campus was refused."""
+        self._metrics.link_refused.labels(reason).inc()
+
+
+class _Housekeeping:
+    """The journal's idle work, as a service of the app."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def run(self) -> None:
+        """Checkpoint and prune for ever."""
+        await self._journal.maintain()
+
+
+def engine_of(config: Config) -> FaceEngine:
+    """The engine that [perception] asks for; `auto` says in the log what it passed over."""
+
+    def skipped(name: str, error: GateError) -> None:
+        log.info("engine passed over", engine=name, reason=str(error))
+
+    return open_engine(config.perception.engine, config.perception.models, on_skip=skipped)
+
+
+def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
+    """The gallery on this board, ready to search. Raises `GalleryError` where there is none."""
+    index = GalleryIndex.for_engine(engine, threshold=config.perception.threshold, margin=config.perception.margin)
+    with GalleryStore.open(config.store.folder, config.store.key) as store:
+        index.load(store)
+    return index
+
+
+async def serve(
+    config: Config,
+    board: Board,
+    engine: FaceEngine,
+    gallery: GalleryIndex,
+    *,
+    watches: tuple[Watch, ...] = (),
+    beside: Callable[[App], Awaitable[None]] | None = None,
+) -> None:
+    """Run the lane until cancelled, until SIGTERM, or until `beside` returns.
+
+    Raises `GateError` and `DeviceError` kinds for what cannot be opened, an exception group for a task that crashed.
+    """
+    boot_id = read_boot_id()
+    metrics = Metrics()
+    executor = ClockExecutor(board.clock, 1, "journal")
+    config.store.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    journal = Journal(config.store.folder / "journal.sqlite3", executor, boot_id=boot_id, on_commit=metrics.committed)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(executor.shutdown, wait=False)
+        await journal.open()
+        stack.push_async_callback(journal.close)
+        if config.observe.metrics_port is not None:
+            stack.enter_context(MetricsServer(metrics, config.observe.metrics_port))
+        lateness = LatenessMonitor(metrics.loop_late_seconds.observe, warn_after=config.observe.lateness_warning)
+        seen: list[Watch] = [MetricsWatch(metrics), PassageLog(get_logger("lane")), *watches]
+        link = _link(config, journal, boot_id, metrics, lambda: app)
+        if link is not None:
+            seen.append(_StateWatch(link.state_changed))
+            journal.add_listener(link.notify)
+        app = App(
+            config,
+            board,
+            engine=engine,
+            gallery=gallery,
+            journal=journal,
+            services=(lateness, _Housekeeping(journal), *([link] if link else [])),
+            watches=tuple(seen),
+        )
+        with _terminable():
+            await app.run(None if beside is None else lambda: beside(app))
+
+
+def _link(config: Config, journal: Journal, boot_id: str, metrics: Metrics, app: Callable[[], App]) -> Link | None:
+    if config.link is None:
+        return None
+    version = importlib.metadata.version("thermogate")
+
+    def state() -> State:
+        lane = app().lane
+        return State(
+            boot_id=boot_id,
+            time=time.time(),
+            clock=clock_state(),
+            lane=lane.state.value,
+            fault=next((fault.value for fault in sorted(lane.faults, key=lambda fault: fault.value)), None),
+            outbox=journal.outbox.depth,
+            version=version,
+        )
+
+    watch = _LinkMetrics(metrics)
+    return Link(config.link, config.site.name, journal.outbox, boot_id=boot_id, state=state, watch=watch)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, as service managers send it, ends the current task as Ctrl-C does."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a lane runs inside a task")
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)

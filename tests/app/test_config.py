@@ -1,0 +1,64 @@
+"""gate.toml: what is wrong is refused with the file and the key's path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.config import Config, load, parse
+from controller.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[2] / "image" / "gate.toml"
+
+
+def test_an_empty_file_is_the_default() -> None:
+    assert parse("", where="gate.toml") == Config()
+
+
+def test_the_example_says_what_the_defaults_are() -> None:
+    assert load(EXAMPLE) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[gate]\nunlock = 17", r"gate\.toml: \[gate\]: .*unknown field `unlock`"),
+        ("[gate]\nchip = 'x'", r"\[gate\] chip: Expected `int`"),
+        ("[gate]\nunlock_a = 99", r"\[gate\] unlock_a: .*<= 53"),
+        ("[gate]\nunlock_a = 5", r"\[gate\]: GPIO line 5 is given twice"),
+        ("[gate]\npulse_cap = 3.0", r"\[gate\] pulse_cap: .*<= 1\.5"),
+        ("[gates]\nchip = 0", r"unknown field `gates`"),
+        ("[thermal]\nrefresh_hz = 3.0", r"\[thermal\]: `refresh_hz` must be one of 0\.5, 1,"),
+        ("[thermal]\nemissivity = 0.0", r"\[thermal\] emissivity: .*> 0"),
+        ("[lane]\nunlock_pulse = 9", r"\[lane\] unlock_pulse: .*<= 1\.5"),
+        ("[site]\nname = 'Gate 1'", r"\[site\] name: .*matching regex"),
+        ("[perception]\nengine = 'best'", r"\[perception\] engine: Invalid enum value 'best'"),
+        ("[perception.screening]\nalarm = 45.0", r"\[perception\] screening\.alarm: "),
+        ("[link]\nhost = 'x'", r"\[link\]: .*missing required field `campus`"),
+        ("[gate]\nchip = 0\nchip = 1\n", r"gate\.toml: .*line 3"),
+        ("[store]\nfolder = 3", r"\[store\] folder: .*got 3"),
+        ("[gate\n", r"gate\.toml: .*line 1"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse(text, where="gate.toml")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: cannot be read: No such file"):
+        load(tmp_path / "nowhere.toml")
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_bytes("# 大门".encode("gb18030"))
+    with pytest.raises(ConfigError, match=r"gate\.toml: is not UTF-8 text \(byte 2\)"):
+        load(path)
+
+
+def test_a_byte_order_mark_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_bytes(b"\xef\xbb\xbf[site]\nname = 'north'\n")
+    assert load(path).site.name == "north"

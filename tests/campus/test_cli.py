@@ -1,0 +1,101 @@
+"""`thermogate-hub` as people use it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from campus.cli import _broker, _parser, main
+from campus.store import HubStore, Incoming
+from controller.link.messages import EventMessage, Online, State, encode, event_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EPOCH = "000000000000002a"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "hub.sqlite3"
+    store = HubStore(path, "school")
+    store.open()
+    batch: list[Incoming] = []
+    for gate in ("north", "south"):
+        for seq in (1, 2):
+            message = EventMessage(
+                id=event_id(gate, EPOCH, seq), epoch=EPOCH, seq=seq, boot_id="b", time=1_790_000_000.0 + seq,
+                monotonic=1.0, clock="unknown" if seq == 1 else "synchronised", type="deny", chain="0" * 64,
+                detail={"reason": "too_cold", "attempt": 2},
+            )  # fmt: skip
+            batch.append(Incoming(gate, message, encode(message)))
+    online, state = Online(online=True, boot_id="b"), State(boot_id="b", time=1.0, clock="unknown", lane="locked")
+    batch += [Incoming("north", online, encode(online)), Incoming("north", state, encode(state))]
+    store.apply(batch, 1_790_000_003.0)
+    store.close()
+    return path
+
+
+def test_events_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["events", "--db", str(database), "--gate", "south"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "south  002a:1" in first
+    assert first.endswith("reason=too_cold attempt=2")
+    assert first[19] == "?", "a clock that nobody set"
+    assert second[19] == " "
+
+
+def test_events_as_json_are_the_gates_own_bytes(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["events", "--db", str(database), "--json", "--limit", "3"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["id"] for event in events] == [f"north-{EPOCH}-2", f"south-{EPOCH}-1", f"south-{EPOCH}-2"]
+
+
+def test_gates_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gates", "--db", str(database)]) == 0
+    north, south = capsys.readouterr().out.splitlines()
+    assert north.split()[:5] == ["north", "online", "locked", "2", "events"]
+    assert south.split()[:3] == ["south", "unknown", "-"]
+
+
+def test_a_failure_is_one_line_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["events", "--db", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == f"thermogate-hub: {tmp_path / 'none'}: there is no such database\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--campus", "No Such Name", "--db", "x"], "is no name for a campus or gate"),
+        (["--campus", "school", "--db", "/proc/nowhere/x"], "/proc/nowhere/x: unable to open database file"),
+    ],
+)
+def test_an_intake_that_cannot_start_says_why(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ingest", "--broker", "127.0.0.1:1", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("broker", "broker", 1883),
+        ("broker:1884", "broker", 1884),
+        ("10.0.0.1:1884", "10.0.0.1", 1884),
+        ("fe80::1", "fe80::1", 1883),
+        ("[fe80::1]:1884", "fe80::1", 1884),
+        ("[fe80::1]", "fe80::1", 1883),
+    ],
+)
+def test_addresses(text: str, host: str, port: int) -> None:
+    options = _parser().parse_args(["ingest", "--broker", text, "--campus", "school", "--db", "x"])
+    broker = _broker(options)
+    assert (broker.host, broker.port) == (host, port)
+
+
+def test_tls_has_a_port_of_its_own() -> None:
+    options = _parser().parse_args(["ingest", "--broker", "b", "--campus", "c", "--db", "x", "--ca", "ca.pem"])
+    assert (_broker(options).port, _broker(options).tls) == (8883, True)

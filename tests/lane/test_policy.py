@@ -1,0 +1,166 @@
+"""Who may pass: each rule, their order, and what counts as a failure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from controller.lane.antipassback import AntiPassback
+from controller.lane.effects import Prompt
+from controller.lane.model import DenyReason, Liveness, Verdict
+from controller.lane.policy import (
+    ADVICE,
+    TEMPERATURE_REASONS,
+    PolicyContext,
+    RepeatedFailures,
+    decide,
+    identified,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controller.lane.model import Assessment
+
+    Someone = Callable[..., Assessment]
+
+CONTEXT = PolicyContext(minimum_quality=0.1)
+
+# In the order of the rules: what is wrong, and the reason it gives.
+WRONGS: list[tuple[dict[str, Any], DenyReason]] = [
+    ({"faces": 2}, DenyReason.LANE_OCCUPIED),
+    ({"liveness": Liveness.SPOOF}, DenyReason.SPOOF_SUSPECTED),
+    ({"quality": 0.05}, DenyReason.POOR_PICTURE),
+    ({"ambiguous": True}, DenyReason.AMBIGUOUS_MATCH),
+    ({"person": None}, DenyReason.UNKNOWN_PERSON),
+    ({"expired": True}, DenyReason.CREDENTIAL_EXPIRED),
+    ({"permitted": False}, DenyReason.NOT_PERMITTED),
+    ({"liveness": Liveness.UNKNOWN}, DenyReason.LIVENESS_UNKNOWN),
+    ({"verdict": Verdict.ELEVATED}, DenyReason.ELEVATED_TEMPERATURE),
+]
+
+
+def test_someone_registered_alive_and_well_may_pass(someone: Someone) -> None:
+    assert decide(someone(), CONTEXT) is None
+
+
+@pytest.mark.parametrize(("wrong", "reason"), WRONGS, ids=lambda value: getattr(value, "value", ""))
+def test_each_rule_denies_with_its_reason(someone: Someone, wrong: dict[str, Any], reason: DenyReason) -> None:
+    assert decide(someone(**wrong), CONTEXT) is reason
+
+
+@pytest.mark.parametrize("place", range(len(WRONGS)))
+def test_the_first_rule_that_holds_gives_the_reason(someone: Someone, place: int) -> None:
+    everything: dict[str, Any] = {}
+    for wrong, _ in reversed(WRONGS[place:]):
+        everything |= wrong
+    assert decide(someone(**everything), CONTEXT) is WRONGS[place][1]
+
+
+def test_anti_passback_comes_before_liveness_and_temperature(someone: Someone) -> None:
+    context = PolicyContext(passed_back=True)
+    found = someone(verdict=Verdict.ELEVATED, liveness=Liveness.UNKNOWN)
+    assert decide(found, context) is DenyReason.ANTI_PASSBACK
+    assert decide(someone(permitted=False), context) is DenyReason.NOT_PERMITTED
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_only_a_normal_temperature_passes(someone: Someone, verdict: Verdict) -> None:
+    assert (decide(someone(verdict=verdict), CONTEXT) is None) == (verdict is Verdict.NORMAL)
+    assert verdict in TEMPERATURE_REASONS
+
+
+def test_a_strangers_fever_is_not_revealed(someone: Someone) -> None:
+    reason = decide(someone(person=None, verdict=Verdict.ELEVATED), CONTEXT)
+    assert reason is DenyReason.UNKNOWN_PERSON
+    assert ADVICE[reason].prompt is Prompt.DENIED
+
+
+def test_a_quality_that_is_no_number_is_poor(someone: Someone) -> None:
+    assert decide(someone(quality=float("nan")), CONTEXT) is DenyReason.POOR_PICTURE
+
+
+def test_no_face_at_all_is_no_stranger(someone: Someone) -> None:
+    assert decide(someone(person=None, faces=0, quality=0.0), CONTEXT) is DenyReason.POOR_PICTURE
+
+
+@pytest.mark.parametrize("reason", DenyReason)
+def test_every_reason_has_its_advice(reason: DenyReason) -> None:
+    assert ADVICE[reason].prompt not in (Prompt.PASS, Prompt.FREE, Prompt.IDLE)
+
+
+def test_people_are_told_what_to_do() -> None:
+    assert ADVICE[DenyReason.ELEVATED_TEMPERATURE].prompt is Prompt.SEE_DOCTOR
+    assert ADVICE[DenyReason.TOO_COLD].prompt is Prompt.WARM_UP
+    assert ADVICE[DenyReason.LANE_OCCUPIED].prompt is Prompt.ONE_AT_A_TIME
+
+
+def test_a_picture_of_someone_is_not_them(someone: Someone) -> None:
+    assert identified(someone("p1")) == "p1"
+    assert identified(someone("p1", liveness=Liveness.UNKNOWN)) == "p1"
+    assert identified(someone("p1", liveness=Liveness.SPOOF)) is None
+    assert identified(someone("p1", ambiguous=True)) is None
+    assert identified(someone(None)) is None
+
+
+def test_the_fifth_failure_calls_the_guard_once() -> None:
+    failures = RepeatedFailures(5)
+    calls = [failures.denied(DenyReason.ELEVATED_TEMPERATURE) for _ in range(10)]
+    assert calls == [False, False, False, False, True] * 2
+
+
+def test_stepping_back_hides_no_stranger_but_forgives_a_poor_picture() -> None:
+    failures = RepeatedFailures(3)
+    for reason, expected in ((DenyReason.SPOOF_SUSPECTED, True), (DenyReason.POOR_PICTURE, False)):
+        calls = []
+        for _ in range(3):
+            calls.append(failures.denied(reason))
+            failures.left()
+        assert any(calls) is expected
+
+
+def test_an_admission_and_the_cold_count_as_no_failure() -> None:
+    failures = RepeatedFailures(2)
+    assert not failures.denied(DenyReason.UNKNOWN_PERSON)
+    failures.admitted()
+    assert not failures.denied(DenyReason.UNKNOWN_PERSON)
+    assert not any(failures.denied(DenyReason.TOO_COLD) for _ in range(9))
+    assert failures.denied(DenyReason.UNKNOWN_PERSON)
+
+
+def test_anti_passback_reserves_commits_and_releases() -> None:
+    memory = AntiPassback(60.0)
+    assert not memory.blocks("p1", 0.0)
+    memory.reserve("p1", "g1")
+    assert memory.blocks("p1", 1.0)
+    memory.release("p1", "g1")
+    assert not memory.blocks("p1", 2.0)
+    memory.reserve("p1", "g2")
+    memory.commit("p1", "g2", 3.0)
+    assert memory.blocks("p1", 62.9)
+    assert not memory.blocks("p1", 63.0)
+
+
+def test_one_lane_does_not_release_what_another_reserved() -> None:
+    memory = AntiPassback(60.0)
+    memory.reserve("p1", "g1")
+    memory.release("p1", "another")
+    assert memory.blocks("p1", 0.0)
+
+
+def test_anti_passback_switched_off_blocks_nobody() -> None:
+    memory = AntiPassback(0.0)
+    memory.reserve("p1", "g1")
+    assert not memory.blocks("p1", 0.0)
+    memory.commit("p1", "g1", 0.0)
+    assert not memory.blocks("p1", 0.0)
+    assert len(memory) == 0
+
+
+def test_anti_passback_forgets_who_may_enter_again() -> None:
+    memory = AntiPassback(10.0)
+    for number in range(1000):
+        memory.reserve(f"p{number}", f"g{number}")
+        memory.commit(f"p{number}", f"g{number}", float(number))
+    assert len(memory) == 10

@@ -1,0 +1,281 @@
+"""A person's visit up to the decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from controller.lane import effects as fx
+from controller.lane import events as ev
+from controller.lane.effects import Prompt, RecordKind
+from controller.lane.model import Direction, Liveness, Match, Verdict
+from controller.lane.table import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controller.lane.model import Assessment
+    from tests.lane.conftest import MakeRig, Rig
+
+    Someone = Callable[..., Assessment]
+
+
+def reassessments(rig: Rig) -> list[float]:
+    return [effect.hold_off for effect in rig.last if isinstance(effect, fx.Reassess)]
+
+
+def test_boot_moves_no_relay(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    for kind in (ev.Booted, ev.SelfTestPassed):
+        rig.feed(kind)
+        assert rig.moves() == []
+    assert rig.state() is State.LOCKED
+    assert rig.shown() == (Prompt.IDLE, None)
+
+
+def test_whoever_comes_is_asked_to_look(rig: Rig) -> None:
+    rig.approach()
+    assert rig.state() is State.SCREENING
+    assert rig.shown() == (Prompt.LOOK_HERE, None)
+    rig.feed(ev.Left)
+    assert rig.state() is State.LOCKED
+    assert rig.shown() == (Prompt.IDLE, None)
+    assert rig.timers == {}
+
+
+def test_screening_that_finds_nothing_begins_again(rig: Rig) -> None:
+    rig.approach()
+    rig.advance(rig.settings.screening_timeout)
+    assert rig.state() is State.SCREENING
+    assert reassessments(rig) == [0.0]
+    assert rig.timers["screening"][0] == rig.now + rig.settings.screening_timeout
+
+
+def test_a_grant_is_recorded_before_the_lock_moves(rig: Rig) -> None:
+    rig.approach()
+    grant_id = rig.assess()
+    kinds = [type(effect) for effect in rig.last]
+    assert kinds == [fx.CancelTimer, fx.Append, fx.Unlock, fx.Indicate, fx.ArmTimer]
+    assert rig.unlocked == {Direction.ENTRY}
+    assert rig.lane.grant is not None
+    assert rig.lane.grant.grant_id == grant_id
+    assert rig.lane.grant.deadline - rig.lane.grant.granted_at == rig.settings.passage_wait
+    unlock = next(effect for effect in rig.last if isinstance(effect, fx.Unlock))
+    assert (unlock.seconds, unlock.window) == (rig.settings.unlock_pulse, rig.settings.passage_wait)
+
+
+def test_the_record_of_a_grant_tells_everything_about_it(rig: Rig) -> None:
+    rig.admit("p1")
+    (record,) = rig.records(RecordKind.GRANT)
+    assert record.person == "p1"
+    told = {"direction": "entry", "credential": "face", "score": 0.82, "margin": 0.4, "temperature": 36.6}
+    assert told.items() <= dict(record.detail).items()
+    assert {
+        "verdict": "normal",
+        "uncertainty": 0.2,
+        "liveness": "live",
+        "quality": 0.8,
+    }.items() <= record.detail.items()
+
+
+def test_a_gallery_of_one_has_no_margin_in_the_record(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone(match=Match("p1", 0.8, float("inf"))))
+    assert rig.records(RecordKind.GRANT)[0].detail["margin"] is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "prompt", "reason"),
+    [
+        (Verdict.ELEVATED, Prompt.SEE_DOCTOR, "elevated_temperature"),
+        (Verdict.RECHECK, Prompt.WAIT, "recheck_temperature"),
+        (Verdict.TOO_COLD, Prompt.WARM_UP, "too_cold"),
+        (Verdict.UNSTABLE, Prompt.WAIT, "no_temperature"),
+        (Verdict.SENSOR_UNFIT, Prompt.WAIT, "no_temperature"),
+    ],
+)
+def test_a_denial_is_shown_and_recorded(
+    rig: Rig, someone: Someone, verdict: Verdict, prompt: Prompt, reason: str
+) -> None:
+    rig.approach()
+    rig.assess(someone("p1", verdict))
+    assert rig.state() is State.DENIED
+    assert rig.shown() == (prompt, reason)
+    assert rig.moves() == []
+    (record,) = rig.records(RecordKind.DENY)
+    assert (record.person, record.detail["reason"], record.detail["verdict"]) == ("p1", reason, verdict.value)
+
+
+def test_the_record_of_a_stranger_holds_no_temperature(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone(None, Verdict.ELEVATED))
+    (record,) = rig.records(RecordKind.DENY)
+    assert record.person is None
+    assert [record.detail[key] for key in ("verdict", "temperature", "uncertainty", "surface")] == [None] * 4
+
+
+def test_a_photograph_is_not_recorded_as_the_person(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone("p1", liveness=Liveness.SPOOF))
+    assert rig.shown() == (Prompt.DENIED, "spoof_suspected")
+    assert rig.records(RecordKind.DENY)[0].person is None
+
+
+def test_who_stays_after_a_denial_is_looked_at_again(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone("p1", Verdict.RECHECK))
+    rig.advance(rig.settings.deny_show - 0.01)
+    assert rig.state() is State.DENIED
+    rig.advance(0.01)
+    assert rig.state() is State.SCREENING
+    assert reassessments(rig) == [0.0]
+    rig.assess(someone("p1", attempt=2))
+    assert rig.state() is State.GRANTED
+
+
+def test_who_leaves_after_a_denial_leaves_the_lane_locked(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone(None))
+    rig.feed(ev.Left)
+    assert rig.state() is State.DENIED
+    rig.advance(rig.settings.deny_show)
+    assert rig.state() is State.LOCKED
+    assert rig.shown() == (Prompt.IDLE, None)
+
+
+def test_who_comes_while_a_denial_is_shown_is_looked_at_next(rig: Rig, someone: Someone) -> None:
+    rig.approach(presence=1)
+    rig.assess(someone(None), presence=1)
+    rig.feed(ev.Left)
+    rig.approach(presence=2)
+    rig.assess(presence=2)
+    assert rig.state() is State.DENIED
+    rig.advance(rig.settings.deny_show)
+    assert rig.state() is State.SCREENING
+
+
+def test_the_cold_are_given_time_and_hold_up_nobody(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone("p1", Verdict.TOO_COLD))
+    rig.advance(rig.settings.deny_show + 0.1)
+    assert rig.shown() == (Prompt.WARM_UP, "too_cold")
+    rig.advance(rig.settings.warm_up)
+    assert rig.state() is State.SCREENING
+    rig.assess(someone("p1", Verdict.TOO_COLD))
+    rig.feed(ev.Left)
+    rig.advance(rig.settings.deny_show)
+    assert rig.state() is State.LOCKED
+
+
+def test_leaving_does_not_prolong_a_denial(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone("p1", Verdict.TOO_COLD))
+    rig.advance(rig.settings.warm_up - 0.5)
+    rig.feed(ev.Left)
+    rig.advance(0.5)
+    assert rig.state() is State.LOCKED
+
+
+def test_two_people_are_asked_to_come_one_at_a_time(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone("p1", faces=2))
+    assert rig.state() is State.LANE_OCCUPIED
+    assert rig.shown() == (Prompt.ONE_AT_A_TIME, "lane_occupied")
+    rig.advance(rig.settings.deny_show)
+    assert rig.state() is State.SCREENING
+
+
+def test_the_fifth_failure_in_a_row_calls_the_guard(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    for attempt in range(1, 10):
+        rig.assess(someone(None, attempt=attempt))
+        assert (rig.shown()[0] is Prompt.ALARM) == (attempt == 5)
+        rig.advance(rig.settings.alarm_show)
+        assert rig.shown() == (Prompt.LOOK_HERE, None)
+    (warning,) = rig.records(RecordKind.WARNING)
+    assert warning.detail == {"reason": "repeated_failures", "attempts": 5}
+
+
+def test_an_admission_ends_a_row_of_failures(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    for person in (None, None, None, None, "p1", None, None, None, None):
+        rig.assess(someone(person))
+        rig.advance(rig.settings.passage_wait + rig.settings.deny_show)
+    assert rig.records(RecordKind.WARNING) == []
+
+
+def test_someone_elses_assessment_admits_nobody(rig: Rig) -> None:
+    rig.approach(presence=1)
+    rig.feed(ev.Left)
+    rig.assess(presence=1)
+    assert rig.state() is State.LOCKED
+    rig.approach(presence=2)
+    rig.assess(presence=1)
+    assert rig.state() is State.SCREENING
+    rig.assess(presence=2)
+    assert rig.state() is State.GRANTED
+
+
+def test_a_grant_id_serves_once(rig: Rig) -> None:
+    grant_id = rig.admit()
+    rig.pass_through()
+    rig.feed(ev.Left)
+    rig.advance(2.0)
+    rig.approach()
+    rig.assess(grant_id=grant_id)
+    assert rig.state() is State.SCREENING
+    rig.open_once(grant_id=grant_id)
+    assert rig.state() is State.SCREENING
+    assert rig.records(RecordKind.COMMAND)[-1].detail["refused"] == "repeated"
+    assert rig.outcomes(grant_id) == ["completed"]
+
+
+def test_anti_passback_is_committed_by_passing(make_rig: MakeRig, someone: Someone) -> None:
+    rig = make_rig(anti_passback=60.0).boot()
+    rig.admit("p1")
+    rig.pass_through()
+    rig.feed(ev.Left)
+    rig.advance(5.0)
+    rig.approach()
+    rig.assess(someone("p1"))
+    assert rig.shown() == (Prompt.DENIED, "anti_passback")
+    rig.advance(60.0)
+    rig.assess(someone("p1"))
+    assert rig.state() is State.GRANTED
+
+
+def test_anti_passback_is_released_by_walking_away(make_rig: MakeRig) -> None:
+    rig = make_rig(anti_passback=60.0).boot()
+    rig.admit("p1")
+    rig.feed(ev.Left)
+    rig.advance(rig.settings.passage_wait + rig.settings.deny_show)
+    rig.admit("p1")
+
+
+def test_the_guard_lets_someone_in(rig: Rig) -> None:
+    grant_id = rig.open_once()
+    assert rig.state() is State.GRANTED
+    order, grant = rig.journal[-2:]
+    assert (order.kind, order.detail["actor"], order.detail["accepted"]) == (RecordKind.COMMAND, "guard", True)
+    assert (grant.kind, grant.grant_id, grant.detail["credential"]) == (RecordKind.GRANT, grant_id, "remote")
+    rig.pass_through()
+    assert rig.outcomes(grant_id) == ["completed"]
+
+
+def test_a_second_order_while_one_is_outstanding_is_refused(rig: Rig) -> None:
+    first = rig.open_once()
+    second = rig.open_once()
+    assert rig.lane.grant is not None
+    assert rig.lane.grant.grant_id == first
+    assert rig.records(RecordKind.COMMAND)[-1].detail["refused"] == "granted"
+    assert [record.grant_id for record in rig.records(RecordKind.GRANT)] == [first]
+    assert rig.outcomes(second) == []
+
+
+def test_the_guard_decides_while_someone_is_screened(rig: Rig) -> None:
+    rig.approach()
+    rig.open_once()
+    assert rig.state() is State.GRANTED
+    rig.assess()
+    assert len(rig.records(RecordKind.GRANT)) == 1

@@ -1,0 +1,257 @@
+"""A mosquitto of the test's own, a gate and a hub to join through it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import sqlite3
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from campus.broker import Broker
+from campus.ingest import Ingest
+from controller.link.messages import encode
+from controller.link.mqtt import Link
+from controller.link.settings import LinkSettings
+from controller.link.wire import event_message
+from controller.record.boot import stamp
+from controller.record.database import Database
+from controller.record.entry import Entry, Place
+from controller.record.journal import Journal
+from controller.record.ledger import Ledger
+from controller.record.settings import JournalSettings
+from hw.clock import SystemClock
+from hw.executor import ClockExecutor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from controller.link.ports import LinkWatch
+
+PATIENCE = 60.0
+"""Seconds after which what should happen has not."""
+
+
+class Mosquitto:
+    """A broker on a loopback port that can be stopped and started."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self.port = free_port()
+        self._program = program
+        self._config = folder / "mosquitto.conf"
+        self._log = folder / "mosquitto.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.configure("allow_anonymous true\n")
+
+    def configure(self, listener: str) -> None:
+        """Set the listener's options, for the next start."""
+        common = "persistence false\nset_tcp_nodelay true\nmax_queued_messages 0\nsys_interval 0\n"
+        self._config.write_text(f"listener {self.port} 127.0.0.1\n{listener}{common}")
+
+    def start(self) -> None:
+        """Start, and return when it takes connections."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return
+            assert self._process.poll() is None, self._log.read_text()
+            time.sleep(0.01)
+        pytest.fail("mosquitto takes no connections")
+
+    def stop(self) -> None:
+        """Stop it as a crash does; harmless when stopped."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running mosquitto."""
+    program = shutil.which("mosquitto", path="/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin")
+    if program is None:
+        pytest.skip("mosquitto is not installed (apt install mosquitto)")
+    mosquitto = Mosquitto(program, tmp_path)
+    mosquitto.start()
+    yield mosquitto
+    mosquitto.stop()
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Return when `condition` holds, fail when it never does. For what tells nobody: files, other processes."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"never happened: {what}")
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., object]:
+    """`await eventually(condition, "what")`."""
+    return until
+
+
+def settings_for(port: int, **changes: object) -> LinkSettings:
+    values: dict[str, object] = {
+        "campus": "school",
+        "host": "127.0.0.1",
+        "port": port,
+        "reconnect_min": 0.05,
+        "reconnect_max": 0.2,
+        "ack_timeout": 0.5,
+        "timeout": 2.0,
+    }
+    return LinkSettings(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def link_settings() -> Callable[..., LinkSettings]:
+    """Settings of a link to a broker on a loopback port."""
+    return settings_for
+
+
+class Gate:
+    """A journal and its link, as the program on a board joins them."""
+
+    def __init__(self, path: Path, port: int, watch: LinkWatch | None = None, **changes: object) -> None:
+        self.path = path
+        self.disk = ClockExecutor(SystemClock(), 1, "journal")
+        self.journal = Journal(path, self.disk, boot_id="boot-1", settings=JournalSettings(idle=0.05))
+        settings = settings_for(port, **changes)
+        self.link = Link(settings, "north", self.journal.outbox, boot_id="boot-1", watch=watch)
+        self.journal.add_listener(self.link.notify)
+        self._task: asyncio.Task[None] | None = None
+
+    async def append(self, count: int) -> None:
+        for number in range(count):
+            entry = Entry(
+                "grant", 1.5, 1_790_000_000.25, "synchronised", f"g{number}", "p-1", {"score": 0.75, "n": number}
+            )
+            await self.journal.append(entry)
+
+    async def start(self) -> None:
+        await self.journal.open()
+        self._task = asyncio.ensure_future(self.link.run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        await self.journal.close()
+        self.disk.shutdown()
+
+    async def drained(self) -> None:
+        await until(lambda: self.journal.outbox.depth == 0, "the campus acknowledges everything")
+
+
+@pytest_asyncio.fixture
+async def gates(tmp_path: Path) -> AsyncIterator[Callable[..., Gate]]:
+    """Make gates on the same journal file; what runs is stopped at the end."""
+    made: list[Gate] = []
+
+    def make(port: int, **changes: object) -> Gate:
+        gate = Gate(tmp_path / "journal.sqlite3", port, **changes)  # type: ignore[arg-type]
+        made.append(gate)
+        return gate
+
+    yield make
+    for gate in made:
+        await gate.stop()
+
+
+class Hub:
+    """An intake that runs in this loop."""
+
+    def __init__(self, path: Path, port: int) -> None:
+        self.ingest = Ingest("school", Broker("127.0.0.1", port), path)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.ensure_future(self.ingest.run())
+        await asyncio.wait_for(self.ingest.connected.wait(), PATIENCE)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+
+@pytest_asyncio.fixture
+async def hubs(tmp_path: Path) -> AsyncIterator[Callable[..., Hub]]:
+    """Make hubs; what runs is stopped at the end."""
+    made: list[Hub] = []
+
+    def make(port: int, name: str = "hub.sqlite3") -> Hub:
+        hub = Hub(tmp_path / name, port)
+        made.append(hub)
+        return hub
+
+    yield make
+    for hub in made:
+        await hub.stop()
+
+
+def journaled(path: Path) -> list[bytes]:
+    """Every entry of a journal as the wire should carry it, whether it was acknowledged or not."""
+    reader = sqlite3.connect(path, isolation_level=None)
+    try:
+        # Read behind the marks: a copy in which nothing is acknowledged.
+        copy = path.with_name("copy.sqlite3")
+        copy.unlink(missing_ok=True)
+        reader.execute("VACUUM INTO ?", (str(copy),))
+    finally:
+        reader.close()
+    writer = sqlite3.connect(copy, isolation_level=None)
+    writer.executescript("DROP TRIGGER epoch_is_monotone; UPDATE epoch SET acked = 0;")
+    writer.close()
+    ledger = Ledger(Database(copy, lock_wait=1), JournalSettings(), boot_id="reader", serial="", stamp=stamp)
+    ledger.open()
+    found: list[bytes] = []
+    after: Place | None = None
+    while entries := ledger.pending(1000, after):
+        found += [encode(event_message("north", stored)) for stored in entries]
+        after = entries[-1].place
+    ledger.close()
+    return found
+
+
+def arrived(path: Path) -> list[bytes]:
+    """Every event in a hub's database, byte for byte, in the gate's order."""
+    reader = sqlite3.connect(path)
+    try:
+        return [row[0] for row in reader.execute("SELECT payload FROM event ORDER BY gate, epoch, seq")]
+    finally:
+        reader.close()
+
+
+@pytest.fixture
+def compare(tmp_path: Path) -> Callable[[], int]:
+    """Assert that the hub has what the journal has, byte for byte and once each; how many there are."""
+
+    def check() -> int:
+        expected, found = journaled(tmp_path / "journal.sqlite3"), arrived(tmp_path / "hub.sqlite3")
+        assert sorted(found) == sorted(expected)
+        return len(found)
+
+    return check

@@ -1,0 +1,31 @@
+"""The hub's intake as a process that kills itself between a COMMIT and its acknowledgement.
+
+python hub_process.py DATABASE PORT NUMBER
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from campus.broker import Broker
+from campus.ingest import Ingest
+
+
+async def main(path: Path, port: int, number: int) -> None:
+    left = number
+
+    def committed(count: int) -> None:
+        nonlocal left
+        left -= count
+        if left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    await Ingest("school", Broker("127.0.0.1", port), path, on_commit=committed).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

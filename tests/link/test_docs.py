@@ -1,0 +1,79 @@
+"""The access list of docs/mqtt.md, in a real mosquitto: a gate cannot speak for the campus or for another gate."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+
+from controller.link import messages
+
+PAGE = (Path(__file__).parents[2] / "docs" / "mqtt.md").read_text(encoding="utf-8")
+
+
+def fenced(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize("line", fenced("json").replace("\n ", " ").replace("… 64 hex digits", "…").splitlines())
+def test_examples_are_messages(line: str) -> None:
+    payload = line.replace("9f2c…", "9f2c" * 16).encode()
+    kinds: list[type[Any]] = [messages.EventMessage, messages.Online, messages.Ack]
+    read = []
+    for kind in kinds:
+        try:
+            read.append(messages.decode("example", payload, kind))
+        except messages.MessageError:
+            continue
+    assert len(read) == 1
+
+
+@pytest.mark.service
+@pytest.mark.asyncio
+async def test_the_access_list_does_what_the_page_says(broker: Any, tmp_path: Path) -> None:
+    program = shutil.which("mosquitto_passwd")
+    if program is None:
+        pytest.skip("mosquitto_passwd is not installed (apt install mosquitto)")
+    passwords, acl = tmp_path / "passwords", tmp_path / "acl"
+    passwords.touch()
+    acl.write_text(fenced("acl"))
+    for user in ("hub", "north", "south"):
+        subprocess.run([program, "-b", str(passwords), user, "word"], check=True)
+    for path in (passwords, acl, tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    broker.stop()
+    broker.configure(f"password_file {passwords}\nacl_file {acl}\n")
+    broker.start()
+
+    def client(user: str) -> aiomqtt.Client:
+        version = aiomqtt.ProtocolVersion.V5
+        return aiomqtt.Client("127.0.0.1", broker.port, username=user, password="word", protocol=version)  # noqa: S106
+
+    async with client("hub") as hub, client("north") as north, client("south") as south:
+        await hub.subscribe("gate/v1/school/+/evt", qos=1)
+        await north.subscribe("gate/v1/school/north/#", qos=1)
+        await south.subscribe("gate/v1/school/#", qos=1)
+        await south.publish("gate/v1/school/north/ack", b"forged", qos=1)
+        await south.publish("gate/v1/school/north/evt", b"forged", qos=1)
+        await north.publish("gate/v1/school/north/ack", b"forged", qos=1)
+        await north.publish("gate/v1/school/north/evt", b"event", qos=1)
+        await hub.publish("gate/v1/school/north/ack", b"ack", qos=1)
+        await hub.publish("gate/v1/school/south/ack", b"ack", qos=1)
+        heard = {}
+        for name, listener in (("hub", hub), ("north", north), ("south", south)):
+            message = await asyncio.wait_for(anext(listener.messages), 20)
+            heard[name] = (str(message.topic), bytes(message.payload))
+            assert len(listener.messages) == 0
+    assert heard == {
+        "hub": ("gate/v1/school/north/evt", b"event"),
+        "north": ("gate/v1/school/north/ack", b"ack"),
+        "south": ("gate/v1/school/south/ack", b"ack"),
+    }
