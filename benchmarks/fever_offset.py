@@ -1,8 +1,8 @@
 """Fits the offset from face surface to oral temperature on public data: `python -m benchmarks.fever_offset FOLDER`.
 
-FOLDER holds the FLIR file of "Facial and oral temperature data from a large set of human subject volunteers" (PhysioNet,
-doi 10.13026/3bhc-9065). One round stands for one measurement at a gate. Slope 1; fitted on afebrile readings only, since a
-fit for least squares over all would draw fevers towards the mean. The alarm is where 95 of 100 afebrile stay below.
+FOLDER holds the FLIR file of "Facial and oral temperature data from a large set of human subject volunteers"
+(PhysioNet, doi 10.13026/3bhc-9065). One round stands for one measurement at a gate. Slope 1; fitted on afebrile
+readings only, since a fit for least squares over all would draw fevers towards the mean.
 """
 
 from __future__ import annotations
@@ -41,12 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     alarm = float(np.quantile(estimate[afebrile], SPECIFICITY))
     caught, fevers = int((estimate[~afebrile] >= alarm).sum()), int((~afebrile).sum())
     low, high = wilson(caught, fevers)
-    print(
-        f"subjects: {len(oral)} ({fevers} with oral >= {FEBRILE} °C), room {ambient.min():.1f} to {ambient.max():.1f} °C"
-    )
-    print(
-        f"oral - face maximum at {REFERENCE_AMBIENT:g} °C: {offset:.2f} K, slope {slope:+.3f} K/K, scatter {scatter:.2f} K"
-    )
+    room = f"room {ambient.min():.1f} to {ambient.max():.1f} °C"
+    print(f"subjects: {len(oral)} ({fevers} with oral >= {FEBRILE} °C), {room}")
+    print(f"oral - face maximum at {REFERENCE_AMBIENT:g} °C: {offset:.2f} K, {slope:+.3f} K/K, scatter {scatter:.2f} K")
     print(f"afebrile oral: {oral[afebrile].mean():.2f} ± {oral[afebrile].std(ddof=1):.2f} °C")
     print(f"alarm at {SPECIFICITY:.0%} specificity: {alarm:.2f} °C; sensitivity {caught / fevers:.2f}", end=" ")
     print(f"(95 % interval {low:.2f} to {high:.2f}, n = {fevers})")

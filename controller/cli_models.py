@@ -1,4 +1,4 @@
-"""`thermogate models`: the weight files that the engines need."""
+"""`thermogate models`: what weight files there are, fetching, checking and converting them."""
 
 from __future__ import annotations
 
@@ -6,127 +6,130 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller import models
+
 if TYPE_CHECKING:
     from controller.cli_types import Subparsers
+    from controller.models import FileReport
 
-DESCRIPTION = """\
-The engines `opencv` and `tflite` need weight files; the `demo` engine of the rehearsal needs none. This program ships
-none either: it knows where each is published, its size and its SHA-256, and uses no file that differs.
+DESCRIPTION = f"""\
+The engines `opencv` and `tflite` need weight files that are not part of this program. This command fetches them from
+their publishers and checks each against the hash in the program's registry; a file with another hash is refused.
 
-The folder is --models, else what THERMOGATE_MODELS names, else ~/.local/share/thermogate/models.
+The folder is --folder, else ${models.ENVIRONMENT}, else $XDG_DATA_HOME/thermogate/models (~/.local/share by default).
+The `demo` engine needs no files, and is for rehearsals only.
 """
 
 EPILOG = """\
-examples:
-  thermogate models list
-  thermogate models pull                  everything that the engines need and that is published
-  thermogate models convert               the tflite embedder from the pulled ONNX (on a workstation)
-  thermogate models verify                exit status 1 when an engine's file is missing or wrong
+For a board:      thermogate models pull --engine tflite      (on a workstation, see convert)
+                  thermogate models convert                   (on a workstation; copy the folder to the board)
+Without TFLite:   thermogate models pull --engine opencv
 """
+
+MARKS = {"ok": "ok", "converted": "ok (converted here)", "missing": "missing", "wrong": "WRONG"}
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Add `models` and its own commands."""
-    command = commands.add_parser(
+    """Add `models` with its four actions."""
+    parser = commands.add_parser(
         "models",
-        help="list, pull, verify and convert the engines' weight files",
+        help="list, fetch, check and convert the weight files of the engines",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    actions = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    folder = argparse.ArgumentParser(add_help=False)
-    folder.add_argument("--models", type=Path, metavar="DIR", help="folder of the model files")
-    names = argparse.ArgumentParser(add_help=False)
-    names.add_argument(
-        "names", nargs="*", metavar="NAME", help="names as `list` prints them (default: all that engines use)"
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="every known file: use, licence, source, and whether it is here")
+    listing.set_defaults(run=_list)
+    pull = actions.add_parser("pull", help="fetch files over https; what is right already stays untouched")
+    pull.add_argument("names", nargs="*", metavar="NAME", help="names as `list` shows them")
+    pull.add_argument(
+        "--engine",
+        choices=("opencv", "tflite"),
+        help="all files of this engine (for tflite with the source that `convert` needs); default: opencv, if no NAME",
     )
-    one = actions.add_parser("list", parents=[folder], help="print what is known of each file, and whether it is there")
-    one.set_defaults(run=list_all)
-    one = actions.add_parser("pull", parents=[folder, names], help="fetch files; each is checked before it is kept")
-    one.set_defaults(run=pull)
-    one = actions.add_parser("verify", parents=[folder, names], help="hash the files that are there")
-    one.set_defaults(run=verify)
-    text = "make the tflite embedder from the pulled ONNX file; needs pip install 'thermogate[convert]'"
-    one = actions.add_parser("convert", parents=[folder], help=text, description=text)
-    one.set_defaults(run=convert)
+    pull.set_defaults(run=_pull)
+    verify = actions.add_parser("verify", help="hash the files that are here; exit status 1 if one is wrong")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="only these; a missing one is a failure then")
+    verify.set_defaults(run=_verify)
+    convert = actions.add_parser(
+        "convert",
+        help="make the TFLite embedder from the pulled ONNX file",
+        description="Makes mobilefacenet_fp16.tflite from mobilefacenet.onnx and keeps it only if the two agree. Needs "
+        "`pip install 'thermogate[convert]'` (TensorFlow, about 2 GB on disk), on a workstation rather than a board.",
+    )
+    convert.set_defaults(run=_convert)
+    for action in (listing, pull, verify, convert):
+        action.add_argument("--folder", type=Path, metavar="DIR", help="models folder")
 
 
-def _wanted(names: list[str], *, published: bool = False) -> list[str]:
-    """The named models, or all that engines use; `published`: only those that can be fetched."""
-    from controller import models
-
-    if names:
-        return names
-    used = {name for needed in models.ENGINE_MODELS.values() for name in needed}
-    return [model.name for model in models.REGISTRY if model.name in used and (model.url or not published)]
+def engine_files(engine: str) -> list[str]:
+    """Registry names that `pull` fetches for an engine: its files, or the source of one that is made here."""
+    return [models.entry(name).made_from or name for name in models.ENGINE_MODELS[engine]]
 
 
-def list_all(arguments: argparse.Namespace) -> int:
-    """Print the registry with the state of each file."""
-    from controller import models
-
-    folder = models.models_dir(arguments.models)
+def _list(arguments: argparse.Namespace) -> int:
+    folder = models.models_dir(arguments.folder)
     print(f"folder: {folder}")
     for report in models.verify(folder):
         model = report.model
-        print(f"\n{model.name}  [{report.state}]  {model.use}")
-        print(f"  file     {model.file}, {model.size:,} bytes")
-        print(f"  sha256   {model.sha256}")
-        print(f"  from     {model.url or 'made here from ' + str(model.made_from)}")
-        print(f"  licence  {model.licence}")
-        print(f"  input    {model.input}")
-        print(f"  output   {model.output}")
-        if model.note:
-            print(f"  note     {model.note}")
+        print(f"\n{model.name}: {MARKS[report.state]}")
+        for label, text in (
+            ("use", model.use),
+            ("file", f"{model.file} ({model.size:,} bytes)"),
+            ("sha256", model.sha256),
+            ("from", model.url or f"made from {model.made_from}"),
+            ("licence", model.licence),
+            ("input", model.input),
+            ("output", model.output),
+            ("note", model.note),
+        ):
+            if text:
+                print(f"  {label:8}{text}")
     return 0
 
 
-def pull(arguments: argparse.Namespace) -> int:
-    """Fetch."""
+def _pull(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from controller import models
-    from controller.models_pull import pull as fetch
+    from controller.models_pull import pull
 
-    folder = models.models_dir(arguments.models)
+    names = [*arguments.names]
+    if arguments.engine or not names:
+        names += engine_files(arguments.engine or "opencv")
+    names = list(dict.fromkeys(names))
+    folder = models.models_dir(arguments.folder)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks = {}
-
-        def progress(model: models.ModelFile, arrived: int) -> None:
-            if model.name not in tasks:
-                tasks[model.name] = bar.add_task(model.name, total=model.size)
-            bar.update(tasks[model.name], completed=arrived)
-
-        for pulled in fetch(_wanted(arguments.names, published=True), folder, progress=progress):
-            print(f"{pulled.model.name}: {'fetched to' if pulled.fetched else 'is there already:'} {pulled.path}")
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks = {name: bars.add_task(name, total=models.entry(name).size) for name in names}
+        done = pull(names, folder, progress=lambda model, size: bars.update(tasks[model.name], completed=size))
+    for pulled in done:
+        print(f"{pulled.model.name}: {'fetched' if pulled.fetched else 'was there'}: {pulled.path}")
+        if pulled.fetched and pulled.model.note:
+            print(f"  note: {pulled.model.note}")
     return 0
 
 
-def verify(arguments: argparse.Namespace) -> int:
-    """Hash and print; 1 when something is missing or wrong."""
-    from controller import models
-
-    reports = models.verify(models.models_dir(arguments.models), _wanted(arguments.names))
+def _verify(arguments: argparse.Namespace) -> int:
+    folder = models.models_dir(arguments.folder)
+    reports = models.verify(folder, arguments.names or None)
+    print(f"folder: {folder}")
     for report in reports:
-        print(
-            f"{report.state:<9} {report.model.name}: {report.path}" + (f" ({report.reason})" if report.reason else "")
-        )
-    return 0 if all(report.usable for report in reports) else 1
+        print(f"{MARKS[report.state]:20} {report.model.name}" + (f": {report.reason}" if not report.usable else ""))
+    return int(any(_fails(report, named=bool(arguments.names)) for report in reports))
 
 
-def convert(arguments: argparse.Namespace) -> int:
-    """Make the TFLite embedder."""
-    from controller import models
-    from controller.perception.convert import convert as make
+def _fails(report: FileReport, *, named: bool) -> bool:
+    """Nobody needs every file, so a missing one fails only where it was asked for."""
+    return report.state == "wrong" or (named and report.state == "missing")
 
-    folder = models.models_dir(arguments.models)
-    provenance = make(folder)
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from controller.perception.convert import convert
+
+    folder = models.models_dir(arguments.folder)
+    made = convert(folder)
     path = folder / models.entry("mobilefacenet-fp16").file
-    print(f"{path}: sha256 {provenance.sha256}")
-    print(
-        f"least cosine to its source {provenance.least_cosine:.6f} over {provenance.inputs} inputs, {provenance.toolchain}"
-    )
+    print(f"{path}\n  sha256        {made.sha256}\n  least cosine  {made.least_cosine:.6f} over {made.inputs} inputs")
     return 0

@@ -52,6 +52,18 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play and print."""
+    from controller.observe.log import configure
+    from controller.observe.settings import ObserveSettings
+
+    # The decisions are printed already; the log would say them again.
+    handle = configure(ObserveSettings(level="error"))
+    try:
+        return _replay(arguments)
+    finally:
+        handle.close()
+
+
+def _replay(arguments: argparse.Namespace) -> int:
     from controller.replay import replay
 
     return replay(

@@ -96,6 +96,7 @@ def replay(
     models: Path | None = None,
     seconds: float = 12.0,
     tell: Callable[[str], None] = print,
+    watches: tuple[Watch, ...] = (),
 ) -> int:
     """Play `seconds` of the gate's time; returns 0. Raises `RecordingError` and the other `GateError` kinds."""
     played = load_recording(recording, case)
@@ -120,7 +121,7 @@ def replay(
             await asyncio.sleep(seconds)
 
         try:
-            board.run(serve(settings, board, opened, index, watches=(teller,), beside=wait))
+            board.run(serve(settings, board, opened, index, watches=(teller, *watches), beside=wait))
         finally:
             turnstile.close()
     _summary(teller, tell)
