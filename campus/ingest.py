@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 import aiomqtt
 import structlog
 
-from campus.broker import Broker, connect, end_if_cancelled
+from campus.broker import Broker, connect, end_if_cancelled, run_apart
 from campus.errors import HubStoreError
 from campus.store import HubStore, Incoming, Mark
 from controller.errors import MessageError
@@ -67,10 +67,9 @@ class Ingest:
             await loop.run_in_executor(self._disk, self.store.open)
             while True:
                 try:
-                    await self._session()
+                    await run_apart(self._session())
                 except* (aiomqtt.MqttError, HubStoreError) as group:
                     log.warning("intake interrupted", host=self._broker.host, error=str(_first(group)))
-                end_if_cancelled()
                 pause = RECONNECT_LEAST if self.connected.is_set() else pause
                 self.connected.clear()
                 pause = min(RECONNECT_MOST, self._rng.uniform(RECONNECT_LEAST, pause * 3))

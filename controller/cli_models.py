@@ -16,7 +16,7 @@ DESCRIPTION = f"""\
 The engines `opencv` and `tflite` need weight files that are not part of this program. This command fetches them from
 their publishers and checks each against the hash in the program's registry; a file with another hash is refused.
 
-The folder is --folder, else ${models.ENVIRONMENT}, else $XDG_DATA_HOME/thermogate/models (~/.local/share by default).
+The folder is --models, else ${models.ENVIRONMENT}, else $XDG_DATA_HOME/thermogate/models (~/.local/share by default).
 The `demo` engine needs no files, and is for rehearsals only.
 """
 
@@ -60,7 +60,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     convert.set_defaults(run=_convert)
     for action in (listing, pull, verify, convert):
-        action.add_argument("--folder", type=Path, metavar="DIR", help="models folder")
+        action.add_argument("--models", "--folder", dest="folder", type=Path, metavar="DIR", help="models folder")
 
 
 def engine_files(engine: str) -> list[str]:

@@ -117,6 +117,8 @@ class _Notes:
     pushes: list[Push] = field(default_factory=list)
     outage: Outage | None = None
     standing: tuple[float, float | None] | None = None
+    fresh: bool = False
+    """Has just stepped onto the mark, and not been looked at yet."""
 
     def close(self, ending: Ending, end: float) -> VisitLog:
         """The page as it stays."""
@@ -232,7 +234,7 @@ class Director:
     async def _step_up(self, notes: _Notes, warm_minutes: float | None) -> None:
         await self._sign.now_or_within(lambda sign: sign.invites, INVITE_WAIT)
         self._sign.forget()
-        notes.standing = (self._clock.monotonic(), warm_minutes)
+        notes.standing, notes.fresh = (self._clock.monotonic(), warm_minutes), True
         self._stage.step_up(notes.visit, warm_minutes=warm_minutes)
 
     def _step_off(self, notes: _Notes) -> None:
@@ -244,10 +246,10 @@ class Director:
 
     async def _answer(self, notes: _Notes) -> Sign | None:
         """Look at the sign until it answers."""
-        now = self._clock.monotonic()
-        stepped = notes.standing is not None and notes.standing[0] == now
+        stepped, notes.fresh = notes.fresh, False
+        began = notes.standing[0] if stepped and notes.standing is not None else self._clock.monotonic()
         answer = await self._sign.until(lambda sign: sign.admits or sign.refuses, ANSWER_WAIT)
-        notes.tries.append(Try(len(notes.tries) + 1, now, stepped, answer))
+        notes.tries.append(Try(len(notes.tries) + 1, began, stepped, answer))
         return answer
 
     async def _use_grant(self, notes: _Notes) -> Ending:

@@ -1,4 +1,4 @@
-"""The report as people read it: plain text, 100 columns at most."""
+"""The report as people read it: plain text that fits a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from controller.drill.figures import Rate
     from controller.drill.report import Report, Setup, Span, VisitReport
 
-COLUMNS: Final = 100
-INDENT: Final = 40
+COLUMNS: Final = 80
+INDENT: Final = 16
 """Of what a line cannot take."""
 RATE_LABELS: Final = {
-    "healthy_granted": "healthy registered people granted",
+    "healthy_granted": "healthy, registered: granted",
     "healthy_granted_first_look": "  of them at the first look",
-    "strangers_refused": "strangers refused",
-    "photographs_refused": "photographs refused",
-    "fevers_refused": "fevers refused",
-    "as_expected": "visits that ended as they should",
+    "strangers_refused": "strangers: refused",
+    "photographs_refused": "photographs: refused",
+    "fevers_refused": "fevers: refused",
+    "as_expected": "ended as they should",
 }
 STAGE_LABELS: Final = {
     "mark_to_relay": "foot on the mark to relay",
@@ -28,7 +28,7 @@ STAGE_LABELS: Final = {
     "seen_to_finding": "  evidence: face, heat",
     "finding_to_decision": "  decision",
     "decision_to_relay": "  record on disk, relay",
-    "mark_to_answer": "foot on the mark to any answer",
+    "mark_to_answer": "foot on the mark to answer",
 }
 
 
@@ -42,7 +42,12 @@ def render(report: Report) -> str:
         _verdict(report),
         _setup(report.setup),
     ]
-    return "\n".join(line for part in parts for line in (*part, ""))
+    lines = [line for part in parts for line in (*part, "")]
+    return "\n".join(wrapped for line in lines for wrapped in _wrap(line))
+
+
+def _wrap(line: str) -> list[str]:
+    return textwrap.wrap(line, COLUMNS, subsequent_indent=" " * INDENT, drop_whitespace=True) or [""]
 
 
 def _people(report: Report) -> Iterator[str]:
@@ -54,7 +59,7 @@ def _people(report: Report) -> Iterator[str]:
         who = f"{mark} {visit.number:>3} {visit.person:<7} {visit.kind:<14} {visit.core:>5.1f}"
         row = f"{who} {visit.ending:<23} {seconds:>7}"
         remarks = _remarks(visit)
-        yield from textwrap.wrap(f"{row}  {remarks}" if remarks else row, COLUMNS, subsequent_indent=" " * INDENT)
+        yield f"{row}  {remarks}" if remarks else row
 
 
 def _remarks(visit: VisitReport) -> str:
@@ -71,15 +76,15 @@ def _rates(report: Report) -> Iterator[str]:
     for name, label in RATE_LABELS.items():
         found = report.rates[name]
         if found.n:
-            yield f"   {label:<36} {_share(found)}"
+            yield f"   {label:<30} {_share(found)}"
     rejects = report.false_rejects
     if rejects.people:
         yield (
-            f"   {'healthy people refused twice':<36} {rejects.rejected} of {rejects.people}; "
+            f"   {'healthy, but refused twice':<30} {rejects.rejected} of {rejects.people}; "
             f"noise explains up to {rejects.bound}"
         )
     if report.people_per_minute is not None:
-        yield f"   {'throughput':<36} {report.people_per_minute:.1f} people a minute, pauses and second looks included"
+        yield f"   {'throughput':<30} {report.people_per_minute:.1f} people a minute, with pauses"
 
 
 def _share(found: Rate) -> str:
@@ -88,42 +93,45 @@ def _share(found: Rate) -> str:
 
 
 def _screening(report: Report) -> Iterator[str]:
-    yield (
-        f"FIRST READINGS of {report.screening_n} living people "
-        f"(predicted from their true temperature, {report.screening_confidence:.1%} interval)"
-    )
+    yield f"FIRST READINGS of {report.screening_n} living people"
+    yield f"   {'verdict':<14} {'seen':>4}   predicted from true temperatures ({report.screening_confidence:.1%})"
     for verdict, count in report.screening.items():
-        yield f"   {verdict:<14} {count.observed:>3}   predicted {count.low}..{count.high}, mean {count.mean:.1f}"
+        yield f"   {verdict:<14} {count.observed:>4}   {count.low}..{count.high}, mean {count.mean:.1f}"
 
 
 def _times(report: Report) -> Iterator[str]:
-    yield "TIMES, median and 99th percentile (95 % interval; - where the sample is too small for a bound)"
-    yield f"   Of the gate: seconds of its clock. {_about_clock(report.setup.speed)}"
-    yield from _spans(report.clock_seconds, STAGE_LABELS, 1.0, "s")
+    yield "TIMES, with 95 % intervals; - where the sample is too small for a bound"
+    yield "   Of the gate: seconds of its clock."
+    yield f"   {_about_clock(report.setup.speed)}"
+    yield from _spans(report.clock_seconds, STAGE_LABELS, 1.0)
     yield "   Of the work: real milliseconds on this machine."
-    yield from _spans(report.real_seconds, {}, 1000.0, "ms")
+    yield from _spans(report.real_seconds, {}, 1000.0)
 
 
 def _about_clock(speed: float | None) -> str:
     if speed is None:
-        return "Computing takes none of it at --speed max: these are waits alone."
+        return "At --speed max computing takes none of it: these are waits alone."
     if speed == 1:
         return "It ran in real time."
     return f"It ran {speed:g} times as fast as real time, so computing weighs {speed:g} times as much."
 
 
-def _spans(spans: Mapping[str, Span], labels: Mapping[str, str], scale: float, unit: str) -> Iterator[str]:
+def _spans(spans: Mapping[str, Span], labels: Mapping[str, str], scale: float) -> Iterator[str]:
+    yield f"   {'':<26} {'n':>5}  {'median':<20} 99th percentile"
     for name, found in spans.items():
-        label = labels.get(name, name)
         middle = _with_bounds(found.p50, found.p50_low, found.p50_high, scale)
         tail = _with_bounds(found.p99, found.p99_low, found.p99_high, scale)
-        yield f"   {label:<32} n={found.n:<5} p50 {middle:<24} p99 {tail} {unit}"
+        yield f"   {labels.get(name, name):<26} {found.n:>5}  {middle:<20} {tail}"
 
 
 def _with_bounds(value: float, low: float | None, high: float | None, scale: float) -> str:
-    low_text = "-" if low is None else f"{low * scale:.2f}"
-    high_text = "-" if high is None else f"{high * scale:.2f}"
-    return f"{value * scale:.2f} ({low_text}..{high_text})"
+    def text(seconds: float | None) -> str:
+        if seconds is None:
+            return "-"
+        scaled = seconds * scale
+        return f"{scaled:.2f}" if scaled < 100 else f"{scaled:.0f}"
+
+    return f"{text(value)} ({text(low)}..{text(high)})"
 
 
 def _verdict(report: Report) -> Iterator[str]:

@@ -169,25 +169,30 @@ def _kinds(people: int, dice: random.Random) -> list[Kind]:
     return [Kind.ENROLLED, *order]
 
 
+NEEDS_GRANT: Final = frozenset({Kind.TAILGATE, Kind.SENSOR_DROPOUT, Kind.FROM_COLD, Kind.WALK_AWAY})
+"""Kinds whose point comes after a grant. They are drawn near the mean, so that no borderline temperature hides it."""
+
+
 def _visit(number: int, kind: Kind, faces: Iterator[int], dice: random.Random) -> Visit:
     has_companion = kind in (Kind.TAILGATE, Kind.PHOTOGRAPH)
+    spread = 0.3 if kind in NEEDS_GRANT else 1.0
     return Visit(
         number=number,
         kind=kind,
         identity=next(faces),
         companion=next(faces) if has_companion else None,
-        core=round(_core(kind, dice), 2),
-        scatter=round(_scatter(dice, SURFACE_SD), 2),
+        core=round(_core(kind, dice, spread), 2),
+        scatter=round(_scatter(dice, spread * SURFACE_SD), 2),
         distance=round(dice.uniform(0.4, 0.6), 3),
         offset=round(dice.uniform(-0.04, 0.04), 3),
         pause=round(dice.uniform(0.3, 0.9), 2),
     )
 
 
-def _core(kind: Kind, dice: random.Random) -> float:
+def _core(kind: Kind, dice: random.Random, spread: float) -> float:
     if kind is Kind.FEBRILE:
         return dice.uniform(FEVER_LOW, FEVER_HIGH)
-    return min(CORE_MEAN + _scatter(dice, CORE_SD), AFEBRILE_BELOW - 0.01)
+    return min(CORE_MEAN + _scatter(dice, spread * CORE_SD), AFEBRILE_BELOW - 0.01)
 
 
 def _scatter(dice: random.Random, sd: float) -> float:

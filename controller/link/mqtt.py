@@ -22,7 +22,7 @@ from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
 from controller.link.messages import Ack, Kind, Online, State
 from controller.link.ports import LinkWatch, OutboxPort
-from controller.link.session import Backoff, connect, end_if_cancelled
+from controller.link.session import Backoff, connect, end_if_cancelled, run_apart
 from controller.link.window import SendWindow
 from controller.link.wire import birth, event_message
 from controller.record.entry import AckOutcome, Place
@@ -112,14 +112,13 @@ class Link:
         while True:
             started = loop.time()
             try:
-                await self._session()
+                await run_apart(self._session())
             except* (aiomqtt.MqttError, LinkError, StoreError) as group:
                 self._report(_first(group))
             except* Exception:  # the gate decides without the campus: a mistake in here must not stop it
                 log.exception("link crashed")
             finally:
                 self._set_up(up=False)
-            end_if_cancelled()
             if loop.time() - started > STABLE_SECONDS:
                 self._backoff.reset()
             await asyncio.sleep(self._backoff.next())

@@ -16,7 +16,7 @@ from controller.errors import LinkError
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from controller.link.settings import LinkSettings, TlsSettings
 
@@ -53,12 +53,30 @@ class Backoff:
 def end_if_cancelled() -> None:
     """Raise CancelledError if this task was told to end but something in its way kept that to itself.
 
-    An error on the way out may have taken its place, and Python 3.11's `asyncio.wait_for`, on which aiomqtt is built,
-    swallows a cancellation that comes together with its result (python/cpython#86296).
+    Python 3.11's `asyncio.wait_for`, on which aiomqtt is built, swallows a cancellation that comes together with its
+    result (python/cpython#86296). Not for a task that had a TaskGroup fail: before 3.13 that leaves its count wrong.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def run_apart(work: Coroutine[None, None, None]) -> None:
+    """Run `work` as a task of its own, and raise what it raises.
+
+    A cancellation ends it and is raised when it has ended, whatever error it ended with: inside one task, an error on
+    the way out takes the cancellation's place.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise
+    task.result()
 
 
 @contextlib.asynccontextmanager

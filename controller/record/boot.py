@@ -15,6 +15,8 @@ ClockState = Literal["synchronised", "unsynchronised", "unknown"]
 
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 """Changes with each start of the kernel, as the zero of CLOCK_MONOTONIC does (random(4))."""
+SERIAL_FILE = Path("/sys/firmware/devicetree/base/serial-number")
+"""The board's serial number by its firmware's device tree; a Raspberry Pi has one, a PC has none."""
 
 _TIMEX_BYTES = 512
 """Room for `struct timex` on any architecture; 208 bytes on 64-bit Linux."""
@@ -39,6 +41,14 @@ def read_boot_id(path: Path = BOOT_ID_FILE) -> str:
     with contextlib.suppress(OSError, ValueError):
         return str(uuid.UUID(path.read_text(encoding="ascii").strip()))
     return str(uuid.uuid4())
+
+
+def read_serial(path: Path = SERIAL_FILE) -> str:
+    """The board's serial number; empty where it tells none."""
+    try:
+        return path.read_bytes().strip(b"\0 \n").decode("ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def clock_state() -> ClockState:

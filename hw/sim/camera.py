@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from hw.errors import DeviceClosed, DeviceTimeout
@@ -26,30 +27,28 @@ class WorldCamera:
             raise ValueError(f"a camera's frame rate is positive, not {fps}")
         self.name = f"simulated world (seed {world.seed}), {world.width}x{world.height} at {fps:g} fps"
         self._world, self._clock, self._period = world, clock, 1 / fps
-        self._next: float | None = None
+        self._next = 0.0
+        self._closed = threading.Event()
+        self._closed.set()
 
     def open(self) -> None:
         """Start to expose: the first picture is ready one period later."""
         self._next = self._clock.monotonic() + self._period
+        self._closed = threading.Event()
 
     def grab(self, timeout: float) -> tuple[NDArray[np.uint8], float]:
         """Wait for the next exposure and render it. Raises `DeviceTimeout`, or `DeviceClosed` when it is not open."""
+        now, closed = self._clock.monotonic(), self._closed
         due = self._next
-        if due is None:
-            raise DeviceClosed(f"{self.name} is closed")
-        now = self._clock.monotonic()
         if due < now:
             due += self._period * ((now - due) // self._period)
+        if self._clock.wait(closed, min(timeout, max(0.0, due - now))):
+            raise DeviceClosed(f"{self.name} is closed")
         if due - now > timeout:
-            self._clock.sleep(timeout)
             raise DeviceTimeout(f"{self.name}: no picture within {timeout:g} s")
-        if due > now:
-            self._clock.sleep(due - now)
-        if self._next is None:
-            raise DeviceClosed(f"{self.name} was closed while waiting")
         self._next = due + self._period
         return self._world.picture(due), due
 
     def close(self) -> None:
-        """Stop; harmless when closed."""
-        self._next = None
+        """Stop, and end a wait in another thread; harmless when closed."""
+        self._closed.set()

@@ -73,21 +73,21 @@ class Canvas:
         origin = (self.origin[0] - part[1].start, self.origin[1] - part[0].start)
         return Canvas(self.x[part], self.y[part], self.light[part], self.alpha[part], self.scale, origin)
 
-    def soft(self, distance: NDArray[np.float32], feather: float = 0.0) -> NDArray[np.float32]:
+    def soft(self, distance: NDArray[np.floating], feather: float = 0.0) -> NDArray[np.float32]:
         """Coverage 0..1 of the region where `distance` (face units, positive inside) > 0, with an edge of `feather`."""
         width = max(1.2 / self.scale, feather)
-        return np.clip(distance / np.float32(width) + np.float32(0.5), 0, 1)
+        return cast("NDArray[np.float32]", np.clip(distance / width + 0.5, 0, 1).astype(np.float32))
 
-    def paint(self, colour: NDArray[np.float32], coverage: NDArray[np.float32]) -> None:
+    def paint(self, colour: NDArray[np.floating], coverage: NDArray[np.floating]) -> None:
         """Lay linear BGR `colour` ([3] or [h, w, 3]) over the sheet."""
         self.light[...] += (colour - self.light) * coverage[..., None]
         self.alpha[...] += (1 - self.alpha) * coverage
 
-    def tint(self, colour: NDArray[np.float32], coverage: NDArray[np.float32]) -> None:
+    def tint(self, colour: NDArray[np.floating], coverage: NDArray[np.floating]) -> None:
         """Lay `colour` over what is already covered."""
         self.light[...] += (colour * self.alpha[..., None] - self.light) * coverage[..., None]
 
-    def shade(self, factor: NDArray[np.float32]) -> None:
+    def shade(self, factor: NDArray[np.floating]) -> None:
         """Multiply the light by `factor` [h, w]."""
         self.light[...] *= factor[..., None]
 
@@ -106,7 +106,7 @@ def linear(colour: Colour) -> NDArray[np.float32]:
     return np.asarray((blue, green, red), np.float32) ** np.float32(GAMMA)
 
 
-def encode(light: NDArray[np.float32]) -> NDArray[np.uint8]:
+def encode(light: NDArray[np.floating]) -> NDArray[np.uint8]:
     """BGR uint8 of linear light."""
     return cast("NDArray[np.uint8]", (np.clip(light, 0, 1) ** np.float32(1 / GAMMA) * 255 + 0.5).astype(np.uint8))
 

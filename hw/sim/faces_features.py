@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from hw.sim.faces_identity import Identity
 
 SIDES = (-1.0, 1.0)
-RIDGE, OWN_TONE = 0.2, 0.10
-OWN_TONE_CELLS = 5.0
+RIDGE = 0.2
+"""How much lighter the nose's ridge is than the skin: with dark eyes beside it, what a cascade looks for."""
+OWN_TONE, OWN_TONE_CELLS = 0.10, 5.0
+"""Strength of a person's own smooth change of tone, and its lattice cells across a head."""
 
 
 def skin(canvas: Canvas, who: Identity, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -27,7 +29,9 @@ def skin(canvas: Canvas, who: Identity, rng: np.random.Generator) -> NDArray[np.
         blood += 0.8 * bump(canvas, side * 0.58, 0.42, 0.2, 0.2) + 0.6 * bump(canvas, side * 1.03, 0.1, 0.1, 0.3)
     blood *= 0.15 + 0.85 * surface.ruddy
     albedo *= 1 - blood[..., None] * np.array((0.34, 0.30, 0.06), np.float32)
-    shade = sum(bump(canvas, side * who.eyes.spacing, -0.03, 0.24, 0.10) for side in SIDES)
+    shade = np.zeros_like(canvas.x)
+    for side in SIDES:
+        shade += bump(canvas, side * who.eyes.spacing, -0.03, 0.24, 0.10)
     albedo *= 1 - (who.eyes.shadow * shade)[..., None]
     ridge = np.exp(-0.5 * (canvas.x / 0.10) ** 2) * np.exp(-0.5 * ((canvas.y - 0.1) / 0.25) ** 2)
     albedo *= 1 + (RIDGE * ridge)[..., None]

@@ -12,14 +12,16 @@ from hw.sim.faces_canvas import Canvas, blur, bump, smooth_field
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hw.sim.faces_identity import Identity, Skull
+    from hw.sim.faces_identity import Identity
+    from hw.sim.faces_traits import Skull
 
 CENTRE = 0.12
 """Ordinate of the point that outlines are told from."""
 _TABLE = 256
-OWN_RELIEF = 0.022
-OWN_RELIEF_CELLS = 7.0
-AO, AOR = 8.0, 0.13
+OWN_RELIEF, OWN_RELIEF_CELLS = 0.022, 7.0
+"""Heights of a person's own smooth relief, half face widths, and its lattice cells across a head."""
+OCCLUSION, OCCLUSION_REACH = 8.0, 0.13
+"""How fast hollows darken with depth below their surroundings, and how far those reach, half face widths."""
 DEPTH = 0.95
 """How far the middle of the face stands before its outline, half face widths."""
 
@@ -107,9 +109,9 @@ def shading(z: NDArray[np.float32], scale: float, towards: tuple[float, float, f
     key = np.clip(((-dx * lx - dy * ly + lz) * norm + 0.25) / 1.25, 0, 1)
     sky = 0.5 + 0.5 * dy * norm
     fill = norm
-    hollow = np.clip(blur(z, AOR * scale) - z, 0, None)
+    hollow = np.clip(blur(z, OCCLUSION_REACH * scale) - z, 0, None)
     light = 0.66 * key + 0.16 * sky + 0.26 * fill
-    return cast("NDArray[np.float32]", (light * np.exp(-AO * hollow)).astype(np.float32))
+    return cast("NDArray[np.float32]", (light * np.exp(-OCCLUSION * hollow)).astype(np.float32))
 
 
 def gloss(z: NDArray[np.float32], scale: float, towards: tuple[float, float, float]) -> NDArray[np.float32]:

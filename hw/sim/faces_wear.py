@@ -74,10 +74,9 @@ def _hair_shape(
     """Signed distance of the front hair (positive inside) and the raggedness of its edge."""
     style = who.style
     thick = style.hair_volume * (0.45 if style.hair in {"crop", "tied"} else 1.0)
-    thick *= 1.35 if style.hair == "curly" else 1.0
-    if style.hair == "curly":
-        thick = thick + 0.025 * smooth_field(rng, rho.shape, 26)
     outer = 1 + thick - rho
+    if style.hair == "curly":
+        outer = outer + 0.35 * thick + 0.025 * smooth_field(rng, rho.shape, 26)
     x = np.abs(canvas.x)
     line = style.hairline + 0.25 * np.clip(x, 0, 0.8) ** 2
     line = line - style.recede * bump(canvas, 0.5, 0, 0.2, 9) - style.recede * bump(canvas, -0.5, 0, 0.2, 9)

@@ -10,7 +10,7 @@ less, which its calibration has to make up for.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SCALE = 20.0
 """Map pixels per face unit (half the width of the face)."""
-EXTENT = (2.9, -1.75, 4.5)
+EXTENT = (2.9, -1.75, 3.0)
 """Half-width, top and bottom of a map, face units."""
 CHEEK, FOREHEAD, FOREHEAD_TOP = 0.88, 0.955, 0.89
 NOSE, NECK, EAR, HAIR, CLOTH, LENS, HAT, MASK = 0.78, 0.94, 0.80, 0.42, 0.40, 0.62, 0.25, 0.72
@@ -84,7 +84,7 @@ def _face(canvas: Canvas, tip: float, line: float) -> NDArray[np.float32]:
     share += (temples - share) * brow
     share += (NOSE - CHEEK) * bump(canvas, 0, tip - 0.02, 0.17, 0.15)
     share += 0.04 * bump(canvas, 0, line, 0.3, 0.14)
-    warm = canvas.soft(np.minimum(0.50 - x, 0.24 - np.abs(y + 0.02)), 0.16)
+    warm = canvas.soft(np.minimum(0.54 - x, 0.27 - np.abs(y + 0.02)), 0.16)
     return share + (1 - share) * warm
 
 
@@ -118,4 +118,4 @@ def room(seed: int, rows: int, columns: int) -> NDArray[np.float32]:
     tilt = rng.uniform(0.2, 0.6) * y + rng.uniform(-0.3, 0.3) * x
     door = -rng.uniform(0.4, 1.0) * np.exp(-0.5 * ((x + 0.32) / 0.12) ** 2) * (y > -0.3)
     patches = blur(rng.standard_normal((rows, columns)).astype(np.float32), columns / 10) * columns / 10
-    return (tilt + door + 0.15 * patches).astype(np.float32)
+    return cast("NDArray[np.float32]", (tilt + door + 0.15 * patches).astype(np.float32))

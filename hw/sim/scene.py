@@ -12,7 +12,8 @@ import numpy as np
 
 from hw.sim import heat, skin
 from hw.sim.backdrop import draw_backdrop
-from hw.sim.faces import Identity, Moment, Sheet, draw_face
+from hw.sim.faces import Moment, Sheet, draw_face
+from hw.sim.faces_identity import Identity
 from hw.sim.figures import Card, Figure, Person, PhotoCard, PhotoPerson, Screen
 from hw.sim.sprites import Sprite
 
@@ -149,9 +150,8 @@ class DrawnPerson:
     def warm(self, field: NDArray[np.float32], time: float, ambient: float) -> None:
         """See `Drawn`."""
         breath = max(0.0, math.sin(2 * math.pi * BREATHS * time + float(self._phase[3])))
-        lay_warmth(
-            field, self._mount, self._shares, self._eyes(time), UNIT, self.maximum(time, ambient), ambient, breath
-        )
+        eyes, maximum = self._eyes(time), self.maximum(time, ambient)
+        lay_warmth(field, self._mount, self._shares, eyes, unit=UNIT, maximum=maximum, ambient=ambient, breath=breath)
 
     def maximum(self, time: float, ambient: float) -> float:
         """Temperature of the warmest part of the bare face at `time`, °C (`skin.face_maximum`)."""
@@ -178,6 +178,7 @@ def lay_warmth(
     mount: Mount,
     shares: NDArray[np.float32],
     at: tuple[float, float, float],
+    *,
     unit: float,
     maximum: float,
     ambient: float,
@@ -194,7 +195,8 @@ def lay_warmth(
     across, down = (length * unit / at[2] / heat.SCALE for length in (focal_x, focal_y * tall))
     ox, oy = heat.EXTENT[0] * heat.SCALE, -heat.EXTENT[1] * heat.SCALE
     matrix = np.array([[across, 0, column - across * ox - 0.5], [0, down, row - down * oy - 0.5]])
-    seen = cv2.warpAffine(shares, matrix, (columns, rows), flags=cv2.INTER_LINEAR)
+    # The map is clear at its sides and top; below, the body goes on.
+    seen = cv2.warpAffine(shares, matrix, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     share, cover = seen[..., 0] + breath * seen[..., 2], seen[..., 1]
     # Away from the map's edge shares are those of the part itself, so that coverage alone blends with the room.
     field += (ambient + (maximum - ambient) * share - field) * cover
@@ -317,21 +319,15 @@ class DrawnPhoto:
         return scale, (size[0] - scale * width) / 2, (size[1] - scale * height) / 2
 
     def paint(self, frame: NDArray[np.uint8], time: float) -> None:
-        """See `Drawn`. Where the photograph does not reach, its own blurred enlargement fills the frame."""
+        """See `Drawn`. Where the photograph does not reach, its outermost pixels fill the frame."""
         del time
         size = (frame.shape[1], frame.shape[0])
         if self._frame is None or self._frame.shape != frame.shape:
             scale, left, top = self._fit(size)
-            wide = cv2.resize(self.figure.image, size, interpolation=cv2.INTER_LINEAR)
-            canvas = cv2.GaussianBlur(wide, (0, 0), size[0] / 20)
             matrix = np.array([[scale, 0, left + (scale - 1) / 2], [0, scale, top + (scale - 1) / 2]])
-            cv2.warpAffine(
-                self.figure.image,
-                matrix,
-                size,
-                dst=canvas,
-                flags=cv2.INTER_CUBIC,
-                borderMode=cv2.BORDER_TRANSPARENT,
+            # Nothing that a detector could take for a second face: an enlargement of the photograph would be one.
+            canvas = cv2.warpAffine(
+                self.figure.image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
             )
             self._frame = cast("NDArray[np.uint8]", canvas)
         frame[...] = self._frame
@@ -359,4 +355,14 @@ class DrawnPhoto:
         unit = 0.5 * width * z / focal
         breath = max(0.0, math.sin(2 * math.pi * BREATHS * time))
         maximum = _maximum(self.figure, time, ambient)
-        lay_warmth(field, self._mount, self._shares, at, unit, maximum, ambient, breath, tall)
+        lay_warmth(
+            field,
+            self._mount,
+            self._shares,
+            at,
+            unit=unit,
+            maximum=maximum,
+            ambient=ambient,
+            breath=breath,
+            tall=tall,
+        )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 OFFSET = 1.09
-"""Oral minus face maximum (inner canthi), °C, at `REFERENCE`: mean over 614 afebrile people, three readings each, of the
-FDA and University of Maryland set (doi 10.13026/3bhc-9065, T_Max)."""
+"""Oral minus face maximum (inner canthi), °C, at `REFERENCE`: mean over 614 afebrile people, three readings each, of
+the FDA and University of Maryland set (doi 10.13026/3bhc-9065, T_Max)."""
 REFERENCE = 24.0
 """Room temperature of that mean, °C."""
 AMBIENT_SLOPE = -0.084

@@ -62,15 +62,15 @@ class Sprite:
         x0, y0 = (max(0, math.floor(float(edge))) for edge in reach.min(axis=1))
         x1 = min(frame.shape[1], math.ceil(float(reach[0].max())))
         y1 = min(frame.shape[0], math.ceil(float(reach[1].max())))
-        end = frame.shape[0] if self.grounded else y1
+        if self.grounded:
+            y1 = frame.shape[0]
         if x1 <= x0 or y1 <= y0:
             return
         matrix[:, 2] -= (x0, y0)
-        part = cv2.warpAffine(layer, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)
-        if end > y1:
-            last = part[max(0, part.shape[0] - 3)]
-            part = np.vstack([part[:-2], np.broadcast_to(last, (end - y1 + 2, *last.shape))])
-        under = frame[y0:end, x0:x1]
+        # A grounded sprite's other edges are clear, so that only its lowest row goes on.
+        border = cv2.BORDER_REPLICATE if self.grounded else cv2.BORDER_CONSTANT
+        part = cv2.warpAffine(layer, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=border)
+        under = frame[y0:y1, x0:x1]
         clear = cv2.cvtColor(255 - part[..., 3], cv2.COLOR_GRAY2BGR)
         cv2.add(cv2.multiply(under, clear, scale=1 / 255), part[..., :3], dst=under)
 

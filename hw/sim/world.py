@@ -10,9 +10,9 @@ import numpy as np
 
 from hw.sim import heat
 from hw.sim.backdrop import draw_backdrop
-from hw.sim.sprites import Grain
 from hw.sim.mount import Mount
 from hw.sim.scene import draw, visible
+from hw.sim.sprites import Grain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

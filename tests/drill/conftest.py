@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from controller.drill.diary import VisitLog
     from controller.drill.scenario import Visit
+    from hw.clock import Clock
 
 Answer = tuple[Prompt, str | None]
 PASS: Answer = (Prompt.PASS, None)
@@ -28,7 +29,7 @@ PASS: Answer = (Prompt.PASS, None)
 class ScriptedGate:
     """A stage and its sign: who steps up is answered from `script`, one answer a look."""
 
-    clock: VirtualClock
+    clock: Clock
     sign: SignReader
     script: list[Answer | None]
     think: float = 1.0
@@ -106,8 +107,10 @@ class Played:
 def play() -> Callable[..., Played]:
     """Play visits against a scripted gate in virtual time."""
 
-    def played(visits: list[Visit], script: list[Answer | None], **options: object) -> Played:
-        clock = VirtualClock()
+    def played(
+        visits: list[Visit], script: list[Answer | None], clock: Clock | None = None, **options: object
+    ) -> Played:
+        clock = clock or VirtualClock()
         found: list[Played] = []
 
         async def main() -> None:

@@ -11,7 +11,7 @@ from controller.drill.diary import Arm, Sign
 from controller.drill.director import ANSWER_WAIT, PUSH_FOR, Director, SignReader
 from controller.drill.scenario import Ending, Kind, Visit
 from controller.lane.effects import Prompt
-from hw.sim.clock import VirtualClock
+from hw.sim.clock import ScaledClock, VirtualClock
 from hw.sim.loop import run
 
 if TYPE_CHECKING:
@@ -42,6 +42,14 @@ def test_who_is_granted_pushes_and_walks_through(play: Play) -> None:
     assert played.gate.acts == ["up 1", "push in", "off"]
     assert log.on_mark(1.0)
     assert not log.on_mark(3.0)
+
+
+def test_a_foot_on_the_mark_is_one_also_where_acting_takes_time(play: Play) -> None:
+    played = play([visit()], [DOCTOR, PASS], clock=ScaledClock(50.0))
+    (log,) = played.diary
+    assert [attempt.stepped for attempt in log.tries] == [True, False]
+    assert log.tries[0].began == log.stays[0].begin
+    assert log.tries[1].began > log.tries[0].began
 
 
 def test_everybody_is_prepared_before_they_step_up(play: Play) -> None:

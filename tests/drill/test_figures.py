@@ -7,7 +7,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.drill.figures import count_interval, poisson_binomial, quantile, rate, upper_bound
@@ -28,6 +28,7 @@ def test_a_wilson_interval_at_the_ends_stays_a_share() -> None:
         rate(3, 2)
 
 
+@settings(deadline=None)  # machines may be busy
 @given(st.lists(st.floats(0, 1), max_size=8))
 def test_the_poisson_binomial_distribution_is_the_sum_over_all_outcomes(chances: list[float]) -> None:
     brute = [0.0] * (len(chances) + 1)
@@ -36,6 +37,7 @@ def test_the_poisson_binomial_distribution_is_the_sum_over_all_outcomes(chances:
     assert poisson_binomial(chances) == pytest.approx(brute, abs=1e-12)
 
 
+@settings(deadline=None)  # machines may be busy
 @given(st.lists(st.floats(0, 1), max_size=30), st.sampled_from([0.9, 0.95, 0.999]))
 def test_a_count_interval_covers_what_it_says_and_not_a_count_more(chances: list[float], confidence: float) -> None:
     spread = poisson_binomial(chances)

@@ -79,6 +79,7 @@ def test_no_face_is_kept_in_the_clear(rehearsed: tuple[int, str, dict[str, Any],
 def test_the_text_has_a_line_for_everybody(rehearsed: tuple[int, str, dict[str, Any], Path]) -> None:
     _, text, report, _ = rehearsed
     assert "PASSED" in text
+    assert max(map(len, text[text.index("PEOPLE") :].splitlines())) <= 80
     for visit in report["visits"]:
         assert f"{visit['number']:>3} {visit['person']}" in text
 
@@ -142,7 +143,7 @@ def test_interrupting_gives_the_report_so_far_and_status_130(tmp_path: Path) -> 
         status = process.wait(timeout=60)
     text = "".join(seen)
     assert status == 130, text
-    assert "the rehearsal was interrupted" in text
+    assert "the rehearsal was interrupted" in " ".join(text.split())
     plain = json.loads(report.read_bytes())
     assert not plain["complete"]
     assert plain["visits"][0]["number"] == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.drill import scenario
@@ -15,11 +15,13 @@ people = st.integers(1, 60)
 seeds = st.integers(0, 2**32)
 
 
+@settings(deadline=None)  # machines may be busy
 @given(people, seeds)
 def test_the_same_seed_draws_the_same_morning(count: int, seed: int) -> None:
     assert draw(count, seed) == draw(count, seed)
 
 
+@settings(deadline=None)  # machines may be busy
 @given(people, seeds)
 def test_nobody_is_two_people(count: int, seed: int) -> None:
     drawn = draw(count, seed)
@@ -29,6 +31,7 @@ def test_nobody_is_two_people(count: int, seed: int) -> None:
     assert [visit.number for visit in drawn.visits] == list(range(1, count + 1))
 
 
+@settings(deadline=None)  # machines may be busy
 @given(people, seeds)
 def test_the_gallery_holds_those_it_should(count: int, seed: int) -> None:
     drawn = draw(count, seed)
@@ -38,6 +41,7 @@ def test_the_gallery_holds_those_it_should(count: int, seed: int) -> None:
     assert len(drawn.registered) == sum(visit.kind.is_registered for visit in drawn.visits) + scenario.ABSENT
 
 
+@settings(deadline=None)  # machines may be busy
 @given(st.integers(12, 60), seeds)
 def test_twelve_people_contain_every_kind(count: int, seed: int) -> None:
     counts = draw(count, seed).counts
@@ -45,6 +49,7 @@ def test_twelve_people_contain_every_kind(count: int, seed: int) -> None:
     assert counts[Kind.ENROLLED] >= 3
 
 
+@settings(deadline=None)  # machines may be busy
 @given(st.integers(1, 11), seeds)
 def test_a_small_cast_takes_the_important_kinds_first(count: int, seed: int) -> None:
     counts = draw(count, seed).counts
@@ -53,6 +58,7 @@ def test_a_small_cast_takes_the_important_kinds_first(count: int, seed: int) -> 
     assert counts.total() == count
 
 
+@settings(deadline=None)  # machines may be busy
 @given(people, seeds)
 def test_temperatures_and_places_are_those_of_their_kind(count: int, seed: int) -> None:
     for visit in draw(count, seed).visits:
@@ -69,10 +75,18 @@ def test_other_seeds_draw_other_mornings() -> None:
 
 
 def test_a_large_cast_is_as_warm_as_the_population() -> None:
-    cores = [visit.core for visit in draw(3000, 5).visits if visit.kind is not Kind.FEBRILE]
+    cores = [visit.core for visit in draw(3000, 5).visits if visit.kind is Kind.ENROLLED]
     # Cut at 37.5 °C and two standard deviations, the mean hardly moves and the spread shrinks to 0.88 of itself.
     assert statistics.mean(cores) == pytest.approx(scenario.CORE_MEAN, abs=0.02)
     assert statistics.stdev(cores) == pytest.approx(0.88 * scenario.CORE_SD, abs=0.02)
+
+
+@settings(deadline=None)  # machines may be busy
+@given(st.integers(12, 40), seeds)
+def test_no_borderline_temperature_hides_what_comes_after_a_grant(count: int, seed: int) -> None:
+    for visit in draw(count, seed).visits:
+        if visit.kind in scenario.NEEDS_GRANT:
+            assert abs(visit.core + visit.scatter - scenario.CORE_MEAN) <= 0.36
 
 
 def test_those_who_must_not_enter_are_expected_to_be_refused() -> None:

@@ -178,6 +178,9 @@ def test_a_barrier_that_comes_home_in_time_is_nothing(rig: Rig) -> None:
     rig.advance(60.0)
     assert rig.state() is State.LOCKED
     assert rig.records(RecordKind.FAULT) == []
+    rig.feed(ev.Home, ready=False)
+    rig.advance(rig.settings.not_home)
+    assert rig.state() is State.FAULT
 
 
 def test_contacts_that_cannot_be_read_at_all(rig: Rig) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -318,83 +318,20 @@ def test_maintenance_waits_for_a_grant_to_end(rig: Rig) -> None:
 def test_a_housing_that_is_opened_raises_the_alarm(rig: Rig) -> None:
     rig.feed(ev.Tamper, active=True)
     assert rig.shown() == (Prompt.ALARM, "tamper")
+    rig.advance(rig.settings.alarm_show)
     rig.feed(ev.Tamper, active=False)
+    assert rig.shown() == (Prompt.IDLE, None)
     assert [record.detail["active"] for record in rig.records(RecordKind.TAMPER)] == [True, False]
 
 
-# FREE
-
-
-@pytest.mark.parametrize(
-    ("ways", "state", "held"),
-    [
-        ({"entry": True}, State.FREE_ENTRY, {ENTRY}),
-        ({"exit_": True}, State.FREE_EXIT, {EXIT}),
-        ({"entry": True, "exit_": True}, State.FREE_BOTH, {ENTRY, EXIT}),
-    ],
-)
-def test_ways_are_freed_and_restored(rig: Rig, ways: dict[str, bool], state: State, held: set[Direction]) -> None:
-    rig.set_free(**ways)
-    assert rig.state() is state
-    assert rig.held == held
-    rig.set_free()
-    assert rig.state() is State.LOCKED
-    assert rig.held == set()
-
-
-def test_the_entry_is_freed_after_the_record_of_it(rig: Rig) -> None:
-    rig.set_free(entry=True)
-    assert isinstance(rig.last[-1], fx.Hold)
-    order = rig.records(RecordKind.COMMAND)[0]
-    assert order.detail == {"command": "set_free", "actor": "guard", "entry": True, "exit": False, "accepted": True}
-
-
-@pytest.mark.parametrize(
-    ("kind", "values", "why"),
-    [
-        (ev.Lockdown, {"active": True, "actor": "campus"}, "lockdown"),
-        (ev.Maintenance, {"active": True, "actor": "technician"}, "maintenance"),
-        (ev.MechanicalKey, {"active": True}, "key_override"),
-        (ev.RelayMismatch, {}, "fault"),
-    ],
-)
-def test_freeing_the_entry_is_refused_where_something_shuts_it(
-    rig: Rig, kind: type[ev.LaneEvent], values: dict[str, Any], why: str
+@pytest.mark.parametrize(("kind", "command"), [(ev.Lockdown, "lockdown"), (ev.Maintenance, "maintenance")])
+def test_standing_orders_are_recorded_with_who_gave_them(
+    rig: Rig, kind: type[ev.Lockdown | ev.Maintenance], command: str
 ) -> None:
-    rig.feed(kind, **values)
-    rig.set_free(entry=True, exit_=True)
-    assert refusal(rig) == why
-    assert rig.held == {EXIT}
-
-
-def test_a_refused_order_leaves_the_entry_as_it_was(rig: Rig) -> None:
-    rig.set_free(entry=True)
-    key(rig)
-    rig.set_free(entry=True)
-    assert refusal(rig) == "key_override"
-    assert rig.held == {ENTRY}
-    key(rig, active=False)
-    assert rig.state() is State.FREE_ENTRY
-    assert rig.moves() == []
-
-
-def test_freeing_does_not_disturb_a_grant(rig: Rig) -> None:
-    grant_id = rig.admit()
-    rig.set_free(entry=True)
-    assert rig.state() is State.GRANTED
-    assert rig.held == {ENTRY}
-    rig.contact(ENTRY, active=True)
-    assert not any(isinstance(effect, fx.Relock) for effect in rig.last)
-    rig.contact(ENTRY, active=False)
-    assert rig.state() is State.FREE_ENTRY
-    assert rig.outcomes(grant_id) == ["completed"]
-    assert rig.held == {ENTRY}
-
-
-def test_nobody_is_let_in_one_by_one_where_all_may_enter(rig: Rig) -> None:
-    rig.set_free(entry=True)
-    rig.open_once()
-    assert refusal(rig) == "free_entry"
+    for active in (True, False):
+        rig.feed(kind, active=active, actor="campus")
+        order = rig.records(RecordKind.COMMAND)[-1]
+        assert order.detail == {"command": command, "actor": "campus", "active": active, "accepted": True}
 
 
 def test_changes_of_what_stands_are_recorded_and_visits_are_not(rig: Rig) -> None:

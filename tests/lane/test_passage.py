@@ -166,6 +166,8 @@ def test_the_alarm_gives_way_to_what_people_must_know(rig: Rig) -> None:
     rig.assess()
     assert rig.shown() == (Prompt.PASS, None)
     assert "alarm" not in rig.timers
+    rig.contact(ENTRY, active=True)
+    assert rig.shown() == (Prompt.WAIT, None)
 
 
 def test_the_arm_turned_outwards_ends_the_grant(make_rig: MakeRig) -> None:

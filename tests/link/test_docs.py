@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import shutil
 import subprocess
@@ -23,17 +24,14 @@ def fenced(language: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("line", fenced("json").replace("\n ", " ").replace("… 64 hex digits", "…").splitlines())
-def test_examples_are_messages(line: str) -> None:
-    payload = line.replace("9f2c…", "9f2c" * 16).encode()
-    kinds: list[type[Any]] = [messages.EventMessage, messages.Online, messages.Ack]
-    read = []
-    for kind in kinds:
-        try:
-            read.append(messages.decode("example", payload, kind))
-        except messages.MessageError:
-            continue
-    assert len(read) == 1
+def test_the_examples_are_messages() -> None:
+    lines = (
+        fenced("json").replace("\n ", " ").replace("… 64 hex digits", "…").replace("9f2c…", "9f2c" * 16).splitlines()
+    )
+    event, online, ack = (line.encode() for line in lines)
+    assert messages.decode("example", event, messages.EventMessage).person == "p-1207"
+    assert messages.decode("example", online, messages.Online).cursors[0].acked == 1840
+    assert messages.decode("example", ack, messages.Ack).seq == 1841
 
 
 @pytest.mark.service
@@ -46,7 +44,7 @@ async def test_the_access_list_does_what_the_page_says(broker: Any, tmp_path: Pa
     passwords.touch()
     acl.write_text(fenced("acl"))
     for user in ("hub", "north", "south"):
-        subprocess.run([program, "-b", str(passwords), user, "word"], check=True)
+        await asyncio.to_thread(subprocess.run, [program, "-b", str(passwords), user, "word"], check=True)
     for path in (passwords, acl, tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)
     broker.stop()
@@ -57,13 +55,18 @@ async def test_the_access_list_does_what_the_page_says(broker: Any, tmp_path: Pa
         version = aiomqtt.ProtocolVersion.V5
         return aiomqtt.Client("127.0.0.1", broker.port, username=user, password="word", protocol=version)  # noqa: S106
 
+    async def forge(user: str, topic: str) -> None:
+        with contextlib.suppress(aiomqtt.MqttError):  # some versions of mosquitto end the connection of who tries
+            async with client(user) as forger:
+                await forger.publish(topic, b"forged", qos=1)
+
     async with client("hub") as hub, client("north") as north, client("south") as south:
         await hub.subscribe("gate/v1/school/+/evt", qos=1)
         await north.subscribe("gate/v1/school/north/#", qos=1)
         await south.subscribe("gate/v1/school/#", qos=1)
-        await south.publish("gate/v1/school/north/ack", b"forged", qos=1)
-        await south.publish("gate/v1/school/north/evt", b"forged", qos=1)
-        await north.publish("gate/v1/school/north/ack", b"forged", qos=1)
+        await forge("south", "gate/v1/school/north/ack")
+        await forge("south", "gate/v1/school/north/evt")
+        await forge("north", "gate/v1/school/north/ack")
         await north.publish("gate/v1/school/north/evt", b"event", qos=1)
         await hub.publish("gate/v1/school/north/ack", b"ack", qos=1)
         await hub.publish("gate/v1/school/south/ack", b"ack", qos=1)

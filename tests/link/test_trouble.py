@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import ipaddress
 import socket
 import sys
@@ -26,6 +27,13 @@ from controller.link.settings import TlsSettings
 from controller.record.entry import AckOutcome, Place, Stored
 
 Make = Callable[..., Any]
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """What is left to the garbage collector goes before the test's end."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -178,6 +186,7 @@ class Authority:
 
 # Where a handshake fails, paho leaves the socket to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("collected")
 @pytest.mark.service
 @pytest.mark.asyncio
 async def test_both_sides_show_a_certificate(

@@ -6,7 +6,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from controller.record.boot import clock_state, read_boot_id, stamp
+from controller.record.boot import clock_state, read_boot_id, read_serial, stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,3 +35,12 @@ def test_a_stamp_reads_the_clocks() -> None:
     assert abs(now.wall - time.time()) < 60
     assert now.clock == clock_state()
     assert now.clock in ("synchronised", "unsynchronised", "unknown")
+
+
+def test_the_serial_number_is_the_firmwares(tmp_path: Path) -> None:
+    given = tmp_path / "serial-number"
+    given.write_bytes(b"10000000a1b2c3d4\0")
+    assert read_serial(given) == "10000000a1b2c3d4"
+    given.write_bytes(b"\xff\xfe")
+    assert read_serial(given) == ""
+    assert read_serial(tmp_path / "none") == ""

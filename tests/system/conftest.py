@@ -13,11 +13,14 @@ from controller.app import App
 from controller.config import Config, StoreSettings
 from controller.lane.effects import RecordKind
 from controller.lane.model import LaneSettings
+from controller.perception.registration import RegistrationSettings
+from controller.perception.settings import PerceptionSettings
 from controller.record.boot import read_boot_id
 from controller.record.journal import Journal
 from controller.watch import Step, Watch
 from hw.board import simulated_board
 from hw.executor import ClockExecutor
+from hw.settings import CameraSettings
 from hw.sim.clock import VirtualClock
 from hw.sim.world import World
 
@@ -66,7 +69,13 @@ class PhotographedLane:
         self._clock = VirtualClock()
         self._world = World(self._clock, seed=seed)
         lane = LaneSettings(passage_wait=0.5, deny_show=0.3, warm_up=0.3)
-        self._config = Config(lane=lane, store=StoreSettings(folder=folder))
+        mount = self._world.mount
+        registration = RegistrationSettings(
+            camera_fov=mount.camera_fov, thermal_fov=mount.array_fov, offset_x=mount.array_x, offset_y=mount.array_y
+        )
+        perception = PerceptionSettings(registration=registration)
+        camera = CameraSettings(fps=10)
+        self._config = Config(lane=lane, camera=camera, perception=perception, store=StoreSettings(folder=folder))
         self._board, self._simulation = simulated_board(
             self._config.thermal,
             self._config.camera,
@@ -124,7 +133,7 @@ class PhotographedLane:
                 break
             reasons.append(what)
         self._world.clear()
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(1.5)
         while not self._listener.heard.empty():
             self._listener.heard.get_nowait()
         return Answer(granted, tuple(reasons))

