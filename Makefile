@@ -50,6 +50,7 @@ check: $(VENV)/.dev
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint _fastcore
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m controller.lane.diagram --check
 
 sanitize: $(VENV)/.dev
 	$(BIN)/python tests/fastcore/sanitized.py

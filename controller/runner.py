@@ -94,6 +94,8 @@ class Runner:
         self._queue: asyncio.Queue[ev.LaneEvent] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._fire_alarm = False
+        self._illegal = 0
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Name the loop that edges are posted to, before the gate is opened."""
@@ -115,15 +117,16 @@ class Runner:
 
     def on_edge(self, edge: Edge) -> None:
         """Take an input's change, on the gate's thread."""
-        if edge.signal is Signal.FIRE and edge.active:
-            for side in Side:
+        if edge.signal is Signal.FIRE:
+            self._fire_alarm = edge.active
+            for side in Side if edge.active else ():
                 self._gate.hold(side, on=True)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.post, self._event(edge))
 
-    def on_level(self, signal: Signal, now: float) -> None:
-        """Take an input that was active before anybody looked, on the loop's thread."""
-        self.on_edge(Edge(signal, active=True, timestamp=now))
+    def on_level(self, signal: Signal, now: float, *, active: bool) -> None:
+        """Take an input's level as it was before anybody looked, on the loop's thread."""
+        self.on_edge(Edge(signal, active=active, timestamp=now))
 
     async def step(self, event: ev.LaneEvent) -> None:
         """Feed one event and perform its effects."""
@@ -143,6 +146,9 @@ class Runner:
                     break
             else:
                 self._perform(effect)
+        if self.lane.illegal_events > self._illegal:
+            self._illegal = self.lane.illegal_events
+            log.error("an event that cannot happen", kind=type(event).__name__, state=before.value)
         step = Step(event, before, self.lane.state, effects, tuple(stored), begun, self._clock.monotonic())
         for watch in self._watches:
             watch.on_step(step)
@@ -183,6 +189,10 @@ class Runner:
         self.post(ev.DeviceBack(now=self._clock.monotonic(), fault=FaultKind.JOURNAL))
 
     def _perform(self, effect: fx.Effect) -> None:
+        if self._fire_alarm and _closes(effect):
+            # Decided before the lane knew of the fire, which is in the queue behind it.
+            log.warning("not performed during a fire alarm", effect=type(effect).__name__)
+            return
         try:
             self._perform_unguarded(effect)
         except DeviceError as error:
@@ -251,6 +261,15 @@ class Runner:
                 return ev.MechanicalKey(now=now, active=active)
             case _:
                 assert_never(edge.signal)
+
+
+def _closes(effect: fx.Effect) -> bool:
+    """Whether an effect would take back an open way."""
+    match effect:
+        case fx.Relock() | fx.Hold(on=False) | fx.BlockEntry(on=True):
+            return True
+        case _:
+            return False
 
 
 def _sides(entry: Side) -> dict[Direction, Side]:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 PHOTOS: Final = 2
 """Photographs of each person: one strictly frontal, one a degree or two off in other light."""
 
-DRAWN_THRESHOLD: Final = {"opencv": 0.82, "tflite": 0.86}
-"""Cosine from which two pictures of drawn people are one person. Real embedders find drawn people more alike than real
-ones: at their own threshold of 0.45, 9 and 15 % of different pairs pass; at these none of 3120 did, while the median of
-one person's pictures is 0.95 and 0.98. The demo engine's own threshold is made for drawn people."""
+DRAWN_THRESHOLD: Final = {"opencv": 0.80, "tflite": 0.80}
+"""Cosine from which two pictures of drawn people are one person. Real embedders find drawn people more alike than
+real ones: at their own threshold of 0.45 one in ten different pairs passes, at these none of 497,500 did, and the median
+of a person's pictures is 0.95 and 0.97 (docs/simulated-world.md). The demo engine's own is made for drawn people."""
 
 
 def enrol(scenario: Scenario, engine: FaceEngine, folder: Path, progress: Callable[[int], None]) -> GalleryIndex:

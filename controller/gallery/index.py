@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from controller.gallery.model import Person
+    from controller.gallery.model import Enrolment, Person
     from controller.gallery.store import GalleryStore
     from controller.perception.types import FaceEngine
 
@@ -81,29 +81,33 @@ class GalleryIndex:
         Templates of another embedder are left out where a person also has fitting ones. Raises `GalleryError` that says
         what to do when somebody has none that fit; the index is as it was then.
         """
-        people = store.people()
-        fitting: dict[str, list[NDArray[np.float32]]] = {person: [] for person in people}
-        strange: Counter[str] = Counter()
-        for person, template in store.templates():
-            if template.model == self.template_model:
-                fitting[person].append(template.embedding)
-            else:
-                strange[template.model] += 1
-        without = [person for person, embeddings in fitting.items() if not embeddings]
-        if without and strange and not incomplete:
-            others = ", ".join(f"{count} by {model}" for model, count in strange.items())
-            raise GalleryError(
-                f"{store.path}: {len(without)} of {len(people)} people have no template of {self.template_model}, only "
-                f"others ({others}), which do not compare: enrol their photos again with this engine, or set "
-                "[perception] engine to the one that enrolled them"
-            )
+        enrolments = store.enrolments()
         fresh = GalleryIndex(self.dim, self.template_model, threshold=self.threshold, margin=self.margin)
-        for person, embeddings in fitting.items():
-            if embeddings or not incomplete:
-                fresh.add(people[person], embeddings)
+        without: list[Enrolment] = []
+        for enrolment in enrolments:
+            fitting = [one.embedding for one in enrolment.templates if one.model == self.template_model]
+            if not fitting:
+                without.append(enrolment)
+                continue
+            try:
+                fresh.add(enrolment.person, fitting)
+            except ValueError as error:
+                raise GalleryError(f"{store.path}: {enrolment.person.person}: {error}") from error
+        if without and not incomplete:
+            raise GalleryError(f"{store.path}: {self._misfits(without, len(enrolments))}")
         with self._lock:
             self._gallery, self._people, self._keys = fresh._gallery, fresh._people, fresh._keys
             self._owner, self._next_key = fresh._owner, fresh._next_key
+
+    def _misfits(self, without: list[Enrolment], people: int) -> str:
+        """Who cannot be searched, and the way out."""
+        strange = Counter(template.model for enrolment in without for template in enrolment.templates)
+        others = ", ".join(f"{count} by {model}" for model, count in strange.items()) or "none"
+        return (
+            f"{len(without)} of {people} people have no template of {self.template_model}, only others ({others}), "
+            "which do not compare: enrol their photos again with this engine, or set [perception] engine to the one "
+            "that enrolled them"
+        )
 
     def __len__(self) -> int:
         """People in it."""
@@ -114,7 +118,11 @@ class GalleryIndex:
         return person in self._people
 
     def add(self, person: Person, embeddings: Iterable[NDArray[np.float32]]) -> None:
-        """Add somebody, or replace all their templates. Raises ValueError for an embedding that is no template."""
+        """Add somebody, or replace all their templates.
+
+        `embeddings`: each float32[dim], L2-normalised. Raises TypeError or ValueError for anything else; then nothing
+        changes.
+        """
         rows = list(embeddings)
         trial = Gallery(self.dim)
         for key, row in enumerate(rows):
@@ -145,7 +153,7 @@ class GalleryIndex:
     def rank(self, embedding: NDArray[np.float32], people: int = 2) -> list[tuple[str, float]]:
         """The best people with their best template's score, best first; at most `people` of them.
 
-        `embedding`: float32[dim], L2-normalised. Raises ValueError for anything else.
+        `embedding`: float32[dim], L2-normalised. Raises TypeError or ValueError for anything else.
         """
         with self._lock:
             most = max((len(keys) for keys in self._keys.values()), default=0)
@@ -157,7 +165,7 @@ class GalleryIndex:
         return list(best.items())[:people]
 
     def identify(self, embedding: NDArray[np.float32]) -> Identification:
-        """Who it is. `embedding`: float32[dim], L2-normalised. Raises ValueError for anything else."""
+        """Who it is. `embedding`: float32[dim], L2-normalised. Raises TypeError or ValueError for anything else."""
         ranked = self.rank(embedding)
         if not ranked or ranked[0][1] < self.threshold:
             return Identification(None)

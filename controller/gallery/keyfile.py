@@ -19,22 +19,29 @@ KEY_BYTES = 32
 def read_key(path: Path) -> bytes:
     """The key in a file. Raises `GalleryError`: absent, readable by others, or not a key."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        # O_NONBLOCK: a pipe under this name is refused, not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            _check_mode(path, os.fstat(descriptor).st_mode)
+            key = os.read(descriptor, KEY_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as error:
         raise GalleryError(f"{path}: the gallery's key is missing; without it the templates cannot be read") from error
     except OSError as error:
         raise GalleryError(f"{path}: the gallery's key cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise GalleryError(f"{path}: the gallery's key is not a regular file")
-        if status.st_mode & 0o077:
-            mode = stat.S_IMODE(status.st_mode)
-            raise GalleryError(f"{path}: others may read the gallery's key (mode {mode:04o}); `chmod 600 {path}`")
-        key = file.read(KEY_BYTES + 1)
     if len(key) != KEY_BYTES:
         raise GalleryError(f"{path}: is not a gallery key of {KEY_BYTES} bytes")
     return key
+
+
+def _check_mode(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise GalleryError(f"{path}: the gallery's key is not a regular file")
+    if mode & 0o077:
+        raise GalleryError(
+            f"{path}: others may read the gallery's key (mode {stat.S_IMODE(mode):04o}); `chmod 600 {path}`"
+        )
 
 
 def create_key(path: Path) -> bytes:

@@ -1,8 +1,8 @@
 """The gallery on disk: SQLite, with every person's data and every template sealed by AES-256-GCM.
 
 A seal's associated data is what the row says it is (kind, person, model, record), so a row that was swapped,
-relabelled or altered does not open. What a seal cannot tell is a whole file put back from yesterday, or a row that was
-deleted.
+relabelled or altered does not open. What a seal cannot tell is a row that was deleted, and a row or a whole file put
+back as it was yesterday.
 """
 
 from __future__ import annotations
@@ -71,14 +71,15 @@ class GalleryStore:
         """Open `folder`/gallery.sqlite3 with the key in `key`, by default `folder`/gallery.key.
 
         `create` makes a new gallery and key where there is none; a key is never made for a gallery that exists. Raises
-        `GalleryError` (missing, wrong or exposed key, another program's or a newer file) or `StoreError` (disk).
+        `GalleryError` (missing, wrong or exposed key, another program's or a newer file) or `StoreError` (disk, or no
+        database at all).
         """
         path, key_path = folder / DATABASE, key or folder / KEY
-        exists = path.exists()
-        if not exists and not create:
-            raise GalleryError(f"{path}: there is no gallery; make one with `thermogate enrol`")
-        secret = read_key(key_path) if exists or key_path.exists() else create_key(key_path)
         with _disk(path):
+            exists = path.exists()
+            if not exists and not create:
+                raise GalleryError(f"{path}: there is no gallery; make one with `thermogate enrol`")
+            secret = read_key(key_path) if exists or key_path.exists() else create_key(key_path)
             if not exists:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -86,7 +87,7 @@ class GalleryStore:
         store = cls(connection, AESGCM(secret), path)
         try:
             with _disk(path):
-                store._prepare()
+                store._prepare(create=create)
             store._check_key(key_path)
         except BaseException:
             connection.close()
@@ -107,6 +108,18 @@ class GalleryStore:
         """Close the database; harmless when closed."""
         self._connection.close()
 
+    def enrolments(self) -> list[Enrolment]:
+        """Everybody with all their templates, as of one moment. Raises `GalleryError` like `people` and `templates`."""
+        # Two queries: without a transaction, another process could enrol somebody in between.
+        with self._transaction("DEFERRED"):
+            people = self.people()
+            templates: dict[str, list[Template]] = {person: [] for person in people}
+            for person, template in self.templates():
+                if person not in templates:
+                    raise GalleryError(f"{self.path}: is damaged: has a template of {person}, who is not enrolled")
+                templates[person].append(template)
+        return [Enrolment(people[person], tuple(theirs)) for person, theirs in templates.items()]
+
     def people(self) -> dict[str, Person]:
         """Everybody, by id. Raises `GalleryError` that names a person whose record does not open."""
         with _disk(self.path):
@@ -119,22 +132,31 @@ class GalleryStore:
         with _disk(self.path):
             rows = self._connection.execute(query).fetchall()
         for record, person, model, nonce, sealed in rows:
-            plain = self._open(nonce, sealed, ("template", person, model, record), f"template {record} of {person}")
+            plain = self._unseal(nonce, sealed, ("template", person, model, record), f"template {record} of {person}")
             yield person, Template(model, np.frombuffer(plain, dtype="<f4").astype(np.float32))
 
     def write(self, enrolments: Iterable[Enrolment]) -> None:
         """Add these people, or replace those that are there, with all their templates: all of it or nothing."""
+        everybody = tuple(enrolments)  # not made while other processes wait for the lock
         with self._transaction():
-            for enrolment in enrolments:
+            for enrolment in everybody:
                 self._write(enrolment)
 
     def remove(self, person: str) -> bool:
-        """Forget a person and their templates; False where there was no such person."""
+        """Forget a person and their templates; False where there was no such person.
+
+        Raises `StoreError` also when somebody else reads the gallery for so long that the write-ahead log, which still
+        holds what was deleted, cannot be emptied.
+        """
         with self._transaction():
             found = self._connection.execute("DELETE FROM person WHERE person = ?", (person,)).rowcount > 0
         with _disk(self.path):
-            # The write-ahead log still holds the old pages.
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise StoreError(
+                f"{self.path}: {person} is removed, but their sealed data stays in the write-ahead log until the other "
+                "program that is reading the gallery closes it"
+            )
         return found
 
     def _write(self, enrolment: Enrolment) -> None:
@@ -150,17 +172,19 @@ class GalleryStore:
             row = (record, person.person, template.model, nonce, sealed)
             self._connection.execute("INSERT INTO template VALUES (?, ?, ?, ?, ?)", row)
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, create: bool) -> None:
         run = self._connection.execute
         version = run("PRAGMA user_version").fetchone()[0]
         application = run("PRAGMA application_id").fetchone()[0]
-        fresh = not run("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if not fresh and application != APPLICATION_ID:
+        fresh = self._is_empty()
+        if application != APPLICATION_ID and not (fresh and application == 0):
             raise GalleryError(f"{self.path}: is another program's database")
         if version > SCHEMA_VERSION:
             raise GalleryError(
                 f"{self.path}: was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION})"
             )
+        if fresh and not create:
+            raise GalleryError(f"{self.path}: is empty; make a gallery with `thermogate enrol`")
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = FULL")
         run("PRAGMA foreign_keys = ON")
@@ -169,9 +193,14 @@ class GalleryStore:
         if fresh:
             self._create()
 
+    def _is_empty(self) -> bool:
+        return self._connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
+
     def _create(self) -> None:
         nonce, sealed = self._seal(b"", ("gallery",))
         with self._transaction():
+            if not self._is_empty():  # another process was first
+                return
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 self._connection.execute(statement)
             self._connection.execute("INSERT INTO seal VALUES (1, ?, ?)", (nonce, sealed))
@@ -183,10 +212,11 @@ class GalleryStore:
             row = self._connection.execute("SELECT nonce, sealed FROM seal WHERE id = 1").fetchone()
         if row is None:
             raise GalleryError(f"{self.path}: is damaged: its seal is missing")
-        self._open(*row, ("gallery",), f"the gallery itself: {key_path} is not its key, or its seal")
+        nonce, sealed = row
+        self._unseal(nonce, sealed, ("gallery",), f"with {key_path}, the gallery")
 
     def _open_person(self, person: str, nonce: bytes, sealed: bytes) -> Person:
-        plain = self._open(nonce, sealed, ("person", person), f"person {person}")
+        plain = self._unseal(nonce, sealed, ("person", person), f"person {person}")
         details = msgspec.json.decode(plain, type=_Details)
         return Person(person, details.valid_from, details.valid_until, details.groups)
 
@@ -194,7 +224,7 @@ class GalleryStore:
         nonce = os.urandom(NONCE_BYTES)
         return nonce, self._cipher.encrypt(nonce, plain, _associated(label))
 
-    def _open(self, nonce: bytes, sealed: bytes, label: tuple[str, ...], what: str) -> bytes:
+    def _unseal(self, nonce: bytes, sealed: bytes, label: tuple[str, ...], what: str) -> bytes:
         try:
             return self._cipher.decrypt(nonce, sealed, _associated(label))
         except (InvalidTag, ValueError) as error:
@@ -203,10 +233,10 @@ class GalleryStore:
             ) from error
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All of the block's statements or none of them."""
+    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        """All of the block's statements or none of them; `DEFERRED` does not take the writer's lock."""
         with _disk(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(f"BEGIN {kind}")
             try:
                 yield
                 self._connection.execute("COMMIT")

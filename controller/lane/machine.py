@@ -117,8 +117,6 @@ class Lane:
         if cell is ILLEGAL:
             self.illegal_events += 1
             return ()
-        if not isinstance(event, ev.JournalFailed):
-            core.undo = None
         before = core.facts
         _renew_image(core, event)
         if cell is not IGNORE:

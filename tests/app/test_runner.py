@@ -279,6 +279,27 @@ def test_fire_frees_both_ways_on_the_gates_thread_whatever_the_disk_does() -> No
     bench.play(scene)
 
 
+def test_nothing_closes_a_way_while_the_fire_is_in_the_queue() -> None:
+    bench = Bench()
+
+    async def scene(bench: Bench) -> None:
+        await bench.recognise()
+        bench.journal.delay = 1.5
+        now = bench.clock.monotonic()
+        # A lockdown takes back the grant and asserts STOP; its record is slow, and the fire comes meanwhile.
+        bench.runner.post(ev.Tamper(now=now, active=True))
+        bench.runner.post(ev.Lockdown(now=now, active=True, actor="guard"))
+        await asyncio.sleep(0.1)
+        bench.told.clear()
+        bench.runner.on_edge(Edge(Signal.FIRE, active=True, timestamp=now))
+        await asyncio.sleep(20.0)
+        assert bench.lane.state is State.EMERGENCY_OPEN
+        closing = [item for item in bench.relay() if item[0] == "relock" or item[-1] is not (item[0] == "hold")]
+        assert closing == []
+
+    bench.play(scene)
+
+
 def test_timers_fire_on_the_boards_clock_and_an_unused_grant_expires() -> None:
     bench = Bench()
 

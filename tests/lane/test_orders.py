@@ -54,6 +54,7 @@ def test_fire_opens_both_ways_before_anything_is_written(rig: Rig) -> None:
     lock_down(rig)
     fire(rig)
     assert rig.last[:3] == (fx.Hold(ENTRY, on=True), fx.Hold(EXIT, on=True), fx.BlockEntry(on=False))
+    assert len(rig.moves()) == 3
     assert rig.state() is State.EMERGENCY_OPEN
     assert rig.shown() == (Prompt.EMERGENCY, None)
     assert RecordKind.EMERGENCY in rig.kinds()
@@ -204,6 +205,14 @@ def test_the_key_outranks_a_lockdown(rig: Rig) -> None:
     key(rig, active=False)
     assert rig.state() is State.LOCKDOWN
     assert rig.is_stopped()
+
+
+def test_the_key_needs_no_disk(rig: Rig) -> None:
+    lock_down(rig)
+    rig.disk_fails = lambda _: True
+    key(rig)
+    assert rig.state() is State.KEY_OVERRIDE
+    assert not rig.is_stopped()
 
 
 def test_the_key_takes_back_a_grant_but_not_a_passage(rig: Rig) -> None:

@@ -33,6 +33,7 @@ def test_a_passage_is_completed(rig: Rig) -> None:
     rig.contact(ENTRY, active=False)
     assert rig.state() is State.COMPLETE
     assert rig.lane.grant is None
+    assert not any(isinstance(effect, fx.Indicate) for effect in rig.last), "nothing new to show"
     (record,) = rig.records(RecordKind.PASSAGE)
     assert (record.grant_id, record.person) == (grant_id, "p1")
     assert record.detail == {

@@ -81,6 +81,10 @@ def test_a_quality_that_is_no_number_is_poor(someone: Someone) -> None:
     assert decide(someone(quality=float("nan")), CONTEXT) is DenyReason.POOR_PICTURE
 
 
+def test_a_quality_that_just_suffices_does(someone: Someone) -> None:
+    assert decide(someone(quality=CONTEXT.minimum_quality), CONTEXT) is None
+
+
 def test_no_face_at_all_is_no_stranger(someone: Someone) -> None:
     assert decide(someone(person=None, faces=0, quality=0.0), CONTEXT) is DenyReason.POOR_PICTURE
 
@@ -164,3 +168,12 @@ def test_anti_passback_forgets_who_may_enter_again() -> None:
         memory.reserve(f"p{number}", f"g{number}")
         memory.commit(f"p{number}", f"g{number}", float(number))
     assert len(memory) == 10
+
+
+def test_who_enters_again_is_remembered_from_then_on() -> None:
+    memory = AntiPassback(10.0)
+    for person, now in (("p1", 0.0), ("p2", 5.0), ("p1", 11.0), ("p3", 16.0)):
+        memory.commit(person, "g", now)
+    assert len(memory) == 2
+    assert memory.blocks("p1", 20.9)
+    assert not memory.blocks("p2", 16.0)

@@ -197,6 +197,16 @@ def test_the_fifth_failure_in_a_row_calls_the_guard(rig: Rig, someone: Someone) 
     assert warning.detail == {"reason": "repeated_failures", "attempts": 5}
 
 
+def test_whoever_comes_next_starts_without_failures(rig: Rig, someone: Someone) -> None:
+    for _ in range(2):
+        rig.approach()
+        for _ in range(4):
+            rig.assess(someone(quality=0.0))
+            rig.advance(rig.settings.deny_show)
+        rig.feed(ev.Left)
+    assert rig.records(RecordKind.WARNING) == []
+
+
 def test_an_admission_ends_a_row_of_failures(rig: Rig, someone: Someone) -> None:
     rig.approach()
     for person in (None, None, None, None, "p1", None, None, None, None):

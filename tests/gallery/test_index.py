@@ -1,0 +1,309 @@
+"""1:N identification: the right person, with a margin over other people and not over their own templates."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from controller.errors import GalleryError
+from controller.gallery.index import GalleryIndex
+from controller.gallery.model import Enrolment, Person, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from controller.gallery.store import GalleryStore
+    from controller.perception.types import FaceEngine
+
+    Vector = Callable[[int], NDArray[np.float32]]
+
+DIM = 16
+MODEL = "net:1"
+FROM, UNTIL = dt.date(2026, 9, 1), dt.date(2027, 7, 15)
+
+
+def near(base: NDArray[np.float32], other: NDArray[np.float32], cosine: float) -> NDArray[np.float32]:
+    """A unit vector at that cosine from `base`, towards `other`."""
+    orthogonal = other - base * float(base @ other)
+    orthogonal /= np.linalg.norm(orthogonal)
+    return np.asarray(cosine * base + math.sqrt(1 - cosine**2) * orthogonal, dtype=np.float32)
+
+
+@pytest.fixture
+def index() -> GalleryIndex:
+    return GalleryIndex(DIM, MODEL, threshold=0.45, margin=0.05)
+
+
+def enrolment(person: str, *embeddings: NDArray[np.float32], model: str = MODEL) -> Enrolment:
+    return Enrolment(Person(person), tuple(Template(model, embedding) for embedding in embeddings))
+
+
+def scores(index: GalleryIndex, probe: NDArray[np.float32]) -> dict[str, float]:
+    return dict(index.rank(probe))
+
+
+def test_an_empty_gallery_knows_nobody(index: GalleryIndex, vector: Vector) -> None:
+    answer = index.identify(vector(1))
+    assert answer.match is None
+    assert not answer.ambiguous
+    assert index.rank(vector(1)) == []
+    assert len(index) == 0
+
+
+def test_the_nearest_person_is_found(index: GalleryIndex, vector: Vector) -> None:
+    for number in range(50):
+        index.add(Person(f"p{number}"), [vector(number)])
+    probe = near(vector(7), vector(1000), 0.9)
+    match = index.identify(probe).match
+    assert match is not None
+    assert match.person == "p7"
+    assert match.score == pytest.approx(0.9, abs=1e-5)
+    assert match.margin == pytest.approx(0.9 - max(float(probe @ vector(n)) for n in range(50) if n != 7), abs=1e-5)
+
+
+def test_the_ranking_is_that_of_every_persons_best_template(index: GalleryIndex, vector: Vector) -> None:
+    best: dict[str, float] = {}
+    probe = vector(999)
+    for number in range(40):
+        templates = [vector(1000 + 10 * number + k) for k in range(1 + number % 7)]
+        index.add(Person(f"p{number}"), templates)
+        best[f"p{number}"] = max(float(probe @ template) for template in templates)
+    expected = sorted(best, key=lambda person: best[person], reverse=True)
+    for people in (1, 2, 5, 40, 100):
+        ranked = index.rank(probe, people)
+        assert [person for person, _ in ranked] == expected[:people]
+        assert [score for _, score in ranked] == pytest.approx([best[p] for p in expected[:people]], abs=1e-5)
+
+
+def test_below_the_threshold_is_a_stranger(index: GalleryIndex, vector: Vector) -> None:
+    index.add(Person("p1"), [vector(1)])
+    probe = near(vector(1), vector(2), 0.44)
+    answer = index.identify(probe)
+    assert answer.match is None
+    assert not answer.ambiguous
+    assert scores(index, probe) == {"p1": pytest.approx(0.44, abs=1e-5)}
+
+
+def test_the_threshold_itself_is_enough(index: GalleryIndex, vector: Vector) -> None:
+    index.add(Person("p1"), [vector(1)])
+    probe = near(vector(1), vector(2), 0.7)
+    ((_, index.threshold),) = index.rank(probe)
+    assert index.identify(probe).match is not None
+    index.threshold = math.nextafter(index.threshold, 1)
+    assert index.identify(probe).match is None
+
+
+def test_a_persons_own_second_template_is_no_runner_up(index: GalleryIndex, vector: Vector) -> None:
+    own = [vector(1), *(near(vector(1), vector(other), 0.999) for other in range(2, 9))]
+    index.add(Person("p1"), own)
+    answer = index.identify(vector(1))
+    assert answer.match is not None
+    assert answer.match.margin == math.inf
+    index.add(Person("p2"), [near(vector(1), vector(9), 0.6)])
+    answer = index.identify(vector(1))
+    assert answer.match is not None
+    assert answer.match.margin == pytest.approx(0.4, abs=1e-5)
+
+
+def test_two_people_too_close_are_ambiguous(index: GalleryIndex, vector: Vector) -> None:
+    index.add(Person("p1"), [vector(1)])
+    index.add(Person("p2"), [near(vector(1), vector(2), 0.98)])
+    answer = index.identify(vector(1))
+    assert answer.match is None
+    assert answer.ambiguous
+    index.margin = 0.01
+    answer = index.identify(vector(1))
+    assert answer.match is not None
+    assert (answer.match.person, answer.ambiguous) == ("p1", False)
+
+
+@pytest.mark.parametrize(
+    ("today", "permitted", "expired"),
+    [
+        (FROM - dt.timedelta(days=1), False, False),
+        (FROM, True, False),
+        (UNTIL, True, False),
+        (UNTIL + dt.timedelta(days=1), True, True),
+        (None, True, False),
+    ],
+)
+def test_a_validity_includes_its_first_and_its_last_day(
+    vector: Vector, today: dt.date | None, *, permitted: bool, expired: bool
+) -> None:
+    index = GalleryIndex(DIM, MODEL, threshold=0.45, margin=0.05, today=lambda: today)
+    index.add(Person("p1", FROM, UNTIL), [vector(1)])
+    answer = index.identify(vector(1))
+    assert answer.match is not None
+    assert (answer.permitted, answer.expired) == (permitted, expired)
+
+
+@pytest.mark.parametrize(
+    ("passing", "groups", "permitted"),
+    [
+        (None, (), True),
+        (None, ("night",), True),
+        (["staff"], ("night", "staff"), True),
+        (["staff"], ("night",), False),
+        (["staff"], (), False),
+        ([], ("staff",), False),
+    ],
+)
+def test_groups_decide_who_passes_here(
+    vector: Vector, passing: list[str] | None, groups: tuple[str, ...], *, permitted: bool
+) -> None:
+    index = GalleryIndex(DIM, MODEL, threshold=0.45, margin=0.05, groups=passing)
+    index.add(Person("p1", groups=groups), [vector(1)])
+    answer = index.identify(vector(1))
+    assert answer.match is not None
+    assert answer.permitted is permitted
+
+
+def test_renewing_a_person_forgets_their_old_templates_and_rights(index: GalleryIndex, vector: Vector) -> None:
+    index.add(Person("p1", valid_until=dt.date(2000, 1, 1)), [vector(1), vector(3)])
+    index.add(Person("p1"), [vector(2)])
+    assert scores(index, vector(1)) == {"p1": pytest.approx(float(vector(1) @ vector(2)), abs=1e-5)}
+    assert index.identify(vector(2)).match is not None
+    assert not index.identify(vector(2)).expired
+    assert len(index) == 1
+
+
+@pytest.mark.parametrize(
+    ("factor", "dtype", "error"),
+    [(2.0, np.float32, ValueError), (math.nan, np.float32, ValueError), (1.0, np.float64, TypeError)],
+)
+def test_a_wrong_template_changes_nothing(
+    index: GalleryIndex, vector: Vector, factor: float, dtype: type[np.floating[Any]], error: type[Exception]
+) -> None:
+    index.add(Person("p1"), [vector(1)])
+    wrong = np.asarray(vector(3) * factor, dtype=dtype)
+    with pytest.raises(error):
+        index.add(Person("p1"), [vector(2), wrong])
+    with pytest.raises(error):
+        index.identify(wrong)
+    assert scores(index, vector(1)) == {"p1": pytest.approx(1.0, abs=1e-5)}
+    assert scores(index, vector(2)) == {"p1": pytest.approx(float(vector(1) @ vector(2)), abs=1e-5)}
+
+
+def test_a_removed_person_is_a_stranger(index: GalleryIndex, vector: Vector) -> None:
+    index.add(Person("p1"), [vector(1), vector(2)])
+    index.add(Person("p2"), [vector(3)])
+    index.remove("p1")
+    assert index.identify(vector(1)).match is None
+    assert "p1" not in index
+    assert [person for person, _ in index.rank(vector(1))] == ["p2"]
+    with pytest.raises(GalleryError, match="p1 is not in the gallery"):
+        index.remove("p1")
+
+
+def looker(index: GalleryIndex, probes: dict[str, NDArray[np.float32]], done: threading.Event) -> list[str]:
+    """Identify until `done`; what was ever wrong: "stays" unknown, or anybody taken for another or by half."""
+    wrong = []
+    while not done.is_set():
+        for person, probe in probes.items():
+            match = index.identify(probe).match
+            if (match is None and person == "stays") or (match and (match.person != person or match.score < 0.999)):
+                wrong.append(f"{person}: {match}")
+    return wrong
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_threads_never_see_anybody_half_changed(index: GalleryIndex, vector: Vector) -> None:
+    """One person stays, others come and go meanwhile: they always are who they are, or nobody."""
+    people = dict(
+        zip(["stays", *(f"p{number}" for number in range(1, 8))], np.eye(DIM, dtype=np.float32), strict=False)
+    )
+    templates = {name: [near(face, vector(seed), 0.9999) for seed in range(20)] for name, face in people.items()}
+    index.add(Person("stays"), templates["stays"])
+    done = threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        looks = [pool.submit(looker, index, people, done) for _ in range(3)]
+        try:
+            for _ in range(60):
+                for person in list(people)[1:]:
+                    index.add(Person(person), templates[person])
+                for person in list(people)[1:]:
+                    index.remove(person)
+        finally:
+            done.set()
+        assert [look.result() for look in looks] == [[], [], []]
+    assert len(index) == 1
+
+
+def test_loading_takes_this_engines_templates_and_forgets_what_was(
+    store: GalleryStore, engine: FaceEngine, vector: Vector
+) -> None:
+    index = GalleryIndex.for_engine(engine, margin=0.0)
+    assert (index.threshold, index.margin) == (engine.threshold, 0.0)
+    mine = np.eye(engine.dim, dtype=np.float32)
+    index.add(Person("before"), [mine[5]])
+    both = (Template(engine.template_model, mine[1]), Template(engine.template_model, mine[2]))
+    store.write([enrolment("p1", mine[0], model=engine.template_model)])
+    store.write([Enrolment(Person("p2"), (*both, Template("othernet:abc", vector(3))))])
+    index.load(store)
+    assert len(index) == 2
+    found = [index.identify(mine[row]).match for row in range(6)]
+    assert [match and match.person for match in found] == ["p1", "p2", "p2", None, None, None]
+
+
+def test_loading_keeps_the_clock_and_the_groups(store: GalleryStore, vector: Vector) -> None:
+    index = GalleryIndex(DIM, MODEL, threshold=0.45, margin=0.05, today=lambda: UNTIL, groups=["staff"])
+    store.write(
+        [Enrolment(Person("p1", valid_until=UNTIL - dt.timedelta(days=1)), (Template(MODEL, vector(1)),))],
+    )
+    index.load(store)
+    answer = index.identify(vector(1))
+    assert (answer.permitted, answer.expired) == (False, True)
+
+
+def test_people_of_another_engine_are_refused_with_the_way_out(
+    store: GalleryStore, index: GalleryIndex, vector: Vector
+) -> None:
+    index.add(Person("before"), [vector(9)])
+    fits = Enrolment(Person("p3"), (Template(MODEL, vector(3)), Template("othernet:abc", vector(4))))
+    store.write([enrolment("p1", vector(1), vector(2), model="othernet:abc"), fits])
+    with pytest.raises(
+        GalleryError, match=r"gallery\.sqlite3: 1 of 2 people .* net:1, .*\(2 by othernet:abc\).*enrol .*again"
+    ):
+        index.load(store)
+    assert [person for person, _ in index.rank(vector(9))] == ["before"]
+
+
+def test_people_of_another_engine_are_left_out_when_that_is_allowed(
+    store: GalleryStore, index: GalleryIndex, vector: Vector
+) -> None:
+    store.write([enrolment("p1", vector(1), model="othernet:abc"), enrolment("p2", vector(2)), enrolment("p3")])
+    index.load(store, incomplete=True)
+    assert [person in index for person in ("p1", "p2", "p3")] == [False, True, False]
+    assert [person for person, _ in index.rank(vector(1))] == ["p2"]
+
+
+def test_somebody_without_any_template_is_named_as_such(store: GalleryStore, index: GalleryIndex) -> None:
+    store.write([enrolment("p1")])
+    with pytest.raises(GalleryError, match=r"1 of 1 people have no template of net:1"):
+        index.load(store)
+
+
+def test_a_template_of_another_length_is_named(store: GalleryStore, index: GalleryIndex, vector: Vector) -> None:
+    index.add(Person("before"), [vector(9)])
+    store.write([enrolment("p1", vector(1)), enrolment("p2", np.eye(DIM + 1, dtype=np.float32)[0])])
+    with pytest.raises(GalleryError, match=r"gallery\.sqlite3: p2: template"):
+        index.load(store)
+    assert [person for person, _ in index.rank(vector(9))] == ["before"]
