@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv drill test check bench sanitize test-trixie lock clean
+.PHONY: help venv venv-convert drill test check bench sanitize test-trixie lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -32,11 +32,18 @@ $(VENV)/.dev: $(VENV)/.built
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[tflite,test,lint,campus]"
 	@touch $@
 
+$(VENV)/.convert: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[convert]"
+	@touch $@
+
 $(VENV)/.bench: $(VENV)/.built
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[bench]"
 	@touch $@
 
 venv: $(VENV)/.dev
+
+# TensorFlow, for `thermogate models convert` and its tests.
+venv-convert: $(VENV)/.convert
 
 drill: $(VENV)/.built
 	$(BIN)/thermogate drill $(DRILL)

@@ -28,8 +28,8 @@ PHOTOS: Final = 2
 
 DRAWN_THRESHOLD: Final = {"opencv": 0.80, "tflite": 0.80}
 """Cosine from which two pictures of drawn people are one person. Real embedders find drawn people more alike than
-real ones: at their own threshold of 0.45 one in ten different pairs passes, at these none of 497,500 did, and the median
-of a person's pictures is 0.95 and 0.97 (docs/simulated-world.md). The demo engine's own is made for drawn people."""
+real ones: at their own threshold of 0.45 one in ten different pairs passes, at these none of 497,500 did. The median of
+a person's own pictures is 0.95 and 0.97 (docs/simulated-world.md). The demo engine's own is made for drawn people."""
 
 
 def enrol(scenario: Scenario, engine: FaceEngine, folder: Path, progress: Callable[[int], None]) -> GalleryIndex:

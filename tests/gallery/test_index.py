@@ -236,7 +236,7 @@ def test_threads_never_see_anybody_half_changed(index: GalleryIndex, vector: Vec
     with ThreadPoolExecutor(3) as pool:
         looks = [pool.submit(looker, index, people, done) for _ in range(3)]
         try:
-            for _ in range(60):
+            for _ in range(400):
                 for person in list(people)[1:]:
                     index.add(Person(person), templates[person])
                 for person in list(people)[1:]:
