@@ -29,7 +29,7 @@ $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.built
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[tflite,test,lint,campus]"
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[tflite,test,lint]"
 	@touch $@
 
 $(VENV)/.convert: $(VENV)/.dev

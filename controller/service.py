@@ -19,7 +19,7 @@ from controller.observe.lateness import LatenessMonitor
 from controller.observe.log import get_logger
 from controller.observe.metrics import Metrics, MetricsServer
 from controller.perception.engines import open_engine
-from controller.record.boot import clock_state, read_boot_id
+from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
 from controller.watch import Watch
 from controller.watchers import MetricsWatch, PassageLog
@@ -113,7 +113,13 @@ async def serve(
     metrics = Metrics()
     executor = ClockExecutor(board.clock, 1, "journal")
     config.store.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    journal = Journal(config.store.folder / "journal.sqlite3", executor, boot_id=boot_id, on_commit=metrics.committed)
+    journal = Journal(
+        config.store.folder / "journal.sqlite3",
+        executor,
+        boot_id=boot_id,
+        serial=read_serial(),
+        on_commit=metrics.committed,
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(executor.shutdown, wait=False)
         await journal.open()

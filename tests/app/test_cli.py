@@ -1,0 +1,103 @@
+"""The command line: every command explains itself, and what is missing or wrong is named."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+
+from controller import models as registry
+from controller.cli import main
+from hw.sim.scene import enrolment_photo
+
+EXAMPLE = Path(__file__).parents[2] / "image" / "gate.toml"
+COMMANDS = ["drill", "run", "replay", "enrol", "models", "selftest", "bench"]
+
+
+@pytest.fixture(autouse=True)
+def no_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(registry.ENVIRONMENT, str(tmp_path / "no-models"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) > 8
+
+
+def test_the_whole_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert all(command in said for command in COMMANDS)
+
+
+def test_run_lists_everything_that_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(EXAMPLE)]) == 1
+    said = capsys.readouterr().err
+    for name in ("recognition:", "thermal sensor:", "camera:", "gate:"):
+        assert f"  - {name}" in said
+    assert "thermogate models pull" in said
+    assert "never stands before a real lock" in said
+
+
+def test_a_wrong_configuration_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    wrong = tmp_path / "gate.toml"
+    wrong.write_text("[gate]\nunlock = 4\n", encoding="utf-8")
+    assert main(["run", str(wrong)]) == 1
+    assert "gate.toml: [gate]: Object contains unknown field `unlock`" in capsys.readouterr().err
+
+
+def test_selftest_passes_without_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["selftest"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("ok ") >= 4
+    assert "of its oracle" in said
+
+
+def test_selftest_of_a_board_names_its_devices(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config = tmp_path / "gate.toml"
+    config.write_text(f"[store]\nfolder = '{tmp_path}'\n", encoding="utf-8")
+    assert main(["selftest", str(config)]) == 1
+    said = capsys.readouterr().out
+    assert [line.split()[0] for line in said.splitlines() if "thermal sensor" in line] == ["WRONG"]
+
+
+def test_people_are_enrolled_listed_and_removed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    photos, gallery = tmp_path / "photos", tmp_path / "gallery"
+    photos.mkdir()
+    for identity in (7, 11):
+        assert cv2.imwrite(str(photos / f"s-{identity}.png"), enrolment_photo(identity, 0))
+    (photos / "s-99.png").write_bytes(b"torn")
+    options = ["--gallery", str(gallery), "--engine", "demo"]
+    assert main(["enrol", str(photos), *options, "--dry-run"]) == 1
+    assert not gallery.exists()
+    assert "2 of 3 people would be enrolled" in capsys.readouterr().out
+    assert main(["enrol", str(photos), *options]) == 1
+    said = capsys.readouterr()
+    assert "2 of 3 people enrolled with demo" in said.out
+    assert "s-99.png: is not a picture, or is damaged" in said.err
+    assert main(["enrol", "--list", "--gallery", str(gallery)]) == 0
+    assert capsys.readouterr().out.split() == ["s-11", "s-7"]
+    assert main(["enrol", "--remove", "s-7", "--gallery", str(gallery)]) == 0
+    assert main(["enrol", "--remove", "s-7", "--gallery", str(gallery)]) == 1
+    capsys.readouterr()
+    shutil.rmtree(photos)
+    assert main(["enrol", str(photos), *options]) == 1
+    assert "neither a folder" in capsys.readouterr().err
+
+
+def test_enrol_wants_one_thing_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["enrol"]) == 2
+    assert "give one of" in capsys.readouterr().err
+
+
+def test_a_recording_that_is_none_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recording = tmp_path / "words.json"
+    recording.write_text("{}", encoding="utf-8")
+    assert main(["replay", str(recording), "--pictures", str(tmp_path), "--engine", "demo"]) == 1
+    assert "words.json" in capsys.readouterr().err
