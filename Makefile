@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The build backend warns of every editable installation.
+INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint requirements.lock
 
 .PHONY: help venv venv-convert drill test check bench sanitize test-trixie lock clean
 .DEFAULT_GOAL := help
@@ -24,20 +26,20 @@ $(VENV)/bin/python:
 SOURCES := setup.py pyproject.toml requirements.lock $(wildcard _fastcore/*.pyx _fastcore/*.pxd _fastcore/src/*)
 
 $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --upgrade --constraint requirements.lock pip
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[tflite]"
+	$(INSTALL) --upgrade pip
+	$(INSTALL) --editable ".[tflite]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.built
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[tflite,test,lint]"
+	$(INSTALL) --editable ".[tflite,test,lint]"
 	@touch $@
 
 $(VENV)/.convert: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[convert]"
+	$(INSTALL) --editable ".[convert]"
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.built
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[bench]"
+	$(INSTALL) --editable ".[bench]"
 	@touch $@
 
 venv: $(VENV)/.dev
