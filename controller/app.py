@@ -84,7 +84,7 @@ class App:
         self._down = {FaultKind.SENSOR_THERMAL, FaultKind.CAMERA}
         self._all_up = asyncio.Event()
         self._started = asyncio.Event()
-        self._captures: list[Capture[ThermalFrame] | Capture[ImageFrame]] = []
+        self.captures: list[Capture[ThermalFrame] | Capture[ImageFrame]] = []
         self.runner = Runner(
             self.lane,
             board.gate,
@@ -160,12 +160,12 @@ class App:
             on_down=lambda error: self._on_down("camera", FaultKind.CAMERA, error),
             limits=CaptureLimits(),
         )
-        self._captures = [thermal, camera]
+        self.captures = [thermal, camera]
         thermal.start()
         camera.start()
 
     def _shutdown(self) -> None:
-        for capture in self._captures:
+        for capture in self.captures:
             capture.stop()
         self.eyes.close()
         try:
@@ -244,7 +244,7 @@ class App:
         """Replace device threads that hang; after a few of those, end, and let the service manager start anew."""
         while True:
             await asyncio.sleep(SUPERVISE_EVERY)
-            for capture in self._captures:
+            for capture in self.captures:
                 if capture.silent_for <= capture.limits.hang_after:
                     continue
                 if capture.counters.abandoned >= MAX_ABANDONED:

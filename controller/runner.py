@@ -80,6 +80,7 @@ class Runner:
         self.prompt = fx.Prompt.OUT_OF_SERVICE
         self.reason: str | None = None
         self.unrecorded: deque[Entry] = deque(maxlen=MEMORY_RECORDS)
+        self.failed_records = 0
         self._gate = gate
         self._sides = _sides(entry_side)
         self._directions = {side: direction for direction, side in self._sides.items()}
@@ -171,6 +172,7 @@ class Runner:
             await self._catch_up()
             stored = await self._journal.append(entry, timeout=self._append_timeout)
         except StoreError as error:
+            self.failed_records += 1
             log.error("record not on disk", kind=entry.kind, grant_id=entry.grant_id, error=str(error))
             if self._degraded:
                 self.unrecorded.append(entry)

@@ -22,7 +22,7 @@ from controller.perception.engines import open_engine
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
 from controller.watch import Watch
-from controller.watchers import MetricsWatch, PassageLog
+from controller.watchers import CountersWatch, MetricsWatch, PassageLog
 from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:
@@ -104,13 +104,14 @@ async def serve(
     *,
     watches: tuple[Watch, ...] = (),
     beside: Callable[[App], Awaitable[None]] | None = None,
+    metrics: Metrics | None = None,
 ) -> None:
     """Run the lane until cancelled, until SIGTERM, or until `beside` returns.
 
     Raises `GateError` and `DeviceError` kinds for what cannot be opened, an exception group for a task that crashed.
     """
     boot_id = read_boot_id()
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     executor = ClockExecutor(board.clock, 1, "journal")
     config.store.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     journal = Journal(
@@ -127,6 +128,7 @@ async def serve(
         if config.observe.metrics_port is not None:
             stack.enter_context(MetricsServer(metrics, config.observe.metrics_port))
         lateness = LatenessMonitor(metrics.loop_late_seconds.observe, warn_after=config.observe.lateness_warning)
+        counters = CountersWatch(metrics, lambda: app, journal.outbox)
         seen: list[Watch] = [MetricsWatch(metrics), PassageLog(get_logger("lane")), *watches]
         link = _link(config, journal, boot_id, metrics, lambda: app)
         if link is not None:
@@ -138,7 +140,7 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, _Housekeeping(journal), *([link] if link else [])),
+            services=(lateness, counters, _Housekeeping(journal), *([link] if link else [])),
             watches=tuple(seen),
         )
         with _terminable():

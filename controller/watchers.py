@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Protocol
 
 from controller.lane.effects import RecordKind
 from controller.observe.log import PassageLine
 from controller.watch import Watch
 
 if TYPE_CHECKING:
-    import structlog
+    from collections.abc import Callable
 
+    import structlog
+    from prometheus_client import Counter
+
+    from controller.app import App
     from controller.observe.metrics import Metrics
     from controller.watch import Step
 
@@ -28,6 +33,19 @@ LOGGED_ALONE = frozenset(
     }
 )
 """Records that are not part of a passage, each a line of its own."""
+
+
+COLLECT_EVERY = 5.0
+"""Seconds between two collections; Prometheus asks less often."""
+
+
+class Depth(Protocol):
+    """The part of the outbox that is measured."""
+
+    @property
+    def depth(self) -> int:
+        """Entries the campus does not have."""
+        ...
 
 
 class MetricsWatch(Watch):
@@ -55,6 +73,39 @@ class MetricsWatch(Watch):
     def on_stage(self, stage: str, seconds: float) -> None:
         """Time a stage."""
         self._metrics.stage(stage, seconds)
+
+
+class CountersWatch:
+    """Carries the counters of capture threads, slots, runner and outbox over to the metrics; a service of the app."""
+
+    def __init__(self, metrics: Metrics, app: Callable[[], App], outbox: Depth) -> None:
+        self._metrics = metrics
+        self._app = app
+        self._outbox = outbox
+        self._carried: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Carry over for ever."""
+        while True:
+            await asyncio.sleep(COLLECT_EVERY)
+            self.collect()
+
+    def collect(self) -> None:
+        """Carry over what was counted since the last time."""
+        app, metrics = self._app(), self._metrics
+        for capture in app.captures:
+            counters, name = capture.counters, capture.name
+            self._carry(metrics.frames.labels(name), f"{name} frames", counters.frames)
+            self._carry(metrics.frames_torn.labels(name), f"{name} torn", counters.bad_frames)
+            self._carry(metrics.reopened.labels(name), f"{name} reopened", counters.reopened)
+        for name, slot in (("camera", app.eyes.pictures), ("thermal", app.eyes.heat)):
+            self._carry(metrics.frames_dropped.labels(name), f"{name} dropped", slot.dropped)
+        self._carry(metrics.journal_failures, "records failed", app.runner.failed_records)
+        metrics.outbox_depth.set(self._outbox.depth)
+
+    def _carry(self, counter: Counter, key: str, total: int) -> None:
+        counter.inc(total - self._carried.get(key, 0))
+        self._carried[key] = total
 
 
 class PassageLog(Watch):

@@ -1,0 +1,72 @@
+"""A lane as a service: stores opened, counters carried over, everything closed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from controller.config import Config, StoreSettings
+from controller.errors import StoreError
+from controller.gallery.index import GalleryIndex
+from controller.observe.metrics import Metrics
+from controller.perception.engines import open_engine
+from controller.service import serve
+from hw.board import simulated_board
+from hw.sim.clock import VirtualClock
+from hw.sim.world import World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from controller.app import App
+
+SECONDS = 12.0
+
+
+def run(folder: Path, metrics: Metrics) -> None:
+    clock = VirtualClock()
+    config = Config(store=StoreSettings(folder=folder))
+    board, simulation = simulated_board(
+        config.thermal, config.camera, config.gate, clock=clock, world=World(clock, seed=3), seed=3
+    )
+    engine = open_engine("demo")
+
+    async def wait(app: App) -> None:
+        await app.ready.wait()
+        await asyncio.sleep(SECONDS)
+
+    try:
+        board.run(serve(config, board, engine, GalleryIndex.for_engine(engine), beside=wait, metrics=metrics))
+    finally:
+        simulation.turnstile.close()
+
+
+def test_what_the_lane_counts_is_measured(tmp_path: Path) -> None:
+    metrics = Metrics()
+    run(tmp_path, metrics)
+
+    def value(name: str, **labels: Any) -> float:
+        found = metrics.registry.get_sample_value(f"thermogate_{name}", labels)
+        assert found is not None
+        return found
+
+    assert value("frames_total", device="thermal") >= 16 * 10 * 0.9
+    assert value("frames_total", device="camera") >= 15 * 10 * 0.9
+    assert value("frames_torn_total", device="thermal") == 0
+    assert value("device_up", device="camera") == 1
+    assert value("journal_entries_total") >= 1
+    assert value("journal_failures_total") == 0
+    # Nobody is there to acknowledge: all that was journaled waits for a campus.
+    connection = sqlite3.connect(tmp_path / "journal.sqlite3")
+    (entries,) = connection.execute("SELECT count(*) FROM entry").fetchone()
+    connection.close()
+    assert value("outbox_depth") == entries
+
+
+def test_a_journal_in_use_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite3").mkdir()
+    with pytest.raises(StoreError, match=r"journal\.sqlite3"):
+        run(tmp_path, Metrics())
