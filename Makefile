@@ -69,7 +69,7 @@ test-trixie:
 	sh .ci/in-debian trixie sh -c "cd /src && sh .ci/system-packages services && make test"
 
 bench: $(VENV)/.bench
-	$(BIN)/thermogate bench $(BENCH)
+	$(BIN)/thermogate bench $(if $(BENCH),-- $(BENCH))
 
 lock:
 	$(BIN)/python -m pip install --quiet uv
