@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,7 @@ def test_another_event_at_a_taken_place_is_kept_apart(store: HubStore, tmp_path:
     store.apply([event(1), event(2)], 1.0)
     assert store.apply([event(2, history="f"), event(2, history="f")], 2.0) == [mark(2)]
     assert store.counts["conflicts"] == 2
-    with sqlite3.connect(tmp_path / "hub.sqlite3") as reader:
+    with contextlib.closing(sqlite3.connect(tmp_path / "hub.sqlite3")) as reader, reader:
         found = reader.execute("SELECT payload FROM conflict").fetchall()
     reader.close()
     assert found == [(event(2, history="f").payload,)]
@@ -103,7 +104,7 @@ def test_what_a_gate_will_not_send_again_is_a_hole_and_no_reason_to_wait(store: 
     assert store.apply([birth(4)], 2.0) == [mark(6)]
     assert store.apply([birth(4), birth(6)], 3.0) == [mark(6)]
     assert store.counts["holes"] == 1
-    with sqlite3.connect(tmp_path / "hub.sqlite3") as reader:
+    with contextlib.closing(sqlite3.connect(tmp_path / "hub.sqlite3")) as reader, reader:
         assert reader.execute("SELECT gate, first, last FROM hole").fetchall() == [("north", 2, 4)]
     reader.close()
 

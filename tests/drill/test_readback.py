@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ async def test_a_changed_row_is_found(tmp_path: Path, worker: ClockExecutor) -> 
     for at in range(3):
         await journal.append(entry("grant", float(at)))
     await journal.close()
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TRIGGER entry_is_final")
         connection.execute("UPDATE entry SET person = 'p2' WHERE seq = 2")
     connection.close()

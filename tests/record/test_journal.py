@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -24,7 +25,7 @@ MakeEntry = Callable[..., Entry]
 
 
 def rows_of(path: Path) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as reader:
+    with contextlib.closing(sqlite3.connect(path)) as reader, reader:
         found = reader.execute("SELECT seq, kind, person, detail FROM entry ORDER BY era, seq").fetchall()
     reader.close()
     return found

@@ -254,15 +254,18 @@ def test_a_line_that_cannot_be_driven_is_an_error_and_stays_locked() -> None:
 
 
 def test_without_its_thread_the_guard_refuses_to_unlock() -> None:
+    threads: list[threading.Thread] = []
+
     class NoThreads(ManualClock):
         def spawn(self, target: Callable[[], object], name: str) -> threading.Thread:
             del target
-            return super().spawn(lambda: None, name)
+            threads.append(super().spawn(lambda: None, name))
+            return threads[-1]
 
     clock, line = NoThreads(), FailingLine()
     guard = RelayGuard({Side.A: line}, 1.5, clock)
     guard.start()
-    clock.advance(0.1)
+    threads[0].join()
     with pytest.raises(DeviceError, match="unlocking is refused"):
         guard.unlock(Side.A, 0.3)
     with pytest.raises(DeviceError, match="unlocking is refused"):
