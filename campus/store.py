@@ -115,6 +115,13 @@ class HubStore:
         """Open the file, and make it where there is none. Raises `HubStoreError` naming it and the reason."""
         if self._campus is None and not self._path.exists():
             raise HubStoreError(f"{self._path}: there is no such database")
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
         with self._explained():
             self._connection = sqlite3.connect(self._path, timeout=5.0, isolation_level=None)
             self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")

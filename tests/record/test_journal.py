@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -181,6 +182,8 @@ async def test_the_program_hears_of_each_commit_on_its_loop(make: Make, entry: M
     await journal.close()
 
 
+# Nobody is left who may close the database, which only its own thread can: it is left to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.asyncio
 async def test_a_shut_down_executor_is_a_store_error(make: Make, entry: MakeEntry, disk: ClockExecutor) -> None:
     journal = make()
@@ -191,6 +194,8 @@ async def test_a_shut_down_executor_is_a_store_error(make: Make, entry: MakeEntr
         await journal.append(entry(1))
     with pytest.raises(StoreError, match="is closed"):
         await journal.outbox.pending(1)
+    del journal
+    gc.collect()
 
 
 @pytest.mark.parametrize(
