@@ -69,17 +69,17 @@ def test_any_order_ends_complete(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], dice: random.Random
 ) -> None:
     hub = HubStore(tmp_path_factory.mktemp("hub") / "hub.sqlite3", "school")
-    hub.open()
-    seen: set[int] = set()
-    rest = list(range(1, 13))
-    dice.shuffle(rest)
-    for batch in [*batches, rest]:
-        marks = hub.apply([event(seq) for seq in batch], 1.0)
-        seen |= set(batch)
-        complete = next(seq for seq in range(13) if seq + 1 not in seen)
-        assert marks == ([mark(complete)] if batch else [])
-    assert sorted(row.payload for row in hub.events()) == sorted(event(seq).payload for seq in range(1, 13))
-    hub.close()
+    with contextlib.closing(hub):
+        hub.open()
+        seen: set[int] = set()
+        rest = list(range(1, 13))
+        dice.shuffle(rest)
+        for batch in [*batches, rest]:
+            marks = hub.apply([event(seq) for seq in batch], 1.0)
+            seen |= set(batch)
+            complete = next(seq for seq in range(13) if seq + 1 not in seen)
+            assert marks == ([mark(complete)] if batch else [])
+        assert sorted(row.payload for row in hub.events()) == sorted(event(seq).payload for seq in range(1, 13))
 
 
 def test_another_event_at_a_taken_place_is_kept_apart(store: HubStore, tmp_path: Path) -> None:

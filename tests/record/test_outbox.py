@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -128,27 +129,27 @@ def test_nothing_is_lost_or_forgotten_early(tmp_path_factory: pytest.TempPathFac
     ledger = Ledger(
         Database(path, lock_wait=0), settings, boot_id="b", serial="", stamp=lambda: Stamp(1.0, 2.0, "unknown")
     )
-    ledger.open()
-    expected: list[Stored] = []
-    for step in steps:
-        if step == "append":
-            expected += ledger.append([to_row(Entry("state", 1.0, 2.0, "unknown", None, None, {}), "b")])
-        elif step == "retire":
-            ledger.retire_epoch(ledger.newest.epoch, "test")
-            before, expected = expected, _everything(ledger)
-            assert len(expected) == 1 + len(before), "the change itself, and everything that waited"
-        elif isinstance(step, tuple) and expected:
-            index, honest = step
-            chosen = expected[index % len(expected)]
-            chain = chosen.chain if honest else "00" * 32
-            outcome = ledger.acknowledge(chosen.epoch, chosen.seq, chain)
-            assert outcome is (AckOutcome.ADVANCED if honest else AckOutcome.OTHER_HISTORY)
-            if honest:
-                expected = [s for s in expected if s.epoch != chosen.epoch or s.seq > chosen.seq]
-        assert _everything(ledger) == expected
-        assert ledger.depth == len(expected)
-    ledger.verify()
-    ledger.close()
+    with contextlib.closing(ledger):
+        ledger.open()
+        expected: list[Stored] = []
+        for step in steps:
+            if step == "append":
+                expected += ledger.append([to_row(Entry("state", 1.0, 2.0, "unknown", None, None, {}), "b")])
+            elif step == "retire":
+                ledger.retire_epoch(ledger.newest.epoch, "test")
+                before, expected = expected, _everything(ledger)
+                assert len(expected) == 1 + len(before), "the change itself, and everything that waited"
+            elif isinstance(step, tuple) and expected:
+                index, honest = step
+                chosen = expected[index % len(expected)]
+                chain = chosen.chain if honest else "00" * 32
+                outcome = ledger.acknowledge(chosen.epoch, chosen.seq, chain)
+                assert outcome is (AckOutcome.ADVANCED if honest else AckOutcome.OTHER_HISTORY)
+                if honest:
+                    expected = [s for s in expected if s.epoch != chosen.epoch or s.seq > chosen.seq]
+            assert _everything(ledger) == expected
+            assert ledger.depth == len(expected)
+        ledger.verify()
 
 
 def _everything(ledger: Ledger) -> list[Stored]:

@@ -51,7 +51,7 @@ class DemoEngine:
     name = "demo"
     template_model = "drawn-lbp:1"
     rehearsal_only = True
-    threshold = 0.82
+    threshold = 0.85
     margin = 0.02
 
     def __init__(self) -> None:
