@@ -22,7 +22,6 @@ tells the campus. Start with `thermogate drill`, a rehearsal on simulated hardwa
 
 COMMANDS = (cli_drill, cli_run, cli_replay, cli_enrol, cli_models, cli_selftest, cli_bench)
 
-USAGE_ERROR = 2
 FAILED = 1
 INTERRUPTED = 130
 

@@ -13,7 +13,7 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
-from hw.settings import CameraSettings, GateSettings, ThermalSettings
+from hw.settings import POTENTIAL_CAP, CameraSettings, GateSettings, ThermalSettings
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -51,6 +51,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     link: LinkSettings | None = None
     """None: no campus; the journal keeps everything until there is one."""
     observe: ObserveSettings = ObserveSettings()
+
+    def __post_init__(self) -> None:
+        """Refuse sections that contradict each other: the first grant would be the first to notice."""
+        if getattr(self.gate, f"unlock_{self.site.entry}") is None:
+            raise ValueError(f"[gate] unlock_{self.site.entry} is not wired, and [site] entry = {self.site.entry!r}")
+        if self.gate.mode == "pulse":
+            asked, longest, key, cap = self.lane.unlock_pulse, self.gate.pulse_cap, "unlock_pulse", "[gate] pulse_cap"
+        else:
+            asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
+        if not 0 < asked <= longest:
+            raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 
 
 def load(path: Path) -> Config:

@@ -37,7 +37,3 @@ class LinkError(GateError, ConnectionError):
 
 class MessageError(GateError, ValueError):
     """A message from the campus is not one we understand."""
-
-
-class RecordingError(GateError, ValueError):
-    """A recording for replay is damaged; the message names the file and the key."""

@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 
 from controller.config import Config, load
-from controller.errors import RecordingError
 from controller.gallery.index import GalleryIndex
 from controller.gallery.store import GalleryStore
 from controller.lane.effects import RecordKind
@@ -19,6 +18,7 @@ from controller.prompts import reason_text
 from controller.service import engine_of, serve
 from controller.watch import Watch
 from hw.board import recorded_board
+from hw.errors import RecordingError
 from hw.sim.clock import VirtualClock
 from hw.sim.recorded import load_recording
 
@@ -98,7 +98,7 @@ def replay(
     tell: Callable[[str], None] = print,
     watches: tuple[Watch, ...] = (),
 ) -> int:
-    """Play `seconds` of the gate's time; returns 0. Raises `RecordingError` and the other `GateError` kinds."""
+    """Play `seconds` of the gate's time; returns 0. Raises `GateError` and `DeviceError` kinds."""
     played = load_recording(recording, case)
     with tempfile.TemporaryDirectory(prefix="thermogate-replay-") as scratch:
         settings = _settings(played, config, engine, models, Path(scratch))

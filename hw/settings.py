@@ -12,6 +12,10 @@ REFRESH_RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Subpage renewals a second that an MLX90640 can be set to, hertz."""
 
 
+POTENTIAL_CAP = 15.0
+"""Longest unlock in potential mode, seconds: the passage wait of an accessible lane."""
+
+
 class ThermalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The thermal sensor."""
 

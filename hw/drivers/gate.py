@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from gpiozero import DigitalInputDevice, DigitalOutputDevice
 from gpiozero.exc import GPIOPinInUse, PinInvalidPin
@@ -20,7 +20,7 @@ from hw.drivers.lamps import Indicator
 from hw.drivers.relay import RelayGuard
 from hw.errors import DeviceClosed, DeviceError
 from hw.ports import Side, Signal
-from hw.settings import GATE_OUTPUTS
+from hw.settings import GATE_OUTPUTS, POTENTIAL_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from hw.clock import Clock
     from hw.ports import Edge, Lamp
     from hw.settings import GateSettings
-
-POTENTIAL_CAP: Final = 15.0
-"""Longest unlock in potential mode, seconds: the passage wait of an accessible lane."""
 
 _log = logging.getLogger(__name__)
 

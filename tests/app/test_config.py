@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from controller.config import Config, load, parse
+from controller.config import Config, SiteSettings, load, parse
 from controller.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "image" / "gate.toml"
@@ -32,6 +33,9 @@ def test_the_example_says_what_the_defaults_are() -> None:
         ("[thermal]\nrefresh_hz = 3.0", r"\[thermal\]: `refresh_hz` must be one of 0\.5, 1,"),
         ("[thermal]\nemissivity = 0.0", r"\[thermal\] emissivity: .*> 0"),
         ("[lane]\nunlock_pulse = 9", r"\[lane\] unlock_pulse: .*<= 1\.5"),
+        ("[lane]\nunlock_pulse = 1.0\n[gate]\npulse_cap = 0.5", r"\[lane\] unlock_pulse is 1 s: .* at most 0\.5 s"),
+        ("[lane]\npassage_wait = 16.0\n[gate]\nmode = 'potential'", r"\[lane\] passage_wait is 16 s: .* at most 15 s"),
+        ("[site]\nentry = 'b'\n[gate]\npass_b = 27", r"GPIO line 27 is given twice"),
         ("[site]\nname = 'Gate 1'", r"\[site\] name: .*matching regex"),
         ("[perception]\nengine = 'best'", r"\[perception\] engine: Invalid enum value 'best'"),
         ("[perception.screening]\nalarm = 45.0", r"\[perception\] screening\.alarm: "),
@@ -44,6 +48,12 @@ def test_the_example_says_what_the_defaults_are() -> None:
 def test_what_is_wrong_is_named(text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         parse(text, where="gate.toml")
+
+
+def test_the_entry_has_a_lock() -> None:
+    wired = msgspec.structs.replace(Config().gate, unlock_b=None)
+    with pytest.raises(ValueError, match=r"\[gate\] unlock_b is not wired, and \[site\] entry = 'b'"):
+        Config(site=SiteSettings(entry="b"), gate=wired)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

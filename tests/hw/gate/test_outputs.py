@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hw.clock import SystemClock
-from hw.drivers.gate import POTENTIAL_CAP, GpioGate
+from hw.drivers.gate import GpioGate
 from hw.drivers.relay import RETRY, RelayGuard, RelayState
 from hw.errors import DeviceClosed, DeviceError, DeviceMissing
 from hw.ports import Edge, Lamp, Side, Signal
-from hw.settings import GateSettings
+from hw.settings import POTENTIAL_CAP, GateSettings
 from hw.sim.clock import ManualClock
 from hw.sim.turnstile import SimulatedTurnstile
 
