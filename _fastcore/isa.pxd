@@ -4,6 +4,8 @@ cdef extern from "isa.h":
     ctypedef enum tg_isa:
         TG_ISA_GENERIC
         TG_ISA_AVX2
+        TG_ISA_AVX512
+        TG_ISA_DOTPROD
         TG_ISA_COUNT
     bint tg_isa_available(tg_isa isa)
     const char *tg_isa_name(tg_isa isa)

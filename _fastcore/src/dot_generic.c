@@ -10,7 +10,7 @@ void tg_dot_generic(const float *rows, size_t stride, size_t count, const float 
 tg_dot_kernel *tg_dot_kernel_for(tg_isa path)
 {
 #ifdef TG_HAVE_AVX2
-    if (path == TG_ISA_AVX2)
+    if (path == TG_ISA_AVX2 || path == TG_ISA_AVX512)
         return tg_dot_avx2;
 #endif
     (void)path;

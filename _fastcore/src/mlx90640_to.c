@@ -37,7 +37,7 @@ void mlx_object_temperatures(const mlx_params *params, const mlx_terms *terms, c
 mlx_to_kernel *mlx_to_kernel_for(tg_isa path)
 {
 #ifdef TG_HAVE_AVX2
-    if (path == TG_ISA_AVX2)
+    if (path == TG_ISA_AVX2 || path == TG_ISA_AVX512)
         return mlx_to_avx2;
 #endif
     (void)path;
