@@ -13,7 +13,7 @@ help:
 	@echo "make drill        rehearse a gate lane, live, on simulated hardware"
 	@echo "make test         run the tests"
 	@echo "make check        lint, types, import directions"
-	@echo "make bench        the fast core's benchmark harness"
+	@echo "make bench        the fast core beside its peers: BENCH=--quick, BENCH=--help"
 	@echo "make sanitize     the kernels' tests under ASan and UBSan"
 	@echo "make test-trixie  the tests on Debian trixie's Python, in a root of its own (needs root and mmdebstrap)"
 	@echo "make lock         renew requirements.lock"
@@ -40,6 +40,7 @@ $(VENV)/.convert: $(VENV)/.dev
 
 $(VENV)/.bench: $(VENV)/.built
 	$(INSTALL) --editable ".[bench]"
+	@$(INSTALL) --editable ".[bench,bench-cpp]" || echo "hnswlib has no wheel, and it did not compile: the benchmark does without"
 	@touch $@
 
 venv: $(VENV)/.dev
@@ -69,7 +70,7 @@ test-trixie:
 	sh .ci/in-debian trixie sh -c "cd /src && sh .ci/system-packages services && make test"
 
 bench: $(VENV)/.bench
-	$(BIN)/thermogate bench $(if $(BENCH),-- $(BENCH))
+	$(BIN)/thermogate bench $(BENCH)
 
 lock:
 	$(BIN)/python -m pip install --quiet uv
