@@ -1,112 +1,34 @@
-"""`thermogate bench`: check that all contenders agree, time them in one interleaved run, print a table."""
+"""`thermogate bench`: measures the kernels and their peers in one interleaved run, and writes what it found."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 import _fastcore
-from benchmarks import inputs, machine, search, thermal, timing
+from benchmarks import bandwidth, machine, markdown, options, report, timing, trial
+from benchmarks.peers import libraries
+from benchmarks.results import LeftOut, Report, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
 """A lane's search shares the board with a camera and a detector: contenders get one thread each."""
+OWN_CHOICE = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""Would have NumPy run a path that isn't its best; dropped."""
+WIDTH = 160
 
-
-WIDTH = 120
-
-
-class Disagreement(Exception):  # noqa: N818 - it is a finding, not a fault of the program
-    """Two contenders compute different things, so their times can't be compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How long to measure."""
-
-    rounds: int
-    sample_seconds: float
-    galleries: tuple[tuple[int, int], ...]
-    """(dim, templates) of each search."""
-
-
-FULL = Effort(60, 0.02, ((128, 1_000), (128, 10_000), (128, 100_000), (512, 1_000), (512, 10_000), (512, 50_000)))
-QUICK = Effort(15, 0.004, ((128, 1_000), (128, 10_000)))
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One task's contenders."""
-
-    task: str
-    timings: list[timing.Timing]
-
-
-def _thermal_results(effort: Effort, vendor: Path | None) -> Iterator[Result]:
-    eeprom = inputs.eeprom()
-    for pattern, chess in (("chess", True), ("interleaved", False)):
-        found = thermal.contenders(eeprom, inputs.frame(chess=chess), vendor)
-        complaint = thermal.disagreement(found)
-        if complaint:
-            raise Disagreement(f"object temperatures, {pattern}: {complaint}")
-        calls = thermal.calls(found, "compute")
-        yield Result(f"object temperatures, one subpage, {pattern}", _timed(calls, effort))
-        if chess:
-            yield Result("EEPROM to calibration", _timed(thermal.calls(found, "extract"), effort))
-
-
-def _search_results(effort: Effort) -> Iterator[Result]:
-    for dim, count in effort.galleries:
-        rows = inputs.directions(count, dim)
-        probe = inputs.directions(1, dim, seed=1)[0]
-        found = search.contenders(rows)
-        for k in (1, 10):
-            complaint = search.disagreement(found, rows, probe, k)
-            if complaint:
-                raise Disagreement(f"search, {count} × {dim}, k={k}: {complaint}")
-            calls = {name: _search_call(each, probe, k) for name, each in found.items()}
-            yield Result(f"search, {count:,} × {dim}, k={k}", _timed(calls, effort))
-
-
-def _search_call(contender: search.Contender, probe: search.Rows, k: int) -> timing.Call:
-    return lambda: contender.search(probe, k)
-
-
-def _timed(calls: dict[str, timing.Call], effort: Effort) -> list[timing.Timing]:
-    return timing.compare(calls, effort.rounds, effort.sample_seconds)
-
-
-def _duration(seconds: float) -> str:
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * factor >= 1:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
-
-
-def _interval(interval: timing.Interval) -> str:
-    return f"{_duration(interval.median)} ({_duration(interval.low)} - {_duration(interval.high)})"
-
-
-def _table(result: Result) -> Table:
-    table = Table(title=result.task, title_justify="left", title_style="bold")
-    table.add_column("contender")
-    for heading in ("n", "median (95 % interval)", "fastest", "times ours (95 % interval)"):
-        table.add_column(heading, justify="right")
-    for each in result.timings:
-        ratio = f"{each.ratio.median:.3g} ({each.ratio.low:.3g} - {each.ratio.high:.3g})"
-        table.add_row(each.name, str(each.n), _interval(each.seconds), _duration(each.fastest), ratio)
-    return table
+FULL_THERMAL, QUICK_THERMAL = timing.Effort(60, 0.02), timing.Effort(12, 0.002)
+ROUNDS, SAMPLE_SECONDS = 30, 0.004
+QUICK_ROUNDS, QUICK_SAMPLE_SECONDS = 10, 0.001
 
 
 def _console() -> Console:
@@ -115,50 +37,99 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=WIDTH)
 
 
-def _run(arguments: argparse.Namespace, console: Console) -> int:
+def _measure(arguments: argparse.Namespace, console: Console) -> Report:
+    """Everything, each table printed as soon as it is there."""
+    quick = arguments.quick
+    found = Report(machine.describe(), _settings(arguments), timing.clock_cost())
+    for name, value in found.machine.items():
+        console.print(f"{name}: {value}", highlight=False)
+    console.print(f"clock: {report.duration(found.clock_seconds)} of every single call's time", highlight=False)
+    found.imports = [libraries.measure(each, 1 if quick else 5) for each in libraries.LIBRARIES]
+    console.print(report.imports(found.imports))
+    for each in found.imports:
+        if each.failure:
+            found.left_out.append(LeftOut(each.library, "everything", each.failure))
+    found.bandwidth = bandwidth.measure(3 if quick else 15)
+    speed = found.bandwidth
+    console.print(f"memory: {speed.median / 1e9:.1f} GB/s read by one thread ({speed.means})", highlight=False)
+    for task in trial.thermal_tasks(found, arguments, QUICK_THERMAL if quick else FULL_THERMAL):
+        found.thermal.append(task)
+        console.print(report.timings(task.task, task.timings))
+    rounds, sample = (QUICK_ROUNDS, QUICK_SAMPLE_SECONDS) if quick else (ROUNDS, SAMPLE_SECONDS)
+    for result in trial.searches(found, arguments, timing.Effort(rounds, sample, arguments.case_seconds)):
+        if isinstance(result, Search):
+            found.searches.append(result)
+            console.print(report.search(result, found))
+        else:
+            found.indexes += result
+            console.print(report.indexes(result))
+    return found
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, object]:
+    names = ("quick", "distribution", "sizes", "dims", "thresholds", "k", "seed", "case_seconds", "build_limit")
+    return {name: getattr(arguments, name) for name in names}
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """In a process where everybody has one thread; 1 when somebody's answers are wrong."""
+    console = _console()
     if arguments.path:
         _fastcore.select_backend(arguments.path)
-    facts = machine.describe()
-    for name, value in facts.items():
-        console.print(f"{name}: {value}", highlight=False)
-    effort, results = QUICK if arguments.quick else FULL, []
     try:
-        for source in (_thermal_results(effort, arguments.vendor_lib), _search_results(effort)):
-            for result in source:
-                results.append(result)
-                console.print(_table(result))
-    except Disagreement as finding:
+        found = _measure(arguments, console)
+    except trial.Disagreement as finding:
         console.print(f"not timed: {finding}", style="bold red", highlight=False)
         return 1
+    for each in found.left_out:
+        console.print(f"left out: {each.who} ({each.where}): {each.reason}", highlight=False)
     if arguments.json:
-        report = {"machine": facts, "results": [asdict(each) for each in results]}
-        arguments.json.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0
+        text = json.dumps(found.as_json(), indent=1, ensure_ascii=False)
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    if arguments.markdown:
+        markdown.write(found, arguments.markdown)
+    if arguments.chart:
+        from benchmarks import chart
+
+        for path in arguments.chart:
+            chart.draw(found, path)
+    return 1 if any(each.wrong for each in found.left_out) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="thermogate bench",
-        description="Time the kernels beside their oracle and other libraries, interleaved, one thread each. "
-        "Peers that aren't installed are left out (pip install thermogate[bench]).",
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds: seconds instead of minutes")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write machine and results to a file as well")
-    parser.add_argument("--path", choices=_fastcore.available_backends(), help="kernel path (default: the fastest)")
-    parser.add_argument("--vendor-lib", type=Path, metavar="PATH", help="the vendor's MLX90640 library, built as .so")
-    return parser
+def _complaint(arguments: argparse.Namespace) -> str | None:
+    """What can't be done, before minutes go by."""
+    if arguments.vendor_lib and not arguments.vendor_lib.is_file():
+        return f"--vendor-lib: {arguments.vendor_lib} is not a file"
+    if arguments.path and arguments.path not in _fastcore.available_backends():
+        return f"--path: {arguments.path} is not one of {', '.join(_fastcore.available_backends())}"
+    if arguments.chart and importlib.util.find_spec("matplotlib") is None:
+        return "--chart needs matplotlib: pip install 'thermogate[bench]'"
+    for path in (arguments.json, arguments.markdown, *arguments.chart):
+        if path and not path.absolute().parent.is_dir():
+            return f"{path}: there is no such folder"
+    return None
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the benchmark; 0, or 1 when contenders disagree. Bad arguments end the program as argparse does.
+def run(given: argparse.Namespace) -> int:
+    """Run the benchmark; 0, 1 when answers are wrong, 2 when the arguments are.
 
     Numerical libraries read their thread counts when they load, so the work is done in a process of its own.
     """
-    given = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(given)
-    if arguments.vendor_lib and not arguments.vendor_lib.is_file():
-        _parser().error(f"--vendor-lib: {arguments.vendor_lib} is not a file")
-    if all(os.environ.get(name) == value for name, value in ONE_THREAD.items()):
-        return _run(arguments, _console())
-    command = [sys.executable, "-m", "benchmarks", *given]
-    return subprocess.run(command, env={**os.environ, **ONE_THREAD}, check=False).returncode  # noqa: S603 - ourselves
+    arguments = options.complete(given)
+    complaint = _complaint(arguments)
+    if complaint:
+        print(f"thermogate bench: {complaint}", file=sys.stderr)
+        return 2
+    one_thread = all(os.environ.get(name) == value for name, value in ONE_THREAD.items())
+    if one_thread and not any(name in os.environ for name in OWN_CHOICE):
+        return _run(arguments)
+    environment = {name: value for name, value in os.environ.items() if name not in OWN_CHOICE}
+    command = [sys.executable, "-m", "benchmarks", *options.spelled(arguments)]
+    return subprocess.run(command, env={**environment, **ONE_THREAD}, check=False).returncode  # noqa: S603 - ourselves
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m benchmarks`."""
+    parser = argparse.ArgumentParser(prog="thermogate bench", description=__doc__)
+    options.add(parser)
+    return run(parser.parse_args(argv))

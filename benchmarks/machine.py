@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import _fastcore
+from benchmarks.peers.libraries import LIBRARIES
 
-PACKAGES = ("thermogate", "numpy", "adafruit-circuitpython-mlx90640", "faiss-cpu")
+LOAD = "load at start"
 
 
 def _processor() -> str:
@@ -38,15 +41,35 @@ def _load() -> str:
         return "unknown"
 
 
+def _blas() -> str:
+    """Which library multiplies NumPy's matrices, and for which processor it takes this one."""
+    if importlib.util.find_spec("threadpoolctl") is None:
+        return "unknown without threadpoolctl"
+    threadpoolctl: Any = importlib.import_module("threadpoolctl")
+    found = [each for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"]
+    parts = ("internal_api", "version", "architecture")
+    return ", ".join(" ".join(str(each.get(part, "")) for part in parts).strip() for each in found) or "unknown"
+
+
+def _huge_pages() -> str:
+    try:
+        modes = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="utf-8")
+    except OSError:
+        return "unknown"
+    return modes.partition("[")[2].partition("]")[0]
+
+
 def describe() -> dict[str, str]:
     """Facts of this machine and build, by name."""
     return {
         "processor": _processor(),
         "architecture": platform.machine(),
         "processors": str(os.cpu_count()),
-        "load at start": _load(),
+        LOAD: _load(),
         "system": platform.platform(),
+        "huge pages": _huge_pages(),
         "python": platform.python_version(),
         "kernel path": f"{_fastcore.backend()} (of {', '.join(_fastcore.available_backends())})",
-        **{package: _version(package) for package in PACKAGES},
+        "BLAS": _blas(),
+        **{each.name: _version(each.name) for each in LIBRARIES},
     }

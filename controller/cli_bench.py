@@ -1,8 +1,10 @@
-"""`thermogate bench`: the fast core's benchmark harness."""
+"""`thermogate bench`: the fast core beside its peers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from benchmarks import options
 
 if TYPE_CHECKING:
     import argparse
@@ -10,9 +12,16 @@ if TYPE_CHECKING:
     from controller.cli_types import Subparsers
 
 DESCRIPTION = """\
-Times the thermal calibration and the embedding search against the NumPy oracle and, where they are installed, against
-adafruit-circuitpython-mlx90640 and faiss-cpu, all in one run and interleaved. Results are checked against the oracle
-before they are timed. Install the peers with: pip install 'thermogate[bench]'
+Times the thermal calibration and the embedding search beside the libraries one would use instead, in one interleaved
+run, one thread each. Answers are checked against a float64 oracle first: whoever is wrong is not timed.
+
+Peers that aren't installed are left out, and named: pip install 'thermogate[bench]', or `make bench` in a checkout.
+"""
+EPILOG = """\
+examples:
+  thermogate bench --quick
+  thermogate bench --distribution anisotropic --sizes 10000 --dims 512 --thresholds 0.45 --k 1
+  thermogate bench --json bench.json --markdown docs/benchmarks.md --chart docs/benchmarks.svg
 """
 
 
@@ -24,15 +33,15 @@ def add_parser(commands: Subparsers) -> None:
         "bench",
         help="time the fast core against its peers",
         description=DESCRIPTION,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Options after -- go to the harness; see them with: thermogate bench -- --help",
     )
-    command.add_argument("harness", nargs="*", metavar="-- OPTION", help="--quick, --json FILE, --vendor-lib PATH, ...")
+    options.add(command)
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the harness."""
-    from benchmarks.harness import main
+    from benchmarks import harness
 
-    return main([option for option in arguments.harness if option != "--"])
+    return harness.run(arguments)
