@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.random import Generator
     from numpy.typing import NDArray
 
@@ -53,7 +55,7 @@ def unit(rows: Rows) -> Rows:
 def make(distribution: Distribution, count: int, dim: int, probes: int, seed: int = 0) -> Made:
     """A gallery of `count` templates and so many probes of each kind, all from one seed."""
     rng = np.random.default_rng((seed, count, dim))
-    draw = _drawer(distribution, dim, rng)
+    draw = drawer(distribution, dim, rng)
     rows = np.empty((count, dim), dtype=np.float32)
     step = max(CLUSTER, BLOCK // dim // CLUSTER * CLUSTER)
     for start in range(0, count, step):
@@ -103,6 +105,7 @@ class _Clustered(_Isotropic):
         return unit(np.float32(TO_CENTRE) * centres + np.float32(np.sqrt(1 - TO_CENTRE**2)) * own)
 
 
-def _drawer(distribution: Distribution, dim: int, rng: Generator) -> _Isotropic:
+def drawer(distribution: Distribution, dim: int, rng: Generator) -> Callable[[int], Rows]:
+    """What draws so many new templates of one distribution: its basis and its mean are drawn here, once."""
     kinds = {"isotropic": _Isotropic, "anisotropic": _Anisotropic, "clustered": _Clustered}
     return kinds[distribution](dim, rng)

@@ -80,7 +80,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def complete(given: argparse.Namespace) -> argparse.Namespace:
     """With the defaults that `--quick` changes."""
     quick = given.quick
-    defaults = {
+    defaults: dict[str, object] = {
         "sizes": QUICK_SIZES if quick else SIZES,
         "dims": QUICK_DIMS if quick else DIMS,
         "thresholds": QUICK_THRESHOLDS if quick else THRESHOLDS,
