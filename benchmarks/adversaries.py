@@ -58,7 +58,8 @@ def _near_ties(count: int, dim: int, rng: Generator) -> Rows:
 
 def _signs(count: int, dim: int, rng: Generator) -> Rows:
     """Corners of a cube: scores are few multiples of one number."""
-    return (rng.choice((-1.0, 1.0), size=(count, dim)) / np.sqrt(dim)).astype(np.float32)
+    corners: Rows = (rng.choice((-1.0, 1.0), size=(count, dim)) / np.sqrt(dim)).astype(np.float32)
+    return corners
 
 
 def _one_hot(count: int, dim: int, rng: Generator) -> Rows:

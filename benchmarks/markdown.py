@@ -58,6 +58,7 @@ def _row(cells: Sequence[str]) -> str:
 
 def _machine(found: Report) -> Iterator[str]:
     yield "### Machine"
+    yield ""
     facts = [[name, found.machine[name]] for name in SHOWN]
     versions = ", ".join(f"{each.library} {found.machine[each.library]}" for each in found.imports if not each.failure)
     facts.append(["libraries", versions])
@@ -88,6 +89,7 @@ def _cells(timing: Timing) -> list[str]:
 
 def _thermal(found: Report) -> Iterator[str]:
     yield "### Thermal calibration"
+    yield ""
     for task in found.thermal:
         yield f"{task.task[0].upper()}{task.task[1:]}:"
         yield ""
@@ -104,6 +106,7 @@ def _searches(found: Report) -> Iterator[str]:
     if not found.searches:
         return
     yield "### Search"
+    yield ""
     k, threshold = found.settings["k"][0], _primary(found)
     for dim, kind in _axes(found):
         some = [each for each in found.searches if (each.gallery.dim, each.probe) == (dim, kind)]
@@ -157,6 +160,7 @@ def _recalls(found: Report) -> Iterator[str]:
     if not found.recalls:
         return
     yield "### Recall of those that are not exact"
+    yield ""
     yield "The share of the exact best k that is found, without a threshold (95 % Wilson interval)."
     yield ""
     rows = [[str(each.gallery), each.probe, str(each.k), each.peer, report.share(each.share)] for each in found.recalls]
@@ -168,6 +172,7 @@ def _work(found: Report) -> Iterator[str]:
     if not told:
         return
     yield "### What our kernel does"
+    yield ""
     yield "Means of the timed probes."
     yield ""
     counts = list(told[0].work or {})
@@ -185,6 +190,7 @@ def _indexes(found: Report) -> Iterator[str]:
     if not found.indexes:
         return
     yield "### What an index costs"
+    yield ""
     rows = []
     for each in found.indexes:
         count = each.gallery.count
@@ -197,6 +203,7 @@ def _indexes(found: Report) -> Iterator[str]:
 
 def _imports(found: Report) -> Iterator[str]:
     yield "### What an import costs"
+    yield ""
     yield "In fresh processes, beyond NumPy (NumPy: beyond Python)."
     yield ""
     rows = [

@@ -91,7 +91,7 @@ def _admitted(
             if name.startswith(search.OURS):
                 raise
             # Whatever a peer breaks on is its own affair, and is told.
-            report.left_out.append(LeftOut(name, str(gallery), f"fails: {type(error).__name__}: {error}", wrong=True))
+            report.left_out.append(LeftOut(name, str(gallery), f"fails: {type(error).__name__}: {error}"))
             continue
         if complaint and name.startswith(search.OURS):
             raise Disagreement(f"search, {gallery}: {name} {complaint}")

@@ -1,18 +1,24 @@
-"""The benchmark: its statistics, its check that contenders agree, its report."""
+"""The benchmark: its statistics, its made-up inputs, its check that contenders are right."""
 
 from __future__ import annotations
 
+import argparse
 import itertools
-import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from benchmarks import harness, inputs, search, thermal, timing
+from benchmarks import bandwidth, galleries, harness, inputs, options, report, search, thermal, timing
+from benchmarks.peers import base, ours
+from controller.cli import main as command_line
+
+if TYPE_CHECKING:
+    from benchmarks.peers.base import Found, Rows
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "_fastcore" / "src").glob("mlx90640_*.c"))
@@ -53,32 +59,160 @@ def test_the_interval_covers_the_median_as_often_as_it_says() -> None:
     assert 0.95 <= covered / 2000 < 0.99
 
 
-def test_contenders_take_turns() -> None:
+def test_percentiles_are_observed_values_and_have_tails_only_of_many() -> None:
+    shuffled = np.random.default_rng(2).permutation(np.arange(101.0))
+    assert timing.percentiles(shuffled) == timing.Percentiles(101, 2.0, 50.0, 98.0)
+    assert timing.percentiles(np.array([2.0, 9.0, 4.0])) == timing.Percentiles(3, None, 4.0, None)
+
+
+def test_contenders_take_turns_and_go_round_their_inputs() -> None:
     order: list[str] = []
-    timings = timing.compare({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 8, 1e-7)
+    calls = {name: [lambda each=f"{name}{at}": order.append(each) for at in range(3)] for name in "ab"}
+    timings = timing.compare(calls, timing.Effort(8, 1e-7))
     assert [(each.name, each.n) for each in timings] == [("a", 8), ("b", 8)]
     assert timings[0].ratio == timing.Interval(1.0, 1.0, 1.0)
     assert all(0 < each.fastest <= each.seconds.median for each in timings)
-    changes = sum(one != other for one, other in itertools.pairwise(order))
+    assert all(each.calls.n >= 8 for each in timings)
+    changes = sum(one[0] != other[0] for one, other in itertools.pairwise(order))
     assert changes > 4
+    for name in "ab":
+        own = [int(each[1]) for each in order if each[0] == name]
+        assert all(after == (before + 1) % 3 for before, after in itertools.pairwise(own))
+
+
+def test_a_tight_budget_means_fewer_rounds_but_never_too_few() -> None:
+    calls = {"a": [lambda: sum(range(2000))]}
+    assert timing.compare(calls, timing.Effort(60, 1e-4, seconds=1e-9))[0].n == timing.Effort(60, 1e-4).fewest
+    assert timing.compare(calls, timing.Effort(5, 1e-6, seconds=10))[0].n == 5
+
+
+def test_the_clocks_own_cost_is_told() -> None:
+    assert 0 < timing.clock_cost(200) < 1e-3
+
+
+def test_reading_memory_has_a_rate() -> None:
+    found = bandwidth.measure(passes=3, size=1 << 20)
+    assert 0 < found.median <= found.fastest
+    assert found.n == 3
 
 
 def test_the_made_up_sensor_is_plausible() -> None:
     for chess in (True, False):
-        found = thermal.contenders(inputs.eeprom(), inputs.frame(chess=chess), None)
-        assert thermal.disagreement(found) is None
+        frames = [inputs.frame(seed, chess=chess) for seed in range(3)]
+        found = thermal.contenders(inputs.eeprom(), frames, None, {thermal.ADAFRUIT: "not wanted"})
+        assert thermal.disagreements(found) == {}
         out = found["thermogate"].out
         seen = out[~np.isnan(out)]
         assert seen.size == 384
         assert np.all((seen > -40) & (seen < 120))
 
 
+def test_adafruits_driver_agrees() -> None:
+    pytest.importorskip("adafruit_mlx90640")
+    found = thermal.contenders(inputs.eeprom(), [inputs.frame()], None, {})
+    assert thermal.ADAFRUIT in found
+    assert thermal.disagreements(found) == {}
+
+
+@pytest.mark.parametrize("distribution", galleries.DISTRIBUTIONS)
+@pytest.mark.parametrize("dim", [1, 7, 128])
+def test_templates_and_probes_are_what_they_are_called(distribution: galleries.Distribution, dim: int) -> None:
+    made = galleries.make(distribution, 500, dim, 40, seed=3)
+    again = galleries.make(distribution, 500, dim, 40, seed=3)
+    assert np.array_equal(made.rows, again.rows)
+    for rows in (made.rows, *made.probes.values()):
+        assert rows.dtype == np.float32
+        assert rows.flags.c_contiguous
+        assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
+    assert made.rows.shape == (500, dim)
+    if dim == 128:
+        cosines = made.rows @ made.probes["genuine"].T
+        assert np.all(np.sum((cosines > 0.59) & (cosines < 0.71), axis=0) >= 1)
+        assert np.median(np.max(made.rows @ made.probes["stranger"].T, axis=0)) < 0.55
+
+
+def test_distributions_differ_as_they_say() -> None:
+    rows = {name: galleries.make(name, 2000, 128, 1).rows for name in galleries.DISTRIBUTIONS}
+    spectrum = {name: np.linalg.svd(each, compute_uv=False) ** 2 for name, each in rows.items()}
+    assert spectrum["anisotropic"][0] > 5 * spectrum["isotropic"][0]
+    cosines = rows["clustered"] @ rows["clustered"].T
+    neighbours = np.sum(cosines > 0.5, axis=1)
+    assert np.mean(neighbours == galleries.CLUSTER) > 0.9
+
+
+class Shifted(base.Contender):
+    """Right but for its scores, which are all a little too high."""
+
+    def __init__(self, rows: Rows, shift: float) -> None:
+        self._kernel, self._shift = ours.Kernel(rows, 1.0), np.float32(shift)
+
+    def search(self, probe: Rows, k: int, threshold: float | None) -> Found:
+        keys, scores = self._kernel.search(probe, k, threshold)
+        return keys, scores + self._shift
+
+    def memory(self) -> base.Memory:
+        return self._kernel.memory()
+
+
 def test_a_search_that_differs_is_found_out() -> None:
-    rows, probe = inputs.directions(50, 16), inputs.directions(1, 16, seed=1)[0]
-    found = search.contenders(rows)
-    assert search.disagreement(found, rows, probe, 5) is None
-    found["thermogate"] = search.contenders(-rows)["NumPy"]
-    assert search.disagreement(found, rows, probe, 5) == "thermogate differs from the oracle's scores"
+    made = galleries.make("isotropic", 50, 16, 8)
+    expected = search.truth(made, 5)
+    for contender in (ours.Kernel(made.rows, 1.0), ours.NumPy(made.rows, 1.0), Shifted(made.rows, 0.0)):
+        for k, threshold in itertools.product((1, 5), (None, 0.3, 2.0)):
+            assert search.disagreement(contender, made.rows, expected, k, threshold) is None
+    wrong = search.disagreement(Shifted(made.rows, 1e-4), made.rows, expected, 1, None)
+    assert wrong == "differs from the oracle's scores for a stranger"
+    other = search.disagreement(ours.NumPy(made.rows[::-1].copy(), 1.0), made.rows, expected, 5, None)
+    assert other == "finds other templates than the oracle for a stranger"
+    loose = search.disagreement(ours.NumPy(-made.rows, 1.0), made.rows, expected, 5, -0.9)
+    assert loose is not None
+
+
+def test_the_oracle_orders_ties_by_key() -> None:
+    rows = np.repeat(galleries.make("isotropic", 8, 16, 1).rows, 3, axis=0)
+    made = galleries.Made(rows, {"stranger": rows[:1], "genuine": rows[4:5]})
+    expected = search.truth(made, 4)
+    assert expected.keys["stranger"][0].tolist()[:3] == [0, 1, 2]
+    assert expected.keys["genuine"][0].tolist()[:3] == [3, 4, 5]
+
+
+def test_recall_counts_what_is_found() -> None:
+    made = galleries.make("isotropic", 60, 16, 10)
+    expected = search.truth(made, 5)
+    everything = search.recall(ours.NumPy(made.rows, 1.0), expected, 5)["genuine"]
+    assert (everything.hits, everything.n, everything.high) == (50, 50, 1.0)
+    assert everything.low < 1
+    half = made.rows.copy()
+    half[::2] = -half[::2]
+    assert 0 < (search.recall(ours.NumPy(half, 1.0), expected, 5)["genuine"].value or 0) < 1
+
+
+def test_deleting_costs_something_where_it_is_possible() -> None:
+    rows = galleries.make("isotropic", 60, 16, 1).rows
+    assert (search.deletion_seconds(ours.Kernel(rows, 1.0), 60) or 0) > 0
+    assert (search.deletion_seconds(ours.NumPy(rows, 1.0), 60) or 0) > 0
+    assert search.deletion_seconds(Shifted(rows, 0.0), 60) is None
+
+
+def test_an_index_that_takes_too_long_is_given_up() -> None:
+    now = itertools.count()
+    added: list[int] = []
+    rows = np.zeros((5000, 4), dtype=np.float32)
+    with pytest.raises(base.Unsuitable, match="--build-limit is 3 s"):
+        base.timed_chunks(rows, 3.0, lambda first, some: added.append(first + len(some)), lambda: float(next(now)))
+    assert added == [1000]
+
+
+def test_durations_and_sizes_are_readable() -> None:
+    seconds = (1.234, 0.9999, 12.34e-6, 999.7e-6, 51e-9, None)
+    assert [report.duration(each) for each in seconds] == ["1.23 s", "1 s", "12.3 µs", "1 ms", "51 ns", "-"]
+    assert [report.size(each) for each in (12, 2048, 3 << 20, 1 << 31, None)] == [
+        "12 B",
+        "2 KiB",
+        "3 MiB",
+        "2 GiB",
+        "-",
+    ]
 
 
 def _library(folder: Path, shift: float) -> Path:
@@ -97,35 +231,59 @@ def _library(folder: Path, shift: float) -> Path:
 
 
 def test_a_vendors_library_takes_part(tmp_path: Path) -> None:
-    found = thermal.contenders(inputs.eeprom(), inputs.frame(), _library(tmp_path, 0.0))
-    assert thermal.disagreement(found) is None
+    found = thermal.contenders(inputs.eeprom(), [inputs.frame()], _library(tmp_path, 0.0), {thermal.ADAFRUIT: "no"})
+    assert thermal.disagreements(found) == {}
     assert np.array_equal(found["vendor library"].out, found["thermogate"].out, equal_nan=True)
 
 
-def test_a_library_that_computes_something_else_is_not_timed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert harness.main(["--quick", "--vendor-lib", str(_library(tmp_path, 3.0))]) == 1
-    assert "vendor library differs from the oracle by" in capfd.readouterr().out
+def test_a_vendors_library_that_computes_something_else_is_found_out(tmp_path: Path) -> None:
+    found = thermal.contenders(inputs.eeprom(), [inputs.frame()], _library(tmp_path, 3.0), {thermal.ADAFRUIT: "no"})
+    assert list(thermal.disagreements(found)) == ["vendor library"]
 
 
-def test_the_whole_quick_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    report = tmp_path / "bench.json"
-    assert harness.main(["--quick", "--path", "c-generic", "--json", str(report)]) == 0
-    shown, written = capfd.readouterr().out, json.loads(report.read_text())
-    assert written["machine"]["kernel path"].startswith("c-generic")
-    tasks = [result["task"] for result in written["results"]]
-    assert len(tasks) == 3 + 2 * len(harness.QUICK.galleries)
-    for result in written["results"]:
-        assert result["task"] in shown
-        assert result["timings"][0]["name"] == "thermogate"
-        for each in result["timings"]:
-            assert each["seconds"]["low"] <= each["seconds"]["median"] <= each["seconds"]["high"]
+def test_options_survive_the_way_into_their_own_process() -> None:
+    parser = argparse.ArgumentParser()
+    options.add(parser)
+    for given in ([], ["--quick"], ["--sizes=10,2_000", "--dims=7", "--thresholds=none,-1,0.5", "--k=3", "--seed=4"]):
+        arguments = options.complete(
+            parser.parse_args([*given, "--chart=a.svg", "--chart", "b.png", "--path=c-generic"])
+        )
+        again = options.complete(parser.parse_args(options.spelled(arguments)))
+        assert again == arguments
+    sizes = parser.parse_args(["--sizes=10,2_000", "--thresholds=none,-1,0.5"])
+    assert (sizes.sizes, sizes.thresholds) == ((10, 2000), (None, -1.0, 0.5))
 
 
-def test_wrong_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (["--sizes", "ten"], "no list of whole numbers"),
+        (["--k", "0"], "no list of whole numbers"),
+        (["--thresholds", "low"], "no list of thresholds"),
+        (["--chart", "chart.pdf"], "a chart is .svg or .png"),
+        (["--distribution", "flat"], "invalid choice"),
+    ],
+)
+def test_an_option_that_makes_no_sense(given: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        harness.main(["--vendor-lib", "/nowhere/libmlx.so"])
+        harness.main(given)
     assert caught.value.code == 2
-    assert "/nowhere/libmlx.so is not a file" in capsys.readouterr().err
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (["--vendor-lib", "/nowhere/libmlx.so"], "/nowhere/libmlx.so is not a file"),
+        (["--path", "c-abacus"], "c-abacus is not one of c-generic"),
+        (["--json", "/nowhere/bench.json"], "/nowhere/bench.json: there is no such folder"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_minutes_go_by(
+    given: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line(["bench", *given]) == 2
+    assert complaint in capsys.readouterr().err
 
 
 def test_it_runs_as_a_module() -> None:
