@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ PROBES = 64
 FRAMES = 16
 LARGE = 20_000
 """Templates, from which on fewer probes have to do for answers' checks: a slow peer's take minutes otherwise."""
+PATIENCE = 5
+"""Times as long for a table of a large gallery: its calls are slow, and a percentile needs many."""
 
 
 class Disagreement(Exception):  # noqa: N818 - it is a finding, not a fault of the program
@@ -70,6 +73,8 @@ def _gallery(
     )
     expected = search.truth(made, max(arguments.k))
     built = list(_admitted(report, arguments, gallery, made, expected))
+    if count > LARGE:
+        effort = replace(effort, seconds=PATIENCE * effort.seconds)
     yield from _timed(arguments, effort, gallery, made, built)
     yield [_index(gallery, each) for each in built]
 

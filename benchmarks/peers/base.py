@@ -99,11 +99,17 @@ def best(scores: NDArray[np.float32], k: int, threshold: float | None) -> Found:
 
 
 def timed_chunks(rows: Rows, limit: float, add: Callable[[int, Rows], None], clock: Callable[[], float]) -> None:
-    """Add rows in chunks (with the number of the first); raises Unsuitable once it is clear that it takes too long."""
-    step, start = 1000, clock()
+    """Add rows in chunks (with the number of the first); raises Unsuitable once it is clear that it takes too long.
+
+    A graph's templates cost more the more there are, so those to come cost at least as much as the last ones did.
+    """
+    step = 1000
+    start = before = clock()
     for first in range(0, len(rows), step):
         add(first, rows[first : first + step])
-        done = min(first + step, len(rows))
-        expected = (clock() - start) * len(rows) / done
-        if expected > limit:
-            raise Unsuitable(f"would take about {expected:.0f} s or more to build, --build-limit is {limit:g} s")
+        now = clock()
+        to_come = len(range(first + step, len(rows), step))
+        expected = now - start + to_come * (now - before)
+        before = now
+        if expected > limit and to_come:
+            raise Unsuitable(f"would take {expected:.0f} s or more to build, --build-limit is {limit:g} s")
