@@ -7,7 +7,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.galleries import PROBE_KINDS
-from benchmarks.search import OURS
+from benchmarks.search import OURS, PEERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ DASHES = ("-", "--", ":", "-.")
 MARKERS = "osv^D<>ph*X"
 OUR_COLOUR, LIMIT_COLOUR = "#d62728", "0.55"
 COLOURS = ("C0", "C1", "C2", "C4", "C5", "C6", "C8", "C9", "k")
-"""Without the red, which is ours, and the grey, which is the limit."""
+"""Without the red, which is ours, and the grey, which is the limit; a marker tells those of one colour apart."""
 
 
 def draw(found: Report, path: Path) -> None:
@@ -57,14 +57,12 @@ def _panel(axes: Any, found: Report, dim: int, kind: ProbeKind) -> None:
         _line(axes, some, OURS, label, color=OUR_COLOUR, linestyle=dash, linewidth=2.2, marker="o", zorder=3)
     # The others look at every template, or at as many, whatever the threshold.
     first = [each for each in searches if each.threshold == thresholds[0]]
-    peers = list(dict.fromkeys(timing.name for each in found.searches for timing in each.timings))
-    for at, name in enumerate(each for each in peers if each != OURS):
-        style = {
-            "marker": MARKERS[at % len(MARKERS)],
-            "color": COLOURS[at % len(COLOURS)],
-            "linestyle": DASHES[at // len(COLOURS)],
-        }
-        _line(axes, first, name, name, linewidth=1, markersize=4, **style)
+    there = {timing.name for each in found.searches for timing in each.timings}
+    peers = [peer for peer in PEERS if peer.name in there and peer.name != OURS]
+    for at, peer in enumerate(peers):
+        style = {"marker": MARKERS[at % len(MARKERS)], "color": COLOURS[at % len(COLOURS)]}
+        label, dash = (peer.name, "-") if peer.exact else (f"{peer.name} (approximate)", "--")
+        _line(axes, first, peer.name, label, linewidth=1, markersize=4, linestyle=dash, **style)
     _limits(axes, found, dim)
     axes.set(xscale="log", yscale="log", title=f"{dim} dimensions, {kind}", xlabel="templates", ylabel="p50, µs")
     axes.grid(visible=True, which="major", alpha=0.3)
