@@ -104,6 +104,8 @@ def _complaint(arguments: argparse.Namespace) -> str | None:
         return f"--path: {arguments.path} is not one of {', '.join(_fastcore.available_backends())}"
     if arguments.chart and importlib.util.find_spec("matplotlib") is None:
         return "--chart needs matplotlib: pip install 'thermogate[bench]'"
+    if max(arguments.k) > min(arguments.sizes):
+        return f"--k: {max(arguments.k)} results are more than {min(arguments.sizes)} templates"
     for path in (arguments.json, arguments.markdown, *arguments.chart):
         if path and not path.absolute().parent.is_dir():
             return f"{path}: there is no such folder"

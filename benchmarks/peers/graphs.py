@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.peers.base import Contender, Memory, Unsuitable, reaching, timed_chunks
+from benchmarks.peers.base import Contender, Memory, reaching, timed_chunks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -133,10 +133,7 @@ class Hnswlib(Contender):
         self._index = index
 
     def search(self, probe: Rows, k: int, threshold: float | None) -> Found:
-        try:
-            keys, distances = self._index.knn_query(probe, k, num_threads=1)
-        except RuntimeError as error:
-            raise Unsuitable(str(error)) from error
+        keys, distances = self._index.knn_query(probe, k, num_threads=1)
         return reaching(keys[0].astype(np.int64), 1 - distances[0], threshold)
 
     def memory(self) -> Memory:

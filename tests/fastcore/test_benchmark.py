@@ -276,6 +276,7 @@ def test_an_option_that_makes_no_sense(given: list[str], complaint: str, capsys:
     [
         (["--vendor-lib", "/nowhere/libmlx.so"], "/nowhere/libmlx.so is not a file"),
         (["--path", "c-abacus"], "c-abacus is not one of c-generic"),
+        (["--sizes", "4,1000", "--k", "1,5"], "5 results are more than 4 templates"),
         (["--json", "/nowhere/bench.json"], "/nowhere/bench.json: there is no such folder"),
     ],
 )
