@@ -43,6 +43,10 @@ def _measure(arguments: argparse.Namespace, console: Console) -> Report:
     found = Report(machine.describe(), _settings(arguments), timing.clock_cost())
     for name, value in found.machine.items():
         console.print(f"{name}: {value}", highlight=False)
+    if machine.is_busy():
+        console.print(
+            "busy: this machine has other work to do, so neither times nor ratios can be relied on", style="bold"
+        )
     console.print(f"clock: {report.duration(found.clock_seconds)} of every single call's time", highlight=False)
     found.imports = [libraries.measure(each, 1 if quick else 5) for each in libraries.LIBRARIES]
     console.print(report.imports(found.imports))

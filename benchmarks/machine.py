@@ -41,6 +41,14 @@ def _load() -> str:
         return "unknown"
 
 
+def is_busy() -> bool:
+    """Whether more runs here than this benchmark's one thread leaves room for."""
+    try:
+        return os.getloadavg()[0] > 0.5 * (os.cpu_count() or 1)
+    except OSError:
+        return False
+
+
 def _blas() -> str:
     """Which library multiplies NumPy's matrices, and for which processor it takes this one."""
     if importlib.util.find_spec("threadpoolctl") is None:
