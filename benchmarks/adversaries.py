@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from benchmarks.galleries import Rows
 
-    Draw = Callable[[int, int, Generator], Rows]
+    Make = Callable[[int, int, Generator], Rows]
+    Draw = Callable[[int], Rows]
 
 TOLERATED = 9e-4
 """A gallery takes lengths that differ from 1 by up to 1e-3."""
@@ -24,14 +25,6 @@ TOLERATED = 9e-4
 
 def _isotropic(count: int, dim: int, rng: Generator) -> Rows:
     return galleries.drawer("isotropic", dim, rng)(count)
-
-
-def _anisotropic(count: int, dim: int, rng: Generator) -> Rows:
-    return galleries.drawer("anisotropic", dim, rng)(count)
-
-
-def _clustered(count: int, dim: int, rng: Generator) -> Rows:
-    return galleries.drawer("clustered", dim, rng)(count)
 
 
 def _duplicates(count: int, dim: int, rng: Generator) -> Rows:
@@ -111,10 +104,7 @@ def _steps(count: int, dim: int, rng: Generator) -> Rows:
     return unit(grid.astype(np.float32))
 
 
-FAMILIES: dict[str, Draw] = {
-    "isotropic": _isotropic,
-    "anisotropic": _anisotropic,
-    "clustered": _clustered,
+FAMILIES: dict[str, Make] = {
     "duplicates": _duplicates,
     "near ties": _near_ties,
     "signs": _signs,
@@ -126,14 +116,18 @@ FAMILIES: dict[str, Draw] = {
     "lengths": _lengths,
     "steps": _steps,
 }
+ALL = (*galleries.DISTRIBUTIONS, *FAMILIES)
 
 
-def templates(family: str, count: int, dim: int, rng: Generator) -> Rows:
-    """So many rows of a family, contiguous."""
-    return np.ascontiguousarray(FAMILIES[family](count, dim, rng))
+def drawer(family: str, dim: int, rng: Generator) -> Draw:
+    """What draws so many contiguous rows of a family; those of one drawer share a basis, where the family has one."""
+    if family in galleries.DISTRIBUTIONS:
+        return galleries.drawer(family, dim, rng)
+    make = FAMILIES[family]
+    return lambda count: np.ascontiguousarray(make(count, dim, rng))
 
 
-def probes(rows: Rows, family: str, count: int, rng: Generator) -> Rows:
+def probes(rows: Rows, draw: Draw, count: int, rng: Generator) -> Rows:
     """Probes of every kind, mixed: strangers, relatives of a template, templates themselves, between two of them."""
     some, others = rows[rng.integers(len(rows), size=(2, count))]
     noise = _isotropic(count, rows.shape[1], rng)
@@ -141,7 +135,7 @@ def probes(rows: Rows, family: str, count: int, rng: Generator) -> Rows:
     between = np.where(np.sum(some * others, axis=1, keepdims=True) > -0.5, some + others, some)
     kinds = (
         noise,
-        templates(family, count, rows.shape[1], rng),
+        draw(count),
         galleries.genuine(rows, count, rng),
         some,
         -some,

@@ -73,14 +73,15 @@ class Subject:
     """A gallery under test, and its templates once more in NumPy."""
 
     def __init__(self, make: Make, family: str, dim: int, count: int, rng: Generator) -> None:
-        self.family, self.dim, self._rng = family, dim, rng
+        self.dim, self._rng = dim, rng
+        self.draw = adversaries.drawer(family, dim, rng)
         self.gallery = make(dim)
         self.rows: dict[int, Rows] = {}
         self.add(count)
 
     def add(self, count: int) -> None:
         """So many new ones, under keys from all of int64."""
-        rows = adversaries.templates(self.family, count, self.dim, self._rng)
+        rows = self.draw(count)
         info = np.iinfo(np.int64)
         for row, key in zip(rows, self._rng.integers(info.min, info.max, size=count, endpoint=True), strict=True):
             self.gallery.add(int(key), row)
@@ -94,7 +95,7 @@ class Subject:
             del self.rows[keys[at]]
         self.add(int(self._rng.integers(0 if self.rows else 1, 2 + len(keys) // 4)))
         key = next(iter(self.rows))
-        self.rows[key] = adversaries.templates(self.family, 1, self.dim, self._rng)[0]
+        self.rows[key] = self.draw(1)[0]
         self.gallery.add(key, self.rows[key])
 
     def matrix(self) -> Rows:
@@ -142,7 +143,7 @@ class _Batch:
         """Two queries a probe: with any threshold, and with one at a score that the first found."""
         subject, size = self._subject, len(self._subject.rows)
         count = max(SAMPLE, min(PROBES, SCANNED // size))
-        probes = adversaries.probes(subject.matrix(), subject.family, count, rng)
+        probes = adversaries.probes(subject.matrix(), subject.draw, count, rng)
         ks = rng.choice((1, 1, 1, 2, 3, 5, 10, 17, 64, max(1, size - 1), size, size + 1, 2 * size + 10), (2, count))
         usual: list[float | None] = [None, None, 0.45, 0.35, 0.0, -2.0, 2.0]
         picks = rng.integers(len(usual), size=count).tolist()
@@ -192,7 +193,7 @@ class _Batch:
 def _play(seed: int, number: int, outcome: Outcome, make: Make) -> Iterator[None]:
     """One gallery: batches with changes in between; a pause after each."""
     rng = np.random.default_rng((seed, number))
-    families, paths = list(adversaries.FAMILIES), _fastcore.available_backends()
+    families, paths = adversaries.ALL, _fastcore.available_backends()
     family, dim = families[number % len(families)], int(rng.choice(DIMS))
     low, high = LARGE if rng.random() < LARGE_SHARE else SMALL
     subject = Subject(make, family, dim, int(low * (high / low) ** rng.random()), rng)

@@ -105,7 +105,7 @@ class _Clustered(_Isotropic):
         return unit(np.float32(TO_CENTRE) * centres + np.float32(np.sqrt(1 - TO_CENTRE**2)) * own)
 
 
-def drawer(distribution: Distribution, dim: int, rng: Generator) -> Callable[[int], Rows]:
+def drawer(distribution: str, dim: int, rng: Generator) -> Callable[[int], Rows]:
     """What draws so many new templates of one distribution: its basis and its mean are drawn here, once."""
     kinds = {"isotropic": _Isotropic, "anisotropic": _Anisotropic, "clustered": _Clustered}
     return kinds[distribution](dim, rng)

@@ -53,12 +53,13 @@ def test_a_search_finds_what_looking_at_all_finds() -> None:
     assert _fastcore.backend() == before
 
 
-@pytest.mark.parametrize("family", adversaries.FAMILIES)
+@pytest.mark.parametrize("family", adversaries.ALL)
 def test_each_family_and_its_probes_are_normalised(family: str) -> None:
     rng = np.random.default_rng(5)
     for dim in (1, 7, 100):
-        rows = adversaries.templates(family, 30, dim, rng)
-        probes = adversaries.probes(rows, family, 40, rng)
+        draw = adversaries.drawer(family, dim, rng)
+        rows = draw(30)
+        probes = adversaries.probes(rows, draw, 40, rng)
         for each in (rows, probes):
             assert each.dtype == np.float32
             assert np.all(np.isfinite(each))
