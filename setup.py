@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -34,13 +35,31 @@ KERNELS = {
         "mlx90640_to_generic",
         "mlx90640_to_avx2",
     ],
-    "match": ["isa", "dot_generic", "dot_avx2", "topk", "store", "scan"],
+    "match": [
+        "isa",
+        "dot_generic",
+        "dot_avx2",
+        "dot_avx512",
+        "length",
+        "topk",
+        "memory",
+        "rotate",
+        "quantise",
+        "planes",
+        "planes_avx2",
+        "planes_avx512",
+        "planes_neon",
+        "query",
+        "store",
+        "search",
+    ],
 }
 
 extensions = [
     Extension(
         f"_fastcore.{name}",
         [f"_fastcore/{name}.pyx", *(f"_fastcore/src/{source}.c" for source in sources)],
+        depends=[str(header) for header in Path("_fastcore/src").glob("*.h")],
         include_dirs=["_fastcore/src"],
         libraries=["m"] if sys.platform != "win32" else [],
         extra_compile_args=COMPILE,

@@ -68,3 +68,27 @@ cdef inline int acquire(
         PyBuffer_Release(view)
         raise
     return 0
+
+
+cdef inline int acquire_rows(
+    object source, Py_buffer *view, str name, Py_ssize_t count, Py_ssize_t columns
+) except -1:
+    """Fill `view` from any object with a C-contiguous buffer of native float32[count, columns], as `acquire`."""
+    if not PyObject_CheckBuffer(source):
+        raise TypeError(f"{name} must be a float32 array, not {type(source).__name__}")
+    PyObject_GetBuffer(source, view, PyBUF_FORMAT | PyBUF_STRIDES)
+    try:
+        if not _is_format(view.format, c"f"):
+            found = "bytes" if view.format == NULL else view.format.decode("ascii", "replace")
+            raise TypeError(f"{name} must be a float32 array, not of format {found!r}")
+        if view.ndim != 2 or view.shape[0] != count or view.shape[1] != columns:
+            shape = tuple([view.shape[i] for i in range(view.ndim)])
+            raise ValueError(f"{name} must be float32[{count}, {columns}] (a row a key), not of shape {shape}")
+        if not PyBuffer_IsContiguous(view, b"C"):
+            raise ValueError(f"{name} must be contiguous in memory")
+        if <uintptr_t> view.buf % 4:
+            raise ValueError(f"{name} must be aligned to 4 bytes")
+    except BaseException:
+        PyBuffer_Release(view)
+        raise
+    return 0

@@ -2,25 +2,33 @@
 """Exact 1:N search of face templates by inner product."""
 
 cimport cython
-from cpython.buffer cimport PyBuffer_Release
-from libc.math cimport INFINITY, fabs, isfinite, sqrt
-from libc.stdint cimport int64_t
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.math cimport INFINITY
+from libc.stdint cimport int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from _fastcore cimport isa
-from _fastcore.buffers cimport acquire
+from _fastcore.buffers cimport acquire, acquire_rows
 
 import operator
 
 import numpy as np
 
 from _fastcore import requested_backend
+from _fastcore.gallery import GalleryMemory, SearchWork, read_gallery, write_gallery
 
-__all__ = ["Gallery", "available_backends", "backend", "select_backend"]
+__all__ = [
+    "Gallery",
+    "GalleryMemory",
+    "SearchWork",
+    "available_backends",
+    "backend",
+    "read_bytes",
+    "select_backend",
+]
 
 cdef extern from "match.h" nogil:
-    ctypedef void tg_dot_kernel(const float *, size_t, size_t, const float *, float *)
     ctypedef struct tg_hit:
         int64_t key
         float score
@@ -28,26 +36,53 @@ cdef extern from "match.h" nogil:
         tg_hit *hits
         size_t count
         size_t limit
+    ctypedef uint64_t tg_read_kernel(const void *memory, size_t bytes)
+    tg_read_kernel *tg_read_kernel_for(isa.tg_isa path)
+    void tg_best_sort(tg_best *best)
+    double tg_length(const float *vector, size_t dim)
+
+cdef extern from "memory.h" nogil:
+    float *tg_aligned_floats(size_t count)
+    void tg_wipe(void *memory, size_t bytes)
+
+cdef extern from "store.h" nogil:
+    ctypedef struct tg_memory:
+        size_t hot
+        size_t fine
+        size_t exact
+        size_t index
     ctypedef struct tg_store:
         size_t count
     ctypedef struct tg_snapshot:
         pass
-    tg_dot_kernel *tg_dot_kernel_for(isa.tg_isa path)
-    void tg_best_sort(tg_best *best)
     tg_store *tg_store_new(size_t dim)
     void tg_store_free(tg_store *store)
     int tg_store_append(tg_store *store, int64_t key, const float *row)
     int tg_store_replace(tg_store *store, size_t slot, const float *row)
     int tg_store_remove(tg_store *store, size_t slot, int64_t *moved)
+    const float *tg_store_template(const tg_store *store, size_t slot, int64_t *key)
+    tg_memory tg_store_memory(const tg_store *store)
     tg_snapshot *tg_store_pin(tg_store *store)
-    void tg_snapshot_release(tg_snapshot *snapshot)
-    void tg_scan(
-        const tg_snapshot *snapshot, const float *probe, tg_dot_kernel *kernel, double threshold, tg_best *best
+    void tg_store_unpin(tg_store *store, tg_snapshot *snapshot)
+
+cdef extern from "search.h" nogil:
+    ctypedef struct tg_work:
+        size_t hot_bytes
+        size_t refined
+        size_t rescored
+    int tg_search(
+        const tg_snapshot *snapshot, const float *probe, double tolerance, isa.tg_isa path, double threshold,
+        tg_best *best, tg_work *work
     )
-    float *tg_aligned_floats(size_t count)
+    void tg_search_exhaustive(
+        const tg_snapshot *snapshot, const float *probe, isa.tg_isa path, double threshold, tg_best *best,
+        tg_work *work
+    )
 
 MAX_DIM = 65536
 cdef double NORM_TOLERANCE = 1e-3
+cdef object _empty = np.empty, _int64 = np.dtype(np.int64), _float32 = np.dtype(np.float32)
+cdef object _index = operator.index
 
 cdef isa.tg_isa _path = isa.by_name(requested_backend(tuple(isa.available_names())))
 
@@ -68,15 +103,37 @@ def select_backend(str name not None):
     _path = isa.by_name(name)
 
 
+def read_bytes(buffer):
+    """Read every byte of a buffer once, as fast as the path can, without the GIL, and return how many were read.
+
+    For measuring memory bandwidth. The buffer must be contiguous; what is not on a 64-byte boundary at its start, and a
+    rest of under 256 bytes at its end, is left out. Raises TypeError or BufferError for another object.
+    """
+    cdef Py_buffer view
+    cdef uintptr_t start, end
+    cdef uint64_t seen = 0
+    cdef tg_read_kernel *kernel = tg_read_kernel_for(_path)
+    PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE)
+    try:
+        start = (<uintptr_t> view.buf + 63) // 64 * 64
+        end = <uintptr_t> view.buf + <uintptr_t> view.len
+        if end < start + 256:
+            return 0
+        end = start + (end - start) // 256 * 256
+        with nogil:
+            seen = kernel(<const void *> start, end - start)
+    finally:
+        PyBuffer_Release(&view)
+    # The sum is looked at, or a compiler may leave the reading out.
+    return int(end - start) if seen or not seen else 0
+
+
 cdef int _check_normalised(const float *vector, Py_ssize_t dim, str name) except -1:
-    cdef double square = 0
-    cdef Py_ssize_t i
-    for i in range(dim):
-        square += <double> vector[i] * vector[i]
-    if not isfinite(square):
+    cdef double length = tg_length(vector, <size_t> dim)
+    if not length < INFINITY:
         raise ValueError(f"{name} has an element that is not finite")
-    if fabs(sqrt(square) - 1) > NORM_TOLERANCE:
-        raise ValueError(f"{name} must have length 1 (L2-normalised), not {sqrt(square):.6g}")
+    if not 1 - NORM_TOLERANCE <= length <= 1 + NORM_TOLERANCE:
+        raise ValueError(f"{name} must have length 1 (L2-normalised), not {length:.6g}")
     return 0
 
 
@@ -85,7 +142,7 @@ cdef class Gallery:
     """Templates by key, and the search for those most like a probe.
 
     `Gallery(dim)` takes templates of 1 to 65536 elements. Safe for threads: changes happen under the GIL, a search runs
-    without it on the gallery as it was when the search began (a change meanwhile goes to a copy of the 256 KiB it
+    without it on the gallery as it was when the search began (a change meanwhile goes to a copy of the up to 2 MiB it
     touches), so searches and changes never wait for each other.
     """
 
@@ -94,7 +151,7 @@ cdef class Gallery:
     cdef readonly Py_ssize_t dim
 
     def __cinit__(self, dim):
-        size = operator.index(dim)
+        size = _index(dim)
         if not 1 <= size <= MAX_DIM:
             raise ValueError(f"dim must be 1 to {MAX_DIM}, not {size}")
         self.dim = size
@@ -118,11 +175,32 @@ cdef class Gallery:
         Raises TypeError or ValueError for a wrong array, OverflowError for a key beyond int64; then nothing changes.
         """
         cdef Py_buffer view
-        cdef int64_t number = operator.index(key)
+        cdef int64_t number = _index(key)
         acquire(template, &view, "template", "float32", self.dim)
         try:
             _check_normalised(<const float *> view.buf, self.dim, "template")
             self._put(number, <const float *> view.buf)
+        finally:
+            PyBuffer_Release(&view)
+
+    def add_many(self, keys, templates):
+        """Add templates, float32[n, dim], under int64 keys, any n of them; a present key's is replaced.
+
+        Raises as `add` does, naming the row; then nothing changes but for a lack of memory, which leaves the first ones
+        added.
+        """
+        cdef Py_buffer view
+        cdef Py_ssize_t i, count
+        cdef const float *rows
+        cdef list numbers = [<int64_t> _index(key) for key in keys]
+        count = len(numbers)
+        acquire_rows(templates, &view, "templates", count, self.dim)
+        try:
+            rows = <const float *> view.buf
+            for i in range(count):
+                _check_normalised(rows + i * self.dim, self.dim, f"templates[{i}]")
+            for i in range(count):
+                self._put(<int64_t> numbers[i], rows + i * self.dim)
         finally:
             PyBuffer_Release(&view)
 
@@ -139,9 +217,12 @@ cdef class Gallery:
         return 0
 
     def remove(self, key):
-        """Remove a key's template and wipe it from memory. Raises KeyError when there is none. O(1)."""
+        """Remove a key's template, and wipe it from memory when the last search that may read it has ended.
+
+        Raises KeyError when there is none. Takes the same time however many there are.
+        """
         cdef int64_t moved = 0
-        number = operator.index(key)
+        number = _index(key)
         cdef size_t slot = self._slots[number]
         if tg_store_remove(self._store, slot, &moved) < 0:
             raise MemoryError
@@ -156,10 +237,65 @@ cdef class Gallery:
         descending, then key ascending. The bits of a score depend on the pair alone, neither on place nor processor.
         Raises TypeError or ValueError for a wrong array, k under 1, or a threshold that is not a number.
         """
+        cdef tg_work work
+        return self._search(probe, k, threshold, True, &work)
+
+    def search_exhaustive(self, probe, k=1, threshold=None):
+        """What `search` answers, by scoring every template in float32: to check it, and to compare with."""
+        cdef tg_work work
+        return self._search(probe, k, threshold, False, &work)
+
+    def explain(self, probe, k=1, threshold=None):
+        """What `search` reads for its answer, as a `SearchWork`."""
+        cdef tg_work work
+        self._search(probe, k, threshold, True, &work)
+        return SearchWork(len(self._slots), work.hot_bytes, work.refined, work.rescored)
+
+    def memory(self):
+        """Bytes in use, as a `GalleryMemory`."""
+        cdef tg_memory used = tg_store_memory(self._store)
+        return GalleryMemory(used.hot, used.fine, used.exact, used.index)
+
+    def save(self, path):
+        """Write keys and templates, **not encrypted**, to a file: for benchmarks and experiments. Raises OSError.
+
+        The file appears whole or not at all.
+        """
+        keys, rows = self._contents()
+        write_gallery(path, keys, rows)
+
+    @classmethod
+    def load(cls, path):
+        """The gallery that `save` wrote. Raises OSError, or ValueError for another or a damaged file, naming it."""
+        keys, rows = read_gallery(path)
+        gallery = cls(rows.shape[1])
+        try:
+            gallery.add_many(keys.tolist(), rows)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        if len(gallery) != len(keys):
+            raise ValueError(f"{path}: a key comes twice")
+        return gallery
+
+    cdef tuple _contents(self):
+        cdef size_t i, count = self._store.count, dim = <size_t> self.dim
+        cdef int64_t key = 0
+        cdef const float *row
+        keys = _empty(count, dtype=_int64)
+        rows = _empty((count, dim), dtype=_float32)
+        cdef int64_t[::1] key_view = keys
+        cdef float[:, ::1] row_view = rows
+        for i in range(count):
+            row = tg_store_template(self._store, i, &key)
+            key_view[i] = key
+            memcpy(&row_view[i, 0], row, dim * sizeof(float))
+        return keys, rows
+
+    cdef tuple _search(self, probe, k, threshold, bint planes, tg_work *work):
         cdef double least = -INFINITY if threshold is None else threshold
         cdef Py_buffer view
         cdef float *padded
-        wanted = operator.index(k)
+        wanted = _index(k)
         if wanted < 1:
             raise ValueError(f"k must be at least 1, not {wanted}")
         if least != least:
@@ -174,14 +310,17 @@ cdef class Gallery:
         finally:
             PyBuffer_Release(&view)
         try:
-            return self._search(padded, <size_t> min(wanted, len(self._slots)), least)
+            return self._scan(padded, <size_t> min(wanted, len(self._slots)), least, planes, work)
         finally:
+            tg_wipe(padded, <size_t> self.dim * sizeof(float))
             free(padded)
 
-    cdef tuple _search(self, const float *probe, size_t limit, double threshold):
+    cdef tuple _scan(self, const float *probe, size_t limit, double threshold, bint planes, tg_work *work):
         cdef tg_best best
-        cdef tg_dot_kernel *kernel = tg_dot_kernel_for(_path)
         cdef tg_snapshot *snapshot
+        cdef isa.tg_isa path = _path
+        cdef int status = 0
+        work.hot_bytes = work.refined = work.rescored = 0
         best.count = 0
         best.limit = limit
         best.hits = <tg_hit *> malloc((limit + 1) * sizeof(tg_hit))
@@ -189,22 +328,32 @@ cdef class Gallery:
         try:
             if best.hits == NULL or snapshot == NULL:
                 raise MemoryError
-            with nogil:
-                tg_scan(snapshot, probe, kernel, threshold, &best)
-                tg_best_sort(&best)
+            if limit > 0:
+                with nogil:
+                    if planes:
+                        status = tg_search(snapshot, probe, NORM_TOLERANCE, path, threshold, &best, work)
+                    else:
+                        tg_search_exhaustive(snapshot, probe, path, threshold, &best, work)
+                    tg_best_sort(&best)
+            if status < 0:
+                raise MemoryError
             return _as_arrays(&best)
         finally:
-            tg_snapshot_release(snapshot)
+            tg_store_unpin(self._store, snapshot)
             free(best.hits)
 
 
 cdef tuple _as_arrays(const tg_best *best):
     cdef size_t i
-    keys = np.empty(best.count, dtype=np.int64)
-    scores = np.empty(best.count, dtype=np.float32)
-    cdef int64_t[::1] key_view = keys
-    cdef float[::1] score_view = scores
+    cdef Py_buffer view
+    keys = _empty(best.count, _int64)
+    scores = _empty(best.count, _float32)
+    PyObject_GetBuffer(keys, &view, PyBUF_SIMPLE)
     for i in range(best.count):
-        key_view[i] = best.hits[i].key
-        score_view[i] = best.hits[i].score
+        (<int64_t *> view.buf)[i] = best.hits[i].key
+    PyBuffer_Release(&view)
+    PyObject_GetBuffer(scores, &view, PyBUF_SIMPLE)
+    for i in range(best.count):
+        (<float *> view.buf)[i] = best.hits[i].score
+    PyBuffer_Release(&view)
     return keys, scores

@@ -1,14 +1,17 @@
 /* Dot products in 32 partial sums, folded by halves; included once for each instruction set with TG_WIDTH its vector.
  *
  * Partial sum j takes the products of elements j, j + 32, j + 64 ...; then sum j takes in sum j + 16, then j + 8, and so
- * on. The order is the same for every vector width and every place of a row, and so are the bits.
+ * on. The order is the same for every vector width and every place of a row, and so are the bits. Rows are taken several
+ * at a time, or wide vectors would wait for their own sums.
  */
 #ifndef THERMOGATE_DOT_KERNEL_H
 #define THERMOGATE_DOT_KERNEL_H
 
 #include "match.h"
 
-enum { TG_SUMS = TG_LANES / TG_WIDTH };
+#include <string.h>
+
+enum { TG_SUMS = TG_LANES / TG_WIDTH, TG_ROWS = TG_WIDTH > 4 ? 4 : 1 };
 
 typedef float tg_vector __attribute__((vector_size(TG_WIDTH * sizeof(float))));
 
@@ -22,28 +25,55 @@ static inline __attribute__((always_inline)) float fold(const tg_vector *sums)
     for (int width = TG_SUMS / 2; width > 0; width /= 2)
         for (int j = 0; j < width; j++)
             half[j] += half[j + width];
-    for (int j = 0; j < TG_WIDTH; j++)
-        lanes[j] = half[0][j];
+    memcpy(lanes, &half[0], sizeof lanes);
     for (int width = TG_WIDTH / 2; width > 0; width /= 2)
         for (int j = 0; j < width; j++)
             lanes[j] += lanes[j + width];
     return lanes[0];
 }
 
+static inline __attribute__((always_inline)) void dot_several(const float *rows, size_t stride, int count,
+                                                              const float *probe, float *scores)
+{
+    const tg_vector *p = (const tg_vector *)(const void *)probe;
+    tg_vector sums[TG_ROWS][TG_SUMS];
+    for (int row = 0; row < count; row++)
+        for (int j = 0; j < TG_SUMS; j++)
+            sums[row][j] = ((const tg_vector *)(const void *)(rows + (size_t)row * stride))[j] * p[j];
+    for (size_t at = TG_SUMS; at < stride / TG_WIDTH; at += TG_SUMS)
+        for (int row = 0; row < count; row++)
+            for (size_t j = 0; j < TG_SUMS; j++)
+                sums[row][j] += ((const tg_vector *)(const void *)(rows + (size_t)row * stride))[at + j] * p[at + j];
+    for (int row = 0; row < count; row++)
+        scores[row] = fold(sums[row]);
+}
+
 static inline __attribute__((always_inline)) void dot_rows(const float *rows, size_t stride, size_t count,
                                                            const float *probe, float *scores)
 {
-    const tg_vector *p = (const tg_vector *)probe;
-    for (size_t row = 0; row < count; row++) {
-        const tg_vector *r = (const tg_vector *)(rows + row * stride);
-        tg_vector sums[TG_SUMS];
-        for (int j = 0; j < TG_SUMS; j++)
-            sums[j] = r[j] * p[j];
-        for (size_t at = TG_SUMS; at < stride / TG_WIDTH; at += TG_SUMS)
-            for (int j = 0; j < TG_SUMS; j++)
-                sums[j] += r[at + j] * p[at + j];
-        scores[row] = fold(sums);
-    }
+    size_t row = 0;
+    for (; row + TG_ROWS <= count; row += TG_ROWS)
+        dot_several(rows + row * stride, stride, TG_ROWS, probe, scores + row);
+    for (; row < count; row++)
+        dot_several(rows + row * stride, stride, 1, probe, scores + row);
+}
+
+static inline __attribute__((always_inline)) uint64_t read_all(const void *memory, size_t bytes)
+{
+    typedef uint64_t word __attribute__((vector_size(TG_WIDTH * sizeof(float))));
+    enum { STEP = 256 / sizeof(word), WORDS = sizeof(word) / sizeof(uint64_t) };
+    const word *at = memory;
+    word mixed[STEP] = {{0}};
+    uint64_t words[WORDS], all = 0;
+    for (size_t i = 0; i + STEP <= bytes / sizeof(word); i += STEP)
+        for (size_t j = 0; j < STEP; j++)
+            mixed[j] ^= at[i + j];
+    for (size_t j = 1; j < STEP; j++)
+        mixed[0] ^= mixed[j];
+    memcpy(words, &mixed[0], sizeof words);
+    for (size_t j = 0; j < WORDS; j++)
+        all ^= words[j];
+    return all;
 }
 
 #endif

@@ -11,7 +11,7 @@
 typedef enum {
     TG_ISA_GENERIC = 0, /* the architecture's baseline */
     TG_ISA_AVX2,
-    TG_ISA_AVX512,  /* AVX-512 F, BW, DQ, VL and VNNI: Ice Lake, Zen 4 and later */
+    TG_ISA_AVX512,  /* AVX-512 F, BW, DQ, VL, VBMI and VNNI: Ice Lake, Zen 4 and later */
     TG_ISA_DOTPROD, /* ARMv8.2 SDOT: Cortex-A76 (Raspberry Pi 5) and later */
     TG_ISA_COUNT
 } tg_isa;
@@ -28,7 +28,8 @@ typedef enum {
 
 /* What a function of a path is compiled for, whatever the file is. */
 #define TG_TARGET_AVX2 __attribute__((target("avx2")))
-#define TG_TARGET_AVX512 __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,prefer-vector-width=512")))
+#define TG_TARGET_AVX512 \
+    __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,prefer-vector-width=512")))
 #define TG_TARGET_DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
 
 /* Whether this build and this processor have the path. */

@@ -1,64 +1,158 @@
-/* The growable, copy-on-write store of templates behind match.h. */
+/* Slots and rows of the gallery (store.h). */
+#include "store.h"
+
+#include "memory.h"
+#include "rotate.h"
 #include "match.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 1 << 18 }; /* what a change copies at most while a search runs */
+enum {
+    MOST_SLOTS = 8192,    /* of a chunk: what a change copies at most beside a search is some 2 MiB */
+    SLAB_BYTES = 1 << 23, /* of exact rows: with their fine rows, whole huge pages */
+    MOST_SHIFT = 16       /* 2^16 rows of a slab */
+};
 
-float *tg_aligned_floats(size_t count)
+/* ---- sizes ---- */
+
+static size_t plane_bytes(const tg_store *store, int r)
 {
-    const size_t padded = (count + TG_LANES - 1) / TG_LANES * TG_LANES;
-    float *floats = aligned_alloc(TG_ALIGN, padded * sizeof *floats);
-    if (floats)
-        memset(floats, 0, padded * sizeof *floats);
-    return floats;
+    if (!store->has_planes)
+        return 0;
+    return r == 0 ? store->shape.first_bytes : store->shape.other_bytes;
 }
 
-/* Templates are biometric data: none is left behind in memory that is given back. */
-static void wipe(float *floats, size_t count)
+static size_t bounds_bytes(const tg_store *store)
 {
-    memset(floats, 0, count * sizeof *floats);
-    __asm__ volatile("" : : "r"(floats) : "memory"); /* or the compiler drops a store before free() */
+    return store->has_planes ? store->chunk_slots / TG_GROUP * sizeof(tg_group_bounds) : 0;
 }
 
-static void free_chunk(tg_chunk *chunk, size_t floats)
+static size_t chunk_bytes(const tg_store *store)
 {
-    if (!chunk)
-        return;
-    if (chunk->rows)
-        wipe(chunk->rows, floats);
-    free(chunk->rows);
-    free(chunk->keys);
-    free(chunk);
+    size_t bytes = store->chunk_slots * sizeof(tg_entry) + bounds_bytes(store);
+    for (int r = 0; r < TG_READINGS; r++)
+        bytes += plane_bytes(store, r) * store->chunk_slots;
+    return bytes;
 }
 
-static size_t chunk_floats(const tg_store *store)
+static size_t exact_slab_bytes(const tg_store *store)
 {
-    return store->rows_per_chunk * store->stride;
+    return store->slab_rows * store->shape.stride * sizeof(float);
 }
 
+static size_t fine_slab_bytes(const tg_store *store)
+{
+    return store->slab_rows * store->shape.fine_stride;
+}
+
+/* ---- chunks ---- */
+
+/* A first chunk or slab may stay small; from the second on, a huge page will be filled. */
 static tg_chunk *new_chunk(const tg_store *store)
 {
     tg_chunk *chunk = calloc(1, sizeof *chunk);
     if (!chunk)
         return NULL;
-    chunk->keys = calloc(store->rows_per_chunk, sizeof *chunk->keys);
-    chunk->rows = tg_aligned_floats(chunk_floats(store));
-    if (!chunk->keys || !chunk->rows) {
-        free_chunk(chunk, chunk_floats(store));
+    uint8_t *at = chunk->memory = tg_zeroed(chunk_bytes(store), store->chunk_count > 0);
+    if (!at) {
+        free(chunk);
         return NULL;
     }
+    for (int r = 0; r < TG_READINGS; at += plane_bytes(store, r) * store->chunk_slots, r++)
+        chunk->plane[r] = at;
+    chunk->bounds = (tg_group_bounds *)(void *)at;
+    chunk->entries = (tg_entry *)(void *)(at + bounds_bytes(store));
+    chunk->born = store->serial;
     return chunk;
 }
 
-/* The store lets go of a chunk; a snapshot that holds it frees it later. */
-static void abandon(const tg_store *store, tg_chunk *chunk)
+static void free_chunk(const tg_store *store, tg_chunk *chunk)
 {
-    if (chunk->pins)
-        chunk->orphan = 1;
+    tg_release(chunk->memory, chunk_bytes(store));
+    free(chunk);
+}
+
+/* ---- what snapshots may still read ---- */
+
+static void free_row(tg_store *store, uint32_t row)
+{
+    const size_t slab = row / store->slab_rows, at = row % store->slab_rows;
+    tg_wipe(store->exact[slab] + at * store->shape.stride, store->shape.stride * sizeof(float));
+    if (store->has_planes)
+        tg_wipe(store->fine[slab] + at * store->shape.fine_stride, store->shape.fine_stride);
+    store->free_rows[store->free_count++] = row;
+}
+
+static void free_retired(tg_store *store, const tg_retired *each)
+{
+    if (each->chunk)
+        free_chunk(store, each->chunk);
     else
-        free_chunk(chunk, chunk_floats(store));
+        free_row(store, each->row);
+}
+
+/* So that `count` more things can be retired. */
+static int reserve_retired(tg_store *store, size_t count)
+{
+    tg_retired *grown =
+        tg_grown(store->retired, &store->retired_room, store->retired_count + count, sizeof *store->retired);
+    if (!grown)
+        return -1;
+    store->retired = grown;
+    return 0;
+}
+
+/* Free now, or when the last snapshot that may read it is released. */
+static void retire(tg_store *store, tg_chunk *chunk, uint32_t row)
+{
+    const tg_retired one = {store->serial, chunk, row};
+    if (store->newest)
+        store->retired[store->retired_count++] = one;
+    else
+        free_retired(store, &one);
+}
+
+static void free_unseen(tg_store *store)
+{
+    size_t done = 0;
+    while (done < store->retired_count &&
+           (!store->oldest || store->retired[done].serial < store->oldest->serial))
+        free_retired(store, &store->retired[done++]);
+    store->retired_count -= done;
+    memmove(store->retired, store->retired + done, store->retired_count * sizeof *store->retired);
+}
+
+/* The chunk, safe to write: a copy takes its place where a snapshot may read it. Room to retire one is reserved. */
+static tg_chunk *writable(tg_store *store, size_t index)
+{
+    tg_chunk *chunk = store->chunks[index];
+    if (!store->newest || store->newest->serial <= chunk->born)
+        return chunk;
+    tg_chunk *copy = new_chunk(store);
+    if (!copy)
+        return NULL;
+    memcpy(copy->memory, chunk->memory, chunk_bytes(store));
+    store->chunks[index] = copy;
+    retire(store, chunk, 0);
+    return copy;
+}
+
+/* ---- the store ---- */
+
+static size_t slots_of_chunk(const tg_shape *shape)
+{
+    const size_t fitting = ((size_t)1 << 22) / shape->padded / TG_GROUP * TG_GROUP;
+    return fitting > MOST_SLOTS ? MOST_SLOTS : fitting < TG_GROUP ? TG_GROUP : fitting;
+}
+
+/* A power of two, so that finding a row takes no division. */
+static unsigned shift_of_slab(const tg_shape *shape)
+{
+    unsigned shift = 0;
+    while (shift < MOST_SHIFT && (shape->stride * sizeof(float) << (shift + 1)) <= SLAB_BYTES)
+        shift++;
+    return shift;
 }
 
 tg_store *tg_store_new(size_t dim)
@@ -66,11 +160,18 @@ tg_store *tg_store_new(size_t dim)
     tg_store *store = calloc(1, sizeof *store);
     if (!store)
         return NULL;
-    store->dim = dim;
-    store->stride = (dim + TG_LANES - 1) / TG_LANES * TG_LANES;
-    store->rows_per_chunk = CHUNK_BYTES / (store->stride * sizeof(float));
-    if (store->rows_per_chunk == 0)
-        store->rows_per_chunk = 1;
+    store->shape = tg_shape_of(dim);
+    store->has_planes = dim >= TG_PLANES_LEAST && dim <= TG_PLANES_MOST;
+    store->chunk_slots = slots_of_chunk(&store->shape);
+    store->slab_shift = shift_of_slab(&store->shape);
+    store->slab_rows = (size_t)1 << store->slab_shift;
+    store->rotated = tg_aligned_floats(store->shape.fine_stride);
+    store->scratch.codes = malloc(store->shape.padded);
+    store->scratch.fine = malloc(store->shape.fine_stride);
+    if (tg_rotation_open(&store->rotation, dim) < 0 || !store->rotated || !store->scratch.codes || !store->scratch.fine) {
+        tg_store_free(store);
+        return NULL;
+    }
     return store;
 }
 
@@ -78,24 +179,79 @@ void tg_store_free(tg_store *store)
 {
     if (!store)
         return;
-    for (size_t c = 0; c < store->chunk_count; c++)
-        abandon(store, store->chunks[c]);
+    for (size_t i = 0; i < store->retired_count; i++)
+        if (store->retired[i].chunk)
+            free_chunk(store, store->retired[i].chunk);
+    for (size_t i = 0; i < store->chunk_count; i++)
+        free_chunk(store, store->chunks[i]);
+    for (size_t i = 0; i < store->slab_count; i++) {
+        tg_release(store->exact[i], exact_slab_bytes(store));
+        tg_release(store->fine[i], fine_slab_bytes(store));
+    }
+    if (store->rotated)
+        tg_wipe(store->rotated, store->shape.fine_stride * sizeof(float));
+    tg_rotation_close(&store->rotation);
+    free(store->rotated);
+    free(store->scratch.codes);
+    free(store->scratch.fine);
     free(store->chunks);
+    free(store->exact);
+    free(store->fine);
+    free(store->free_rows);
+    free(store->retired);
     free(store);
 }
 
-static int make_room(tg_store *store)
+static int add_slab(tg_store *store)
 {
-    if (store->count < store->chunk_count * store->rows_per_chunk)
-        return 0;
-    if (store->chunk_count == store->chunk_room) {
-        const size_t room = store->chunk_room ? 2 * store->chunk_room : 4;
-        tg_chunk **grown = realloc(store->chunks, room * sizeof *grown);
-        if (!grown)
-            return -1;
-        store->chunks = grown;
-        store->chunk_room = room;
+    size_t room = store->slab_room;
+    float **exact = tg_grown(store->exact, &room, store->slab_count + 1, sizeof *exact);
+    if (!exact)
+        return -1;
+    store->exact = exact;
+    room = store->slab_room;
+    uint8_t **fine = tg_grown(store->fine, &room, store->slab_count + 1, sizeof *fine);
+    if (!fine)
+        return -1;
+    store->fine = fine;
+    store->slab_room = room;
+    exact[store->slab_count] = tg_zeroed(exact_slab_bytes(store), store->slab_count > 0);
+    fine[store->slab_count] = store->has_planes ? tg_zeroed(fine_slab_bytes(store), store->slab_count > 0) : NULL;
+    if (!exact[store->slab_count] || (store->has_planes && !fine[store->slab_count])) {
+        tg_release(exact[store->slab_count], exact_slab_bytes(store));
+        tg_release(fine[store->slab_count], fine_slab_bytes(store));
+        return -1;
     }
+    store->slab_count++;
+    return 0;
+}
+
+/* A row for one more template. */
+static int take_row(tg_store *store, uint32_t *row)
+{
+    if (store->free_count) {
+        *row = store->free_rows[--store->free_count];
+        return 0;
+    }
+    if (store->row_count == UINT32_MAX)
+        return -1;
+    /* Each row can come back: there is always room to note it. */
+    uint32_t *grown = tg_grown(store->free_rows, &store->free_room, store->row_count + 1, sizeof *grown);
+    if (!grown)
+        return -1;
+    store->free_rows = grown;
+    if (store->row_count == store->slab_count * store->slab_rows && add_slab(store) < 0)
+        return -1;
+    *row = (uint32_t)store->row_count++;
+    return 0;
+}
+
+static int add_chunk(tg_store *store)
+{
+    tg_chunk **grown = tg_grown(store->chunks, &store->chunk_room, store->chunk_count + 1, sizeof *grown);
+    if (!grown)
+        return -1;
+    store->chunks = grown;
     tg_chunk *chunk = new_chunk(store);
     if (!chunk)
         return -1;
@@ -103,90 +259,187 @@ static int make_room(tg_store *store)
     return 0;
 }
 
-/* The chunk, safe to write: a copy takes its place where a snapshot holds it. */
-static tg_chunk *writable(tg_store *store, size_t index)
+static void count_distances(tg_store *store, const tg_chunk *chunk, size_t at, int sign)
 {
-    tg_chunk *chunk = store->chunks[index];
-    if (!chunk->pins)
-        return chunk;
-    tg_chunk *copy = new_chunk(store);
-    if (!copy)
-        return NULL;
-    memcpy(copy->keys, chunk->keys, store->rows_per_chunk * sizeof *copy->keys);
-    memcpy(copy->rows, chunk->rows, chunk_floats(store) * sizeof *copy->rows);
-    store->chunks[index] = copy;
-    abandon(store, chunk);
-    return copy;
+    if (store->has_planes)
+        for (int r = 0; r < TG_READINGS; r++)
+            store->distance_sum[r] +=
+                sign * (double)tg_from_bfloat16(chunk->bounds[at / TG_GROUP].distance[r][at % TG_GROUP]);
 }
 
-static void put(const tg_store *store, tg_chunk *chunk, size_t slot, int64_t key, const float *row)
+/* The template into its row, and its planes and entry into slot `at` of the chunk. */
+static void put(tg_store *store, tg_chunk *chunk, size_t at, int64_t key, uint32_t row, const float *template)
 {
-    const size_t at = slot % store->rows_per_chunk;
-    chunk->keys[at] = key;
-    memcpy(chunk->rows + at * store->stride, row, store->dim * sizeof *row);
+    const size_t slab = row / store->slab_rows, place = row % store->slab_rows;
+    tg_quantised *q = &store->scratch;
+    memcpy(store->exact[slab] + place * store->shape.stride, template, store->shape.dim * sizeof(float));
+    chunk->entries[at] = (tg_entry){.key = key, .row = row};
+    if (!store->has_planes)
+        return;
+    tg_rotate(&store->rotation, template, store->rotated, store->shape.fine_stride);
+    tg_quantise(&store->shape, store->rotated, tg_rotation_error(store->shape.dim), q);
+    memcpy(store->fine[slab] + place * store->shape.fine_stride, q->fine, store->shape.fine_stride);
+    chunk->entries[at].fine_scale = q->fine_scale;
+    chunk->entries[at].fine_distance = q->fine_distance;
+    tg_group_bounds *bounds = &chunk->bounds[at / TG_GROUP];
+    const size_t group = at / TG_GROUP * TG_GROUP, i = at % TG_GROUP;
+    bounds->scale[i] = q->scale;
+    for (int r = 0; r < TG_READINGS; r++) {
+        bounds->distance[r][i] = q->distance[r];
+        tg_put_lane(chunk->plane[r] + group * plane_bytes(store, r), q->codes, plane_bytes(store, r), tg_lane(i), r);
+    }
+    count_distances(store, chunk, at, 1);
 }
 
-int tg_store_append(tg_store *store, int64_t key, const float *row)
+int tg_store_append(tg_store *store, int64_t key, const float *template)
 {
-    if (make_room(store) < 0)
+    uint32_t row;
+    if (store->count == store->chunk_count * store->chunk_slots && add_chunk(store) < 0)
         return -1;
-    /* A snapshot knows its own count, so a row beyond it may be written in place. */
-    put(store, store->chunks[store->count / store->rows_per_chunk], store->count, key, row);
+    if (take_row(store, &row) < 0)
+        return -1;
+    /* Behind every snapshot's count: written in place. */
+    put(store, store->chunks[store->count / store->chunk_slots], store->count % store->chunk_slots, key, row, template);
     store->count++;
     return 0;
 }
 
-int tg_store_replace(tg_store *store, size_t slot, const float *row)
+int tg_store_replace(tg_store *store, size_t slot, const float *template)
 {
-    tg_chunk *chunk = writable(store, slot / store->rows_per_chunk);
-    if (!chunk)
+    uint32_t row;
+    const size_t at = slot % store->chunk_slots;
+    if (reserve_retired(store, 2) < 0 || take_row(store, &row) < 0)
         return -1;
-    put(store, chunk, slot, chunk->keys[slot % store->rows_per_chunk], row);
+    tg_chunk *chunk = writable(store, slot / store->chunk_slots);
+    if (!chunk) {
+        store->free_rows[store->free_count++] = row;
+        return -1;
+    }
+    const tg_entry old = chunk->entries[at];
+    count_distances(store, chunk, at, -1);
+    put(store, chunk, at, old.key, row, template);
+    retire(store, NULL, old.row);
     return 0;
+}
+
+static void move_slot(tg_store *store, tg_chunk *to, size_t to_at, const tg_chunk *from, size_t from_at)
+{
+    to->entries[to_at] = from->entries[from_at];
+    if (!store->has_planes)
+        return;
+    const size_t to_i = to_at % TG_GROUP, from_i = from_at % TG_GROUP;
+    tg_group_bounds *bounds = &to->bounds[to_at / TG_GROUP];
+    const tg_group_bounds *source = &from->bounds[from_at / TG_GROUP];
+    bounds->scale[to_i] = source->scale[from_i];
+    for (int r = 0; r < TG_READINGS; r++) {
+        const size_t bytes = plane_bytes(store, r);
+        bounds->distance[r][to_i] = source->distance[r][from_i];
+        tg_move_lane(to->plane[r] + (to_at - to_i) * bytes, tg_lane(to_i), from->plane[r] + (from_at - from_i) * bytes,
+                     tg_lane(from_i), bytes);
+    }
+}
+
+static void clear_slot(tg_store *store, tg_chunk *chunk, size_t at)
+{
+    const size_t i = at % TG_GROUP;
+    memset(&chunk->entries[at], 0, sizeof chunk->entries[at]);
+    for (int r = 0; store->has_planes && r < TG_READINGS; r++)
+        tg_clear_lane(chunk->plane[r] + (at - i) * plane_bytes(store, r), plane_bytes(store, r), tg_lane(i));
 }
 
 int tg_store_remove(tg_store *store, size_t slot, int64_t *moved)
 {
-    const size_t last = store->count - 1, last_at = last % store->rows_per_chunk;
-    tg_chunk *chunk = writable(store, slot / store->rows_per_chunk);
-    /* The vacated row may be appended to next, in place: a snapshot must not be reading it. */
-    tg_chunk *tail = chunk ? writable(store, last / store->rows_per_chunk) : NULL;
+    const size_t last = store->count - 1, at = slot % store->chunk_slots, last_at = last % store->chunk_slots;
+    if (reserve_retired(store, 3) < 0)
+        return -1;
+    tg_chunk *chunk = writable(store, slot / store->chunk_slots);
+    /* The vacated slot may be written next, in place: a snapshot must not be reading it. */
+    tg_chunk *tail = chunk ? writable(store, last / store->chunk_slots) : NULL;
     if (!tail)
         return -1;
-    *moved = tail->keys[last_at];
+    const uint32_t row = chunk->entries[at].row;
+    *moved = tail->entries[last_at].key;
+    count_distances(store, chunk, at, -1);
+    /* What stays behind in the last slot is somebody's who is still here; the removed one's planes are overwritten. */
     if (slot != last)
-        put(store, chunk, slot, *moved, tail->rows + last_at * store->stride);
+        move_slot(store, chunk, at, tail, last_at);
+    else
+        clear_slot(store, tail, last_at);
     store->count--;
-    wipe(tail->rows + last_at * store->stride, store->stride);
-    if (last_at == 0)
-        abandon(store, store->chunks[--store->chunk_count]);
+    retire(store, NULL, row);
     return 0;
 }
 
-tg_snapshot *tg_store_pin(tg_store *store)
+const float *tg_store_template(const tg_store *store, size_t slot, int64_t *key)
 {
-    tg_snapshot *snapshot = malloc(sizeof *snapshot + store->chunk_count * sizeof *snapshot->chunks);
-    if (!snapshot)
-        return NULL;
-    snapshot->stride = store->stride;
-    snapshot->rows_per_chunk = store->rows_per_chunk;
-    snapshot->count = store->count;
-    snapshot->chunk_count = store->chunk_count;
-    for (size_t c = 0; c < store->chunk_count; c++) {
-        snapshot->chunks[c] = store->chunks[c];
-        snapshot->chunks[c]->pins++;
-    }
-    return snapshot;
+    const tg_entry *entry = &store->chunks[slot / store->chunk_slots]->entries[slot % store->chunk_slots];
+    *key = entry->key;
+    return store->exact[entry->row / store->slab_rows] + entry->row % store->slab_rows * store->shape.stride;
 }
 
-void tg_snapshot_release(tg_snapshot *snapshot)
+tg_memory tg_store_memory(const tg_store *store)
 {
-    if (!snapshot)
-        return;
-    for (size_t c = 0; c < snapshot->chunk_count; c++) {
-        tg_chunk *chunk = snapshot->chunks[c];
-        if (--chunk->pins == 0 && chunk->orphan)
-            free_chunk(chunk, snapshot->rows_per_chunk * snapshot->stride);
+    tg_memory used = {0};
+    for (int r = 0; r < TG_READINGS; r++)
+        used.hot += plane_bytes(store, r) * store->count;
+    if (store->has_planes) {
+        used.hot += store->count * (sizeof(tg_group_bounds) / TG_GROUP);
+        used.fine = store->count * store->shape.fine_stride;
     }
-    free(snapshot);
+    used.exact = store->count * store->shape.stride * sizeof(float);
+    used.index = store->count * sizeof(tg_entry);
+    return used;
+}
+
+/* ---- snapshots ---- */
+
+tg_snapshot *tg_store_pin(tg_store *store)
+{
+    tg_snapshot *s = malloc(sizeof *s + (store->chunk_count + 2 * store->slab_count) * sizeof(void *));
+    if (!s)
+        return NULL;
+    s->serial = ++store->serial;
+    s->older = store->newest;
+    s->newer = NULL;
+    s->shape = store->shape;
+    s->has_planes = store->has_planes;
+    s->rotation = &store->rotation;
+    s->chunk_slots = store->chunk_slots;
+    s->slab_shift = store->slab_shift;
+    s->slab_rows = store->slab_rows;
+    s->count = store->count;
+    s->chunk_count = store->chunk_count;
+    for (int r = 0; r < TG_READINGS; r++)
+        s->distance[r] = store->count ? store->distance_sum[r] / (double)store->count : 0;
+    s->chunks = (tg_chunk **)(void *)(s + 1);
+    s->exact = (float **)(void *)(s->chunks + store->chunk_count);
+    s->fine = (uint8_t **)(void *)(s->exact + store->slab_count);
+    for (size_t i = 0; i < store->chunk_count; i++)
+        s->chunks[i] = store->chunks[i];
+    for (size_t i = 0; i < store->slab_count; i++) {
+        s->exact[i] = store->exact[i];
+        s->fine[i] = store->fine[i];
+    }
+    if (s->older)
+        s->older->newer = s;
+    else
+        store->oldest = s;
+    store->newest = s;
+    return s;
+}
+
+void tg_store_unpin(tg_store *store, tg_snapshot *s)
+{
+    if (!s)
+        return;
+    if (s->older)
+        s->older->newer = s->newer;
+    else
+        store->oldest = s->newer;
+    if (s->newer)
+        s->newer->older = s->older;
+    else
+        store->newest = s->older;
+    free(s);
+    free_unseen(store);
 }

@@ -8,6 +8,8 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from _fastcore.match import Gallery
 from controller.errors import GalleryError
 from controller.lane.model import Match
@@ -16,7 +18,6 @@ from controller.perception.types import Identification
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from controller.gallery.model import Enrolment, Person
@@ -124,15 +125,14 @@ class GalleryIndex:
         changes.
         """
         rows = list(embeddings)
-        trial = Gallery(self.dim)
-        for key, row in enumerate(rows):
-            trial.add(key, row)  # refuse a bad one before anything changes
         with self._lock:
-            self._remove(person.person)
             keys = list(range(self._next_key, self._next_key + len(rows)))
+            if rows:
+                # Refuses a bad one before anything changes.
+                self._gallery.add_many(keys, np.stack(rows))
+            self._remove(person.person)
             self._next_key += len(rows)
-            for key, row in zip(keys, rows, strict=True):
-                self._gallery.add(key, row)
+            for key in keys:
                 self._owner[key] = person.person
             self._people[person.person] = person
             self._keys[person.person] = keys
