@@ -78,6 +78,18 @@ cdef extern from "search.h" nogil:
         const tg_snapshot *snapshot, const float *probe, isa.tg_isa path, double threshold, tg_best *best,
         tg_work *work
     )
+    int tg_search_bounds(
+        const tg_snapshot *snapshot, const float *probe, double tolerance, isa.tg_isa path, int reading, double *out
+    )
+
+cdef extern from "planes.h" nogil:
+    enum:
+        TG_READINGS
+        TG_PLANES_LEAST
+        TG_PLANES_MOST
+    ctypedef struct tg_plane_kernels:
+        pass
+    const tg_plane_kernels *tg_plane_kernels_for(isa.tg_isa path)
 
 MAX_DIM = 65536
 cdef double NORM_TOLERANCE = 1e-3
@@ -251,6 +263,38 @@ cdef class Gallery:
         self._search(probe, k, threshold, True, &work)
         return SearchWork(len(self._slots), work.hot_bytes, work.refined, work.rescored)
 
+    def bounds(self, probe, reading):
+        """What `search` knows each score to be at most before it looks closer: (keys int64[n], bounds float64[n]).
+
+        `reading`: 0, 1 and 2 for the planes read alone, with the second, and with the third; 3 for 8 bits an element. No
+        bound is under the score. (None, None) where the path or the dimension has no planes: then every template is
+        scored. For checking the search. Raises as `search` does.
+        """
+        cdef float *padded
+        cdef double[::1] view
+        cdef tg_snapshot *snapshot
+        cdef int status, which = _index(reading)
+        if not 0 <= which <= TG_READINGS:
+            raise ValueError(f"reading must be 0 to {TG_READINGS}, not {reading}")
+        padded = self._probe(probe)
+        try:
+            if not TG_PLANES_LEAST <= self.dim <= TG_PLANES_MOST or tg_plane_kernels_for(_path) == NULL:
+                return None, None
+            keys = self._contents()[0]
+            bounds = _empty(len(keys) + 1, np.float64)
+            view = bounds
+            snapshot = tg_store_pin(self._store)
+            if snapshot == NULL:
+                raise MemoryError
+            status = tg_search_bounds(snapshot, padded, NORM_TOLERANCE, _path, which, &view[0])
+            tg_store_unpin(self._store, snapshot)
+            if status < 0:
+                raise MemoryError
+            return keys, bounds[: len(keys)]
+        finally:
+            tg_wipe(padded, <size_t> self.dim * sizeof(float))
+            free(padded)
+
     def memory(self):
         """Bytes in use, as a `GalleryMemory`."""
         cdef tg_memory used = tg_store_memory(self._store)
@@ -291,15 +335,10 @@ cdef class Gallery:
             memcpy(&row_view[i, 0], row, dim * sizeof(float))
         return keys, rows
 
-    cdef tuple _search(self, probe, k, threshold, bint planes, tg_work *work):
-        cdef double least = -INFINITY if threshold is None else threshold
+    cdef float *_probe(self, probe) except NULL:
+        """A checked copy, aligned and padded with zeros; the caller wipes and frees it."""
         cdef Py_buffer view
         cdef float *padded
-        wanted = _index(k)
-        if wanted < 1:
-            raise ValueError(f"k must be at least 1, not {wanted}")
-        if least != least:
-            raise ValueError("threshold must be a number")
         acquire(probe, &view, "probe", "float32", self.dim)
         try:
             _check_normalised(<const float *> view.buf, self.dim, "probe")
@@ -307,8 +346,19 @@ cdef class Gallery:
             if padded == NULL:
                 raise MemoryError
             memcpy(padded, view.buf, <size_t> self.dim * sizeof(float))
+            return padded
         finally:
             PyBuffer_Release(&view)
+
+    cdef tuple _search(self, probe, k, threshold, bint planes, tg_work *work):
+        cdef double least = -INFINITY if threshold is None else threshold
+        cdef float *padded
+        wanted = _index(k)
+        if wanted < 1:
+            raise ValueError(f"k must be at least 1, not {wanted}")
+        if least != least:
+            raise ValueError("threshold must be a number")
+        padded = self._probe(probe)
         try:
             return self._scan(padded, <size_t> min(wanted, len(self._slots)), least, planes, work)
         finally:

@@ -314,10 +314,54 @@ static uint16_t *sum_all(tg_run *run)
     return sums;
 }
 
+/* ---- the bounds themselves, for checking them ---- */
+
+static void plane_bounds(tg_run *run, size_t first, size_t count, double *out)
+{
+    const size_t groups = (count + TG_GROUP - 1) / TG_GROUP;
+    for (int r = 0; r <= run->reading; r++)
+        sum_plane(run, r, first, groups, run->sums[r]);
+    const tg_bound_terms terms = tg_query_terms(&run->query, run->reading);
+    for (size_t i = 0; i < count; i++) {
+        const tg_group_bounds *bounds = bounds_at(run->snapshot, first + i);
+        float total = terms.base;
+        for (int r = 0; r <= run->reading; r++)
+            total += terms.weight[r] * (float)run->sums[r][i];
+        const float bound = tg_from_bfloat16(bounds->scale[i % TG_GROUP]) * total +
+                            tg_from_bfloat16(bounds->distance[run->reading][i % TG_GROUP]) * terms.norm;
+        out[i] = (double)bound + run->query.slack;
+    }
+}
+
+static void fine_bounds(tg_run *run, size_t first, size_t count, double *out)
+{
+    const tg_query *q = &run->query;
+    const tg_entry *entries = entry_at(run->snapshot, first);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *row = tg_fine_row(run->snapshot, entries[i].row);
+        int32_t dot;
+        q->kernels->dots(&row, 1, q->fine, q->shape.fine_stride, q->fine_offset, &dot);
+        out[i] = tg_query_fine_bound(q, dot, entries[i].fine_scale, entries[i].fine_distance);
+    }
+}
+
+static int list_bounds(tg_run *run, void *out)
+{
+    for (size_t first = 0, count; first < run->snapshot->count; first += count) {
+        count = run_length(run->snapshot, first);
+        if (run->reading < TG_READINGS)
+            plane_bounds(run, first, count, (double *)out + first);
+        else
+            fine_bounds(run, first, count, (double *)out + first);
+    }
+    return 0;
+}
+
 /* ---- the whole ---- */
 
-static int scan_planes(tg_run *run)
+static int scan_planes(tg_run *run, void *unused)
 {
+    (void)unused;
     const tg_snapshot *s = run->snapshot;
     uint16_t *all = NULL;
     if (run->threshold < s->distance[TG_READINGS - 1] + HOPELESS / sqrt((double)s->shape.dim)) {
@@ -335,7 +379,9 @@ static int scan_planes(tg_run *run)
     return 0;
 }
 
-static int search_planes(tg_run *run, double tolerance, const tg_plane_kernels *kernels)
+/* Do something with the probe made ready. */
+static int with_query(tg_run *run, double tolerance, const tg_plane_kernels *kernels, int (*act)(tg_run *, void *),
+                      void *argument)
 {
     const tg_snapshot *s = run->snapshot;
     int done = -1;
@@ -344,38 +390,48 @@ static int search_planes(tg_run *run, double tolerance, const tg_plane_kernels *
         for (int r = 0; r < TG_READINGS; r++)
             run->sums[r] = sums + r * RUN;
         run->list = (uint32_t *)(void *)(sums + TG_READINGS * RUN);
-        done = scan_planes(run);
+        done = act(run, argument);
     }
     tg_query_close(&run->query);
     free(sums);
     return done;
 }
 
+static tg_run new_run(const tg_snapshot *snapshot, const float *probe, tg_isa path, double threshold, tg_best *best,
+                      tg_work *work)
+{
+    return (tg_run){.snapshot = snapshot,
+                    .probe = probe,
+                    .dot = tg_dot_kernel_for(path),
+                    .threshold = threshold,
+                    .best = best,
+                    .work = work};
+}
+
 int tg_search(const tg_snapshot *snapshot, const float *probe, double tolerance, tg_isa path, double threshold,
               tg_best *best, tg_work *work)
 {
     const tg_plane_kernels *kernels = tg_plane_kernels_for(path);
-    tg_run run = {.snapshot = snapshot,
-                  .probe = probe,
-                  .dot = tg_dot_kernel_for(path),
-                  .threshold = threshold,
-                  .best = best,
-                  .work = work};
+    tg_run run = new_run(snapshot, probe, path, threshold, best, work);
     if (!snapshot->has_planes || !kernels || snapshot->count <= FEW || best->limit > snapshot->count / 8) {
         scan_exact(&run);
         return 0;
     }
-    return search_planes(&run, tolerance, kernels);
+    return with_query(&run, tolerance, kernels, scan_planes, NULL);
 }
 
 void tg_search_exhaustive(const tg_snapshot *snapshot, const float *probe, tg_isa path, double threshold, tg_best *best,
                           tg_work *work)
 {
-    tg_run run = {.snapshot = snapshot,
-                  .probe = probe,
-                  .dot = tg_dot_kernel_for(path),
-                  .threshold = threshold,
-                  .best = best,
-                  .work = work};
+    tg_run run = new_run(snapshot, probe, path, threshold, best, work);
     scan_exact(&run);
+}
+
+int tg_search_bounds(const tg_snapshot *snapshot, const float *probe, double tolerance, tg_isa path, int reading,
+                     double *out)
+{
+    tg_work work = {0};
+    tg_run run = new_run(snapshot, probe, path, 0, NULL, &work);
+    run.reading = reading;
+    return with_query(&run, tolerance, tg_plane_kernels_for(path), list_bounds, out);
 }

@@ -24,4 +24,9 @@ int tg_search(const tg_snapshot *snapshot, const float *probe, double tolerance,
 void tg_search_exhaustive(const tg_snapshot *snapshot, const float *probe, tg_isa path, double threshold, tg_best *best,
                           tg_work *work);
 
+/* The bounds that a search compares, by slot: of the planes for a reading, of the fine rows for TG_READINGS. `out` has room
+ * for whole groups. The store must have planes, and the path their operations. Returns -1 when memory is short. */
+int tg_search_bounds(const tg_snapshot *snapshot, const float *probe, double tolerance, tg_isa path, int reading,
+                     double *out);
+
 #endif
