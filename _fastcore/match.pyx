@@ -266,8 +266,8 @@ cdef class Gallery:
     def bounds(self, probe, reading):
         """What `search` knows each score to be at most before it looks closer: (keys int64[n], bounds float64[n]).
 
-        `reading`: 0, 1 and 2 for the planes read alone, with the second, and with the third; 3 for 8 bits an element. No
-        bound is under the score. (None, None) where the path or the dimension has no planes: then every template is
+        `reading`: 0, 1 and 2 for the first plane alone, with the second, and with the third; 3 for 8 bits an element.
+        No bound is under the score. (None, None) where the path or the dimension has no planes: then every template is
         scored. For checking the search. Raises as `search` does.
         """
         cdef float *padded

@@ -39,7 +39,8 @@ def _hadamard(size: int) -> Rows:
     matrix = np.ones((1, 1))
     while len(matrix) < size:
         matrix = np.block([[matrix, matrix], [matrix, -matrix]])
-    return matrix / np.sqrt(size)
+    scaled: Rows = matrix / np.sqrt(size)
+    return scaled
 
 
 def _stages(dim: int) -> Iterator[tuple[slice, Rows]]:

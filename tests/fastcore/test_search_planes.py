@@ -23,7 +23,8 @@ READINGS = range(FINE + 1)
 
 
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit: NDArray[np.float32] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def _gallery(rows: NDArray[np.float32]) -> Gallery:
@@ -87,7 +88,8 @@ def test_no_bound_is_under_the_score(planes: str, family: str, dim: int) -> None
 def test_a_probe_along_what_rounding_took_away_is_not_missed(planes: str, dim: int, reading: int) -> None:
     """The worst case of the bound: the probe points from the reading to the template.
 
-    Its score is what was read plus the whole distance, so a distance stored too short by half a per cent is seen.
+    Its score is what was read plus the whole distance; all that is left to the bound is what rounding lookups up adds,
+    and for 8 bits, nothing.
     """
     rows = _unit(np.random.default_rng(5).standard_normal((200, dim)))
     rotated = reference_planes.rotate(rows.astype(np.float64))
