@@ -127,6 +127,7 @@ const tg_plane_kernels tg_planes_avx2 = {
     .fine_cost = 0.06,
     .far_cost = 0.2,
     .fine_call = 10,
+    .fine_pick = 20,
     .prepare = prepare_probe,
     .weigh = weigh_plane,
     .tables = tables,

@@ -53,11 +53,6 @@ static double bar(const tg_run *run)
     return fmax(run->threshold, (double)best->hits[0].score);
 }
 
-static const tg_entry *entry_at(const tg_snapshot *s, size_t slot)
-{
-    return &s->chunks[slot / s->chunk_slots]->entries[slot % s->chunk_slots];
-}
-
 static void rescore(tg_run *run, const tg_entry *entry)
 {
     float score;
@@ -73,8 +68,9 @@ static void scan_exact(tg_run *run)
     const tg_snapshot *s = run->snapshot;
     float scores[TG_GROUP];
     for (size_t slot = 0, count; slot < s->count; slot += count) {
-        const tg_entry *first = entry_at(s, slot);
-        const size_t left = s->chunk_slots - slot % s->chunk_slots, in_slab = s->slab_rows - first->row % s->slab_rows;
+        const tg_entry *first = tg_entry_at(s, slot);
+        const size_t left = s->chunk_slots - (slot & (s->chunk_slots - 1));
+        const size_t in_slab = s->slab_rows - (first->row & (s->slab_rows - 1));
         size_t most = s->count - slot < TG_GROUP ? s->count - slot : TG_GROUP;
         most = most < left ? most : left;
         most = most < in_slab ? most : in_slab;
@@ -140,17 +136,12 @@ static void need_tables(tg_run *run, int which)
 static void sum_plane(tg_run *run, int r, size_t first, size_t groups, uint16_t *out)
 {
     const tg_snapshot *s = run->snapshot;
-    const tg_chunk *chunk = s->chunks[first / s->chunk_slots];
+    const tg_chunk *chunk = s->chunks[first >> s->chunk_shift];
     const size_t bytes = r == 0 ? s->shape.first_bytes : s->shape.other_bytes;
     need_tables(run, r > 0);
-    run->query.kernels->sums(chunk->plane[r] + first % s->chunk_slots * bytes, bytes, run->query.tables[r > 0], groups,
+    run->query.kernels->sums(chunk->plane[r] + (first & (s->chunk_slots - 1)) * bytes, bytes, run->query.tables[r > 0], groups,
                              out);
     run->work->hot_bytes += groups * TG_GROUP * bytes;
-}
-
-static const tg_group_bounds *bounds_at(const tg_snapshot *s, size_t slot)
-{
-    return &s->chunks[slot / s->chunk_slots]->bounds[slot % s->chunk_slots / TG_GROUP];
 }
 
 /* Share of a Gaussian over z. */
@@ -164,9 +155,10 @@ static void sample(const tg_run *run, size_t first, const uint16_t *sums, size_t
 {
     const tg_bound_terms terms = tg_query_terms(&run->query, 0);
     float total = 0, square = 0;
+    const tg_group_bounds *bounds = tg_bounds_at(run->snapshot, first);
     for (size_t i = 0; i < count; i++) {
-        const tg_group_bounds *bounds = bounds_at(run->snapshot, first + i);
-        const float value = tg_from_bfloat16(bounds->scale[i % TG_GROUP]) * (terms.weight[0] * (float)sums[i] + terms.base);
+        const float scale = tg_from_bfloat16(bounds[i / TG_GROUP].scale[i % TG_GROUP]);
+        const float value = scale * (terms.weight[0] * (float)sums[i] + terms.base);
         total += value;
         square += value * value;
     }
@@ -187,7 +179,7 @@ static void judge(tg_run *run, size_t first, const uint16_t *sums, size_t count)
     for (int r = 0; r < TG_READINGS; r++) {
         const double bytes = (double)(s->shape.first_bytes + (size_t)r * s->shape.other_bytes);
         const double left = tail((bar(run) - mean - s->distance[r] * run->query.norm) / spread);
-        const double cost = k->lookup_cost * bytes + left * look_up;
+        const double cost = k->lookup_cost * bytes + left * (look_up + k->fine_pick);
         if (cost < least) {
             least = cost;
             run->reading = r;
@@ -202,10 +194,11 @@ static size_t list_over(tg_run *run, size_t first, const uint16_t *first_sums, s
     const tg_bound_terms terms = tg_query_terms(&run->query, run->reading);
     const float least = tg_query_least(&run->query, bar(run));
     const uint16_t *sums[TG_READINGS] = {first_sums, run->sums[1], run->sums[2]};
+    const tg_group_bounds *bounds = tg_bounds_at(run->snapshot, first);
     size_t listed = 0;
     for (size_t at = 0; at < count; at += TG_GROUP) {
         const size_t left = count - at;
-        uint64_t found = run->query.kernels->over(&terms, bounds_at(run->snapshot, first + at), sums, least);
+        uint64_t found = run->query.kernels->over(&terms, bounds++, sums, least);
         if (left < TG_GROUP)
             found &= ((uint64_t)1 << left) - 1;
         for (; found; found &= found - 1)
@@ -229,7 +222,7 @@ static void scan_run(tg_run *run, size_t first, const uint16_t *first_sums, size
         judge(run, first, first_sums, count);
     for (int r = 1; r <= run->reading; r++)
         sum_plane(run, r, first, groups, run->sums[r]);
-    const tg_entry *entries = entry_at(run->snapshot, first);
+    const tg_entry *entries = tg_entry_at(run->snapshot, first);
     if (run->reading < 0)
         refine(run, entries, NULL, count);
     else
@@ -239,7 +232,7 @@ static void scan_run(tg_run *run, size_t first, const uint16_t *first_sums, size
 /* Chunks end where they do, so a run ends there too. */
 static size_t run_length(const tg_snapshot *s, size_t first)
 {
-    const size_t left = s->count - first, in_chunk = s->chunk_slots - first % s->chunk_slots;
+    const size_t left = s->count - first, in_chunk = s->chunk_slots - (first & (s->chunk_slots - 1));
     const size_t most = left < in_chunk ? left : in_chunk;
     return most < RUN ? most : RUN;
 }
@@ -267,7 +260,7 @@ static void look_for_seeds(const tg_run *run, const uint16_t *sums, seed *seeds,
     terms.norm = 0; /* the likeliest, not the possible */
     for (size_t at = 0; at < s->count; at += TG_GROUP) {
         const uint16_t *here[TG_READINGS] = {sums + at, NULL, NULL};
-        const tg_group_bounds *bounds = bounds_at(s, at);
+        const tg_group_bounds *bounds = tg_bounds_at(s, at);
         const float least = *planted < most ? -INFINITY : seeds[most - 1].value;
         uint64_t found = run->query.kernels->over(&terms, bounds, here, least);
         if (s->count - at < TG_GROUP)
@@ -292,7 +285,7 @@ static int seed_threshold(tg_run *run, const uint16_t *sums)
         return -1;
     look_for_seeds(run, sums, seeds, most, &planted);
     for (size_t i = 0; i < planted; i++)
-        rescore(run, entry_at(run->snapshot, seeds[i].slot));
+        rescore(run, tg_entry_at(run->snapshot, seeds[i].slot));
     if (run->best->count == run->best->limit)
         run->threshold = fmax(run->threshold, (double)run->best->hits[0].score);
     run->best->count = 0;
@@ -323,7 +316,7 @@ static void plane_bounds(tg_run *run, size_t first, size_t count, double *out)
         sum_plane(run, r, first, groups, run->sums[r]);
     const tg_bound_terms terms = tg_query_terms(&run->query, run->reading);
     for (size_t i = 0; i < count; i++) {
-        const tg_group_bounds *bounds = bounds_at(run->snapshot, first + i);
+        const tg_group_bounds *bounds = tg_bounds_at(run->snapshot, first + i);
         float total = terms.base;
         for (int r = 0; r <= run->reading; r++)
             total += terms.weight[r] * (float)run->sums[r][i];
@@ -336,7 +329,7 @@ static void plane_bounds(tg_run *run, size_t first, size_t count, double *out)
 static void fine_bounds(tg_run *run, size_t first, size_t count, double *out)
 {
     const tg_query *q = &run->query;
-    const tg_entry *entries = entry_at(run->snapshot, first);
+    const tg_entry *entries = tg_entry_at(run->snapshot, first);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *row = tg_fine_row(run->snapshot, entries[i].row);
         int32_t dot;

@@ -9,9 +9,10 @@
 #include <string.h>
 
 enum {
-    MOST_SLOTS = 8192,    /* of a chunk: what a change copies at most beside a search is some 2 MiB */
-    SLAB_BYTES = 1 << 23, /* of exact rows: with their fine rows, whole huge pages */
-    MOST_SHIFT = 16       /* 2^16 rows of a slab */
+    CHUNK_BYTES = 1 << 21, /* of planes: what a change copies at most beside a search */
+    MOST_SLOTS_SHIFT = 13, /* 2^13 slots of a chunk */
+    SLAB_BYTES = 1 << 23,  /* of exact rows: with their fine rows, whole huge pages */
+    MOST_ROWS_SHIFT = 16   /* 2^16 rows of a slab */
 };
 
 /* ---- sizes ---- */
@@ -140,17 +141,19 @@ static tg_chunk *writable(tg_store *store, size_t index)
 
 /* ---- the store ---- */
 
-static size_t slots_of_chunk(const tg_shape *shape)
+/* Powers of two, so that finding a slot or a row takes no division. */
+static unsigned shift_of_chunk(const tg_shape *shape)
 {
-    const size_t fitting = ((size_t)1 << 22) / shape->padded / TG_GROUP * TG_GROUP;
-    return fitting > MOST_SLOTS ? MOST_SLOTS : fitting < TG_GROUP ? TG_GROUP : fitting;
+    unsigned shift = 6;
+    while (shift < MOST_SLOTS_SHIFT && (shape->padded / 2 << (shift + 1)) <= CHUNK_BYTES)
+        shift++;
+    return shift;
 }
 
-/* A power of two, so that finding a row takes no division. */
 static unsigned shift_of_slab(const tg_shape *shape)
 {
     unsigned shift = 0;
-    while (shift < MOST_SHIFT && (shape->stride * sizeof(float) << (shift + 1)) <= SLAB_BYTES)
+    while (shift < MOST_ROWS_SHIFT && (shape->stride * sizeof(float) << (shift + 1)) <= SLAB_BYTES)
         shift++;
     return shift;
 }
@@ -162,7 +165,8 @@ tg_store *tg_store_new(size_t dim)
         return NULL;
     store->shape = tg_shape_of(dim);
     store->has_planes = dim >= TG_PLANES_LEAST && dim <= TG_PLANES_MOST;
-    store->chunk_slots = slots_of_chunk(&store->shape);
+    store->chunk_shift = shift_of_chunk(&store->shape);
+    store->chunk_slots = (size_t)1 << store->chunk_shift;
     store->slab_shift = shift_of_slab(&store->shape);
     store->slab_rows = (size_t)1 << store->slab_shift;
     store->rotated = tg_aligned_floats(store->shape.fine_stride);
@@ -405,6 +409,7 @@ tg_snapshot *tg_store_pin(tg_store *store)
     s->has_planes = store->has_planes;
     s->rotation = &store->rotation;
     s->chunk_slots = store->chunk_slots;
+    s->chunk_shift = store->chunk_shift;
     s->slab_shift = store->slab_shift;
     s->slab_rows = store->slab_rows;
     s->count = store->count;

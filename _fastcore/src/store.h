@@ -34,7 +34,7 @@ typedef struct tg_snapshot {
     struct tg_snapshot *older, *newer;
     tg_shape shape;
     int has_planes;
-    unsigned slab_shift;
+    unsigned chunk_shift, slab_shift;
     size_t chunk_slots, slab_rows;
     size_t count, chunk_count;
     const tg_rotation *rotation;
@@ -54,8 +54,8 @@ typedef struct {
     tg_shape shape;
     tg_rotation rotation;
     int has_planes;
-    unsigned slab_shift;
-    size_t chunk_slots, slab_rows; /* room of each; slabs', a power of two */
+    unsigned chunk_shift, slab_shift;
+    size_t chunk_slots, slab_rows; /* room of each, powers of two */
     size_t count, row_count, chunk_count, chunk_room, slab_count, slab_room;
     tg_chunk **chunks;
     float **exact;
@@ -91,6 +91,16 @@ const float *tg_store_template(const tg_store *store, size_t slot, int64_t *key)
 
 tg_snapshot *tg_store_pin(tg_store *store);
 void tg_store_unpin(tg_store *store, tg_snapshot *snapshot);
+
+static inline const tg_entry *tg_entry_at(const tg_snapshot *s, size_t slot)
+{
+    return &s->chunks[slot >> s->chunk_shift]->entries[slot & (s->chunk_slots - 1)];
+}
+
+static inline const tg_group_bounds *tg_bounds_at(const tg_snapshot *s, size_t slot)
+{
+    return &s->chunks[slot >> s->chunk_shift]->bounds[(slot & (s->chunk_slots - 1)) / TG_GROUP];
+}
 
 static inline const float *tg_exact_row(const tg_snapshot *s, uint32_t row)
 {
