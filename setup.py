@@ -34,6 +34,7 @@ KERNELS = {
         "mlx90640_to",
         "mlx90640_to_generic",
         "mlx90640_to_avx2",
+        "mlx90640_to_avx512",
     ],
     "match": [
         "isa",

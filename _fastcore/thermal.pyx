@@ -27,14 +27,12 @@ cdef extern from "mlx90640.h" nogil:
         MLX_FRAME_WORDS
         MLX_EEPROM_START
         MLX_RAM_START
-        MLX_SUBPAGE
+        MLX_CONTROL
     ctypedef enum mlx_pattern:
         pass
     ctypedef struct mlx_fault:
         const char *what
         unsigned address
-    ctypedef struct mlx_lanes:
-        pass
     ctypedef struct mlx_defects:
         unsigned broken_count
         unsigned outlier_count
@@ -43,20 +41,24 @@ cdef extern from "mlx90640.h" nogil:
         int code
     ctypedef struct mlx_params:
         mlx_defects defects
+    ctypedef struct mlx_shared:
+        unsigned control
+        unsigned subpage
     ctypedef struct mlx_terms:
         pass
-    ctypedef void mlx_to_kernel(const mlx_lanes *, const mlx_terms *, const short *, float *)
-    mlx_to_kernel mlx_to_generic
-    mlx_pattern mlx_frame_pattern(const uint16_t *frame)
+    ctypedef struct mlx_extras:
+        pass
+    ctypedef void mlx_to_kernel(
+        const mlx_params *params, const mlx_terms *terms, const uint16_t *frame, float *out, mlx_extras *extras
+    )
+    mlx_pattern mlx_pattern_of(unsigned control)
     mlx_fault mlx_extract(const uint16_t *eeprom, mlx_params *params)
     void mlx_repair(const mlx_defects *defects, mlx_pattern pattern, float *to)
-    double mlx_supply_voltage(const mlx_params *params, const uint16_t *frame)
-    mlx_fault mlx_ambient_temperature(const mlx_params *params, const uint16_t *frame, double *ta)
-    mlx_fault mlx_frame_terms(
-        const mlx_params *params, const uint16_t *frame, double emissivity, double reflected, mlx_terms *terms
-    )
-    void mlx_object_temperatures(
-        const mlx_params *params, const mlx_terms *terms, const uint16_t *frame, mlx_to_kernel *kernel, float *out
+    mlx_shared mlx_read_shared(const uint16_t *frame, int swapped)
+    double mlx_supply_voltage(const mlx_params *params, const mlx_shared *words)
+    mlx_fault mlx_ambient_temperature(const mlx_params *params, const mlx_shared *words, double *ta)
+    mlx_fault mlx_shared_terms(
+        const mlx_params *params, const mlx_shared *words, double emissivity, double reflected, mlx_terms *terms
     )
     mlx_to_kernel *mlx_to_kernel_for(isa.tg_isa path)
 
@@ -137,9 +139,11 @@ cdef class Mlx90640:
         Raises TypeError or ValueError for a wrong array.
         """
         cdef Py_buffer view
+        cdef mlx_shared words
         acquire(frame, &view, "frame", "uint16", MLX_FRAME_WORDS)
         try:
-            return mlx_supply_voltage(self._params, <const uint16_t *> view.buf)
+            words = mlx_read_shared(<const uint16_t *> view.buf, False)
+            return mlx_supply_voltage(self._params, &words)
         finally:
             PyBuffer_Release(&view)
 
@@ -151,9 +155,11 @@ cdef class Mlx90640:
         cdef Py_buffer view
         cdef double ta = 0
         cdef mlx_fault fault
+        cdef mlx_shared words
         acquire(frame, &view, "frame", "uint16", MLX_FRAME_WORDS)
         try:
-            fault = mlx_ambient_temperature(self._params, <const uint16_t *> view.buf, &ta)
+            words = mlx_read_shared(<const uint16_t *> view.buf, False)
+            fault = mlx_ambient_temperature(self._params, &words, &ta)
             if fault.what != NULL:
                 _raise_frame_fault(&fault, <const uint16_t *> view.buf)
             return ta
@@ -190,16 +196,16 @@ cdef class Mlx90640:
         cdef mlx_terms terms
         cdef mlx_fault fault
         cdef mlx_to_kernel *kernel = mlx_to_kernel_for(_path)
-        cdef int subpage = frame[MLX_SUBPAGE]
-        if subpage > 1:
-            raise ValueError(f"frame: the subpage word must be 0 or 1, not {subpage}")
+        cdef mlx_shared words = mlx_read_shared(frame, False)
+        if words.subpage > 1:
+            raise ValueError(f"frame: the subpage word must be 0 or 1, not {words.subpage}")
         with nogil:
-            fault = mlx_frame_terms(self._params, frame, emissivity, reflected, &terms)
+            fault = mlx_shared_terms(self._params, &words, emissivity, reflected, &terms)
             if fault.what == NULL:
-                mlx_object_temperatures(self._params, &terms, frame, kernel, out)
+                kernel(self._params, &terms, frame, out, NULL)
         if fault.what != NULL:
             _raise_frame_fault(&fault, frame)
-        return subpage
+        return <int> words.subpage
 
     def repair(self, out, frame):
         """Replace every defect pixel of `out` (as above, both subpages merged) from good neighbours of its own subpage.
@@ -213,7 +219,9 @@ cdef class Mlx90640:
             acquire(out, &pixels, "out", "float32", MLX_PIXELS, MLX_COLUMNS, True)
             try:
                 mlx_repair(
-                    &self._params.defects, mlx_frame_pattern(<const uint16_t *> words.buf), <float *> pixels.buf
+                    &self._params.defects,
+                    mlx_pattern_of((<const uint16_t *> words.buf)[MLX_CONTROL]),
+                    <float *> pixels.buf,
                 )
             finally:
                 PyBuffer_Release(&pixels)

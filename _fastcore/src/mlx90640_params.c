@@ -85,6 +85,23 @@ static void extract_ranges(const uint16_t *ee, mlx_params *p)
     p->range_correction[3] = p->range_correction[2] * (1 + p->ks_to[2] * (p->corner[3] - p->corner[2]));
 }
 
+/* The four ranges' lines meet at the corners, so they are one line that bends there; in kelvin, as the roots are. */
+static void extract_line(mlx_params *p)
+{
+    double slope[MLX_RANGES], base = 1 - p->ks_to[1] * MLX_KELVIN;
+    for (int r = 0; r < MLX_RANGES; r++)
+        slope[r] = p->range_correction[r] * p->ks_to[r];
+    const double bend[MLX_RANGES - 1] = {slope[0] - slope[1], slope[2] - slope[1], slope[3] - slope[2]};
+    for (int i = 0; i < MLX_RANGES - 1; i++) {
+        const double corner = p->corner[i + 1] + MLX_KELVIN;
+        base -= bend[i] * corner;
+        p->line.corner[i] = (float)corner;
+        p->line.bend[i] = (float)bend[i];
+    }
+    p->line.base = (float)base;
+    p->line.slope = (float)slope[1];
+}
+
 static mlx_fault check_ranges(const mlx_params *p)
 {
     if (!(p->range_correction[0] > 0) || !isfinite(p->range_correction[0]))
@@ -104,10 +121,13 @@ mlx_fault mlx_extract(const uint16_t *eeprom, mlx_params *params)
     mlx_fault found = check_sensor(params);
     if (found.what)
         return found;
+    params->per_k_vdd = 1 / params->k_vdd;
+    params->per_kt_ptat = 1 / params->kt_ptat;
     extract_ranges(eeprom, params);
     found = check_ranges(params);
     if (found.what)
         return found;
+    extract_line(params);
     extract_compensation_pixels(eeprom, params);
     mlx_find_defects(eeprom, &params->defects);
     if (params->defects.broken_count + params->defects.outlier_count == MLX_PIXELS)

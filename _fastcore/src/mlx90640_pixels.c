@@ -104,31 +104,36 @@ static void extract_coefficients(const uint16_t *ee, pixel_table *table)
 }
 
 /* 10.6, 11.2.2.5.3: what a pixel reads differently in the pattern it was not calibrated in. */
-static float pattern_correction(const mlx_params *p, mlx_pattern pattern, int row, int column)
+static double pattern_correction(const mlx_params *p, mlx_pattern pattern, int row, int column)
 {
     static const int wave[4] = {0, -1, 0, 1};
     const int odd = 2 * (row & 1) - 1;
     if ((int)pattern == p->calibrated_pattern)
         return 0;
-    return (float)(p->il_chess[2] * odd + p->il_chess[1] * wave[column % 4] * odd);
+    return p->il_chess[2] * odd + p->il_chess[1] * wave[column % 4] * odd;
 }
 
-static void fill_lanes(const pixel_table *table, mlx_params *p, mlx_pattern pattern, int subpage)
+static void fill_half_row(const pixel_table *table, const mlx_params *p, mlx_pattern pattern, int subpage, int half,
+                          mlx_lanes *lanes)
 {
-    mlx_lanes *lanes = &p->lanes[pattern][subpage];
-    int lane = 0;
-    for (int row = 0; row < MLX_ROWS; row++) {
-        int step;
-        const int start = mlx_row_start(pattern, subpage, row, &step);
-        for (int column = start; step && column < MLX_COLUMNS; column += step, lane++) {
-            const int pixel = row * MLX_COLUMNS + column;
-            lanes->offset[lane] = table->offset[pixel];
-            lanes->kta[lane] = table->kta[pixel];
-            lanes->kv[lane] = table->kv[2 * (row & 1) + (column & 1)];
-            lanes->inverse_alpha[lane] = table->inverse_alpha[pixel];
-            lanes->pattern[lane] = pattern_correction(p, pattern, row, column);
-        }
+    const int row = mlx_half_row(pattern, subpage, half), odd = mlx_half_row_odd(pattern, subpage, half);
+    for (int i = 0; i < MLX_HALF; i++) {
+        const int lane = half * MLX_HALF + i, pixel = row * MLX_COLUMNS + 2 * i + odd;
+        lanes->offset[lane] = table->offset[pixel];
+        lanes->offset_kta[lane] = table->offset[pixel] * table->kta[pixel];
+        lanes->inverse_alpha[lane] = table->inverse_alpha[pixel];
     }
+    lanes->kv[half & 1] = table->kv[2 * (row & 1) + odd];
+    for (int i = 0; i < 2; i++)
+        lanes->correction[half & 1][i] = pattern_correction(p, pattern, row, 2 * i + odd);
+}
+
+static void fill_lanes(const pixel_table *table, mlx_params *p)
+{
+    for (int pattern = 0; pattern < MLX_PATTERNS; pattern++)
+        for (int subpage = 0; subpage < 2; subpage++)
+            for (int half = 0; half < MLX_HALF_ROWS; half++)
+                fill_half_row(table, p, (mlx_pattern)pattern, subpage, half, &p->lanes[pattern][subpage]);
 }
 
 /* A pixel that is not marked as a defect must have a sensitivity, and one within 2^16 of the least sensitive. */
@@ -153,8 +158,7 @@ mlx_fault mlx_extract_pixels(const uint16_t *eeprom, mlx_params *params)
     for (int i = 0; i < MLX_PIXELS; i++)
         table.inverse_alpha[i] = (float)(table.inverse_alpha[i] / ALPHA_UNIT);
     const mlx_fault found = check_sensitivity(&table, &params->defects);
-    for (int pattern = 0; !found.what && pattern < MLX_PATTERNS; pattern++)
-        for (int subpage = 0; subpage < 2; subpage++)
-            fill_lanes(&table, params, (mlx_pattern)pattern, subpage);
+    if (!found.what)
+        fill_lanes(&table, params);
     return found;
 }
