@@ -31,6 +31,7 @@ KERNELS = {
         "mlx90640_pixels",
         "mlx90640_defects",
         "mlx90640_frame",
+        "mlx90640_merge",
         "mlx90640_to",
         "mlx90640_to_generic",
         "mlx90640_to_avx2",

@@ -360,6 +360,45 @@ def _along_row(values: Grid, pixel: int, defects: tuple[int, ...]) -> float:
     return float(np.mean(near)) if near else float("nan")
 
 
+def saturated(frame: Words) -> NDArray[np.bool_]:
+    """bool[24, 32]: pixels of the frame's subpage whose word is 0x7FFF, the largest there is."""
+    full: NDArray[np.bool_] = np.asarray(frame[:PIXELS] == 0x7FFF).reshape(ROWS, COLUMNS) & subpage_mask(frame)
+    return full
+
+
+def hottest(calibration: Calibration, temperatures: Grid, region: tuple[slice, slice]) -> float:
+    """The largest number in a region of To, float64[768], that is no defect's; NaN when there is none."""
+    grid = temperatures.reshape(ROWS, COLUMNS).copy()
+    for pixel in (*calibration.broken, *calibration.outliers):
+        grid[divmod(pixel, COLUMNS)] = np.nan
+    inside = grid[region]
+    numbers = inside[np.isfinite(inside)]
+    return float(numbers.max()) if numbers.size else float("nan")
+
+
+def merged(readings: NDArray[np.float64], frames: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and noise of each pixel, float64[...], from all its readings, float64[n, ...], oldest first.
+
+    Weights, not a recursion: reading i of a pixel's valid ones enters with 1/min(i, frames), and every one after it
+    leaves 1 - 1/min(j, frames) of that. The noise is the root of the weighted variance about the weighted mean, over
+    what its expectation is for independent readings: 1 - the sum of the squared weights.
+    """
+    shape = readings.shape[1:]
+    mean, noise = np.full(shape, np.nan), np.full(shape, np.nan)
+    for place in np.ndindex(shape):
+        column = readings[(slice(None), *place)]
+        valid = column[np.isfinite(column)]
+        if not valid.size:
+            continue
+        shares = 1 / np.minimum(np.arange(1, valid.size + 1), frames)
+        weights = np.array([share * np.prod(1 - shares[i + 1 :]) for i, share in enumerate(shares)])
+        mean[place] = np.sum(weights * valid)
+        if valid.size > 1:
+            spread = np.sum(weights * (valid - mean[place]) ** 2)
+            noise[place] = np.sqrt(spread / (1 - np.sum(weights**2)))
+    return mean, noise
+
+
 def search(
     keys: NDArray[np.int64],
     templates: NDArray[np.float32],

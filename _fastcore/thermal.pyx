@@ -2,25 +2,45 @@
 """MLX90640 thermal array: from EEPROM and frame words to temperatures (Melexis data sheet, revision 12)."""
 
 cimport cython
-from cpython.buffer cimport PyBuffer_Release
+from cpython.buffer cimport (
+    PyBUF_FORMAT,
+    PyBUF_STRIDES,
+    PyBuffer_Release,
+    PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
 from libc.math cimport NAN, isfinite
-from libc.stdint cimport uint16_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uintptr_t
 from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.string cimport memset, strcmp
 
 from _fastcore cimport isa
 from _fastcore.buffers cimport acquire
 
+import numpy as np
+
 from _fastcore import requested_backend
 from _fastcore.defects import Defects
 
-__all__ = ["CalibrationError", "Defects", "Mlx90640", "available_backends", "backend", "select_backend"]
+__all__ = [
+    "Bound",
+    "CalibrationError",
+    "Defects",
+    "Merger",
+    "Mlx90640",
+    "available_backends",
+    "backend",
+    "select_backend",
+]
 
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
 
 cdef extern from "mlx90640.h" nogil:
     enum:
+        MLX_PATTERNS
+        MLX_LANES
+        MLX_ROWS
         MLX_PIXELS
         MLX_COLUMNS
         MLX_EEPROM_WORDS
@@ -46,8 +66,17 @@ cdef extern from "mlx90640.h" nogil:
         unsigned subpage
     ctypedef struct mlx_terms:
         pass
-    ctypedef struct mlx_extras:
+    ctypedef struct mlx_average:
         pass
+    ctypedef struct mlx_extras:
+        int swapped
+        int saturation
+        const int32_t *counted
+        mlx_average *average
+        unsigned saturated
+        float hottest
+    ctypedef int32_t mlx_lane_counts "mlx_counted" [2][2][384]
+    void mlx_count(const mlx_defects *defects, const uint8_t *picture, mlx_lane_counts counted)
     ctypedef void mlx_to_kernel(
         const mlx_params *params, const mlx_terms *terms, const uint16_t *frame, float *out, mlx_extras *extras
     )
@@ -61,6 +90,15 @@ cdef extern from "mlx90640.h" nogil:
         const mlx_params *params, const mlx_shared *words, double emissivity, double reflected, mlx_terms *terms
     )
     mlx_to_kernel *mlx_to_kernel_for(isa.tg_isa path)
+
+cdef extern from "mlx90640_merge.h" nogil:
+    void mlx_average_start(mlx_average *average, float frames, float *latest, float *mean, float *noise)
+    void mlx_average_expect(mlx_average *average, mlx_pattern pattern)
+
+cdef enum:
+    SATURATED = 0x7FFF
+    NO_WORD = 0x8000  # beyond int16
+    MOST_FRAMES = 1 << 20  # float32 still counts on
 
 
 class CalibrationError(ValueError):
@@ -86,9 +124,94 @@ def select_backend(str name not None):
     _path = isa.by_name(name)
 
 
-cdef _raise_frame_fault(const mlx_fault *fault, const uint16_t *frame):
-    what = fault.what.decode()
-    raise ValueError(f"frame: {what} (RAM word 0x{fault.address:04X} is 0x{frame[fault.address - MLX_RAM_START]:04X})")
+cdef int _raise_frame_fault(const mlx_fault *fault, const uint16_t *frame, bint swapped) except -1:
+    cdef unsigned word = frame[fault.address - MLX_RAM_START]
+    if swapped:
+        word = (word >> 8 | word << 8) & 0xFFFF
+    raise ValueError(f"frame: {fault.what.decode()} (RAM word 0x{fault.address:04X} is 0x{word:04X})")
+
+
+cdef inline bint _is_plain(
+    const Py_buffer *view, char code, Py_ssize_t itemsize, Py_ssize_t length, Py_ssize_t columns, bint writable
+) noexcept:
+    """Whether a view is the usual array, so that nothing more has to be asked. No is not yet wrong."""
+    cdef const Py_ssize_t *shape = view.shape
+    cdef const Py_ssize_t *strides = view.strides
+    if view.format == NULL or view.format[0] != code or view.format[1] != 0 or view.itemsize != itemsize:
+        return False
+    if <uintptr_t> view.buf % <uintptr_t> itemsize or (writable and view.readonly):
+        return False
+    if view.ndim == 1:
+        return shape[0] == length and strides[0] == itemsize
+    return (
+        view.ndim == 2
+        and columns > 0
+        and shape[1] == columns
+        and shape[0] * columns == length
+        and strides[1] == itemsize
+        and strides[0] == columns * itemsize
+    )
+
+
+cdef inline int _take_out(object out, Py_buffer *view) except -1:
+    """A view of writable float32[768] or [24, 32], which the caller releases."""
+    if PyObject_CheckBuffer(out):
+        PyObject_GetBuffer(out, view, PyBUF_FORMAT | PyBUF_STRIDES)
+        if _is_plain(view, c"f", 4, MLX_PIXELS, MLX_COLUMNS, True):
+            return 0
+        PyBuffer_Release(view)
+    return acquire(out, view, "out", "float32", MLX_PIXELS, MLX_COLUMNS, True)
+
+
+cdef inline int _take_frame(object frame, Py_buffer *view) except -1:
+    """A view of uint16[834], which the caller releases."""
+    if PyObject_CheckBuffer(frame):
+        PyObject_GetBuffer(frame, view, PyBUF_FORMAT | PyBUF_STRIDES)
+        if _is_plain(view, c"H", 2, MLX_FRAME_WORDS, 0, False):
+            return 0
+        PyBuffer_Release(view)
+    return acquire(frame, view, "frame", "uint16", MLX_FRAME_WORDS)
+
+
+cdef bint _take_any_frame(object frame, Py_buffer *view) except -1:
+    """As `_take_frame`, but big-endian words are taken as well, also as 1668 bytes; whether they have to be swapped."""
+    cdef bint swapped = False
+    if PyObject_CheckBuffer(frame):
+        PyObject_GetBuffer(frame, view, PyBUF_FORMAT | PyBUF_STRIDES)
+        # Only little-endian processors have a kernel.
+        if view.format == NULL or strcmp(view.format, "B") == 0:
+            swapped = view.ndim == 1 and view.shape[0] == 2 * MLX_FRAME_WORDS and view.strides[0] == 1
+        elif strcmp(view.format, ">H") == 0:
+            swapped = view.ndim == 1 and view.shape[0] == MLX_FRAME_WORDS and view.strides[0] == 2
+        if swapped and <uintptr_t> view.buf % 2 == 0:
+            return True
+        PyBuffer_Release(view)
+    if swapped:
+        raise ValueError("frame must be aligned to 2 bytes")
+    _take_frame(frame, view)
+    return False
+
+
+cdef double _reflected(object reflected) except? -1:
+    """Tr in °C, NaN for None."""
+    if reflected is None:
+        return NAN
+    cdef double tr = reflected
+    if not (isfinite(tr) and tr > -273.15):
+        raise ValueError(f"reflected must be a temperature in degrees Celsius, not {reflected}")
+    return tr
+
+
+cdef int _check_emissivity(double emissivity) except -1:
+    if not 0 < emissivity <= 1:
+        raise ValueError(f"emissivity must be over 0 and at most 1, not {emissivity}")
+    return 0
+
+
+cdef int _check_subpage(const mlx_shared *words) except -1:
+    if words.subpage > 1:
+        raise ValueError(f"frame: the subpage word must be 0 or 1, not {words.subpage}")
+    return 0
 
 
 @cython.final
@@ -161,7 +284,7 @@ cdef class Mlx90640:
             words = mlx_read_shared(<const uint16_t *> view.buf, False)
             fault = mlx_ambient_temperature(self._params, &words, &ta)
             if fault.what != NULL:
-                _raise_frame_fault(&fault, <const uint16_t *> view.buf)
+                _raise_frame_fault(&fault, <const uint16_t *> view.buf, False)
             return ta
         finally:
             PyBuffer_Release(&view)
@@ -175,37 +298,57 @@ cdef class Mlx90640:
         and then leaves `out` as it was.
         """
         cdef Py_buffer words, pixels
-        cdef double tr = NAN if reflected is None else reflected
-        if not 0 < emissivity <= 1:
-            raise ValueError(f"emissivity must be over 0 and at most 1, not {emissivity}")
-        if reflected is not None and not (isfinite(tr) and tr > -273.15):
-            raise ValueError(f"reflected must be a temperature in degrees Celsius, not {reflected}")
-        acquire(frame, &words, "frame", "uint16", MLX_FRAME_WORDS)
+        cdef double tr = _reflected(reflected)
+        cdef mlx_fault fault
+        cdef mlx_shared shared
+        cdef mlx_terms terms
+        cdef mlx_to_kernel *kernel = mlx_to_kernel_for(_path)
+        _check_emissivity(emissivity)
+        _take_frame(frame, &words)
         try:
-            acquire(out, &pixels, "out", "float32", MLX_PIXELS, MLX_COLUMNS, True)
+            _take_out(out, &pixels)
             try:
-                return self._object_temperatures(<const uint16_t *> words.buf, <float *> pixels.buf, emissivity, tr)
+                shared = mlx_read_shared(<const uint16_t *> words.buf, False)
+                _check_subpage(&shared)
+                with nogil:
+                    fault = mlx_shared_terms(self._params, &shared, emissivity, tr, &terms)
+                    if fault.what == NULL:
+                        kernel(self._params, &terms, <const uint16_t *> words.buf, <float *> pixels.buf, NULL)
+                if fault.what != NULL:
+                    _raise_frame_fault(&fault, <const uint16_t *> words.buf, False)
+                return <int> shared.subpage
             finally:
                 PyBuffer_Release(&pixels)
         finally:
             PyBuffer_Release(&words)
 
-    cdef int _object_temperatures(
-        self, const uint16_t *frame, float *out, double emissivity, double reflected
-    ) except -1:
-        cdef mlx_terms terms
-        cdef mlx_fault fault
-        cdef mlx_to_kernel *kernel = mlx_to_kernel_for(_path)
-        cdef mlx_shared words = mlx_read_shared(frame, False)
-        if words.subpage > 1:
-            raise ValueError(f"frame: the subpage word must be 0 or 1, not {words.subpage}")
-        with nogil:
-            fault = mlx_shared_terms(self._params, &words, emissivity, reflected, &terms)
-            if fault.what == NULL:
-                kernel(self._params, &terms, frame, out, NULL)
-        if fault.what != NULL:
-            _raise_frame_fault(&fault, frame)
-        return <int> words.subpage
+    def bind(
+        self,
+        frame,
+        out,
+        double emissivity=0.98,
+        reflected=None,
+        *,
+        bint check=False,
+        bint repair=False,
+        region=None,
+    ):
+        """Bind the buffers of `object_temperatures` once, for a call of `Bound.convert` per frame.
+
+        `frame` may also be big-endian, as its words come off the bus: of dtype '>u2', or 1668 bytes. With `check`,
+        words of 0x7FFF (a saturated or invalid reading) become NaN and are counted. With `repair`, every conversion
+        ends with `repair`. `region`, a pair of slices, says which pixels of a picture [24, 32] `Bound.hottest` is of.
+        Raises TypeError or ValueError for a wrong array, emissivity, reflected temperature or region.
+        """
+        return Bound(self, frame, out, emissivity, reflected, check=check, repair=repair, region=region)
+
+    def merge(self, frames=8, double emissivity=0.98, reflected=None, *, bint check=False):
+        """A `Merger`, which keeps both subpages in one picture, and each pixel's mean and noise.
+
+        `frames` is the number of readings N that the mean goes over; the other arguments are those of `bind`.
+        Raises ValueError for a wrong one.
+        """
+        return Merger(self, frames, emissivity, reflected, check=check)
 
     def repair(self, out, frame):
         """Replace every defect pixel of `out` (as above, both subpages merged) from good neighbours of its own subpage.
@@ -227,3 +370,247 @@ cdef class Mlx90640:
                 PyBuffer_Release(&pixels)
         finally:
             PyBuffer_Release(&words)
+
+
+cdef class _Pass:
+    """What `Bound` and `Merger` share: a sensor, its surroundings, and one conversion at a time."""
+
+    cdef Mlx90640 _sensor
+    cdef double _emissivity, _reflected
+    cdef mlx_extras _extras
+    cdef bint _busy
+
+    cdef int _set(self, Mlx90640 sensor, double emissivity, object reflected, bint check) except -1:
+        _check_emissivity(emissivity)
+        self._reflected = _reflected(reflected)
+        self._emissivity = emissivity
+        self._sensor = sensor
+        self._extras.saturation = SATURATED if check else NO_WORD
+        self._extras.hottest = NAN
+        return 0
+
+    cdef int _enter(self) except -1:
+        """Another thread must not be in the middle of it. The GIL guards the flag."""
+        if self._busy:
+            raise RuntimeError("another thread is in the middle of a conversion of this object")
+        self._busy = True
+        return 0
+
+    @property
+    def saturated(self):
+        """How many pixels of the last frame were saturated, of those its subpage has; 0 without `check`."""
+        return self._extras.saturated
+
+
+@cython.final
+cdef class Bound(_Pass):
+    """A calibration with the buffers it reads and writes; see `Mlx90640.bind`, which makes one.
+
+    The buffers are held until `release`, the end of a `with` block, or the object's end. Only one thread may be in a
+    call of it at a time; another gets RuntimeError.
+    """
+
+    cdef Py_buffer _frame, _out
+    cdef bint _held, _plain, _repair
+    cdef mlx_lane_counts *_counted
+
+    def __cinit__(
+        self,
+        Mlx90640 sensor not None,
+        frame,
+        out,
+        double emissivity=0.98,
+        reflected=None,
+        *,
+        bint check=False,
+        bint repair=False,
+        region=None,
+    ):
+        self._set(sensor, emissivity, reflected, check)
+        if region is not None:
+            self._count(region)
+        self._repair = repair
+        self._extras.swapped = _take_any_frame(frame, &self._frame)
+        try:
+            _take_out(out, &self._out)
+        except BaseException:
+            PyBuffer_Release(&self._frame)
+            raise
+        self._held = True
+        self._plain = not (check or self._extras.swapped or region is not None)
+
+    def __dealloc__(self):
+        if self._held:
+            PyBuffer_Release(&self._out)
+            PyBuffer_Release(&self._frame)
+        free(self._counted)
+
+    cdef int _count(self, object region) except -1:
+        """Which lanes the region's pixels are."""
+        cdef const uint8_t[::1] picture
+        if not (isinstance(region, tuple) and len(region) == 2 and all([isinstance(each, slice) for each in region])):
+            raise TypeError(f"region must be a pair of slices (rows, columns), not {region!r}")
+        grid = np.zeros((MLX_ROWS, MLX_COLUMNS), dtype=np.uint8)
+        grid[region] = 1
+        if not grid.any():
+            raise ValueError(f"region {region!r} has no pixel")
+        self._counted = <mlx_lane_counts *> aligned_alloc(64, sizeof(mlx_lane_counts))
+        if self._counted == NULL:
+            raise MemoryError
+        picture = grid.ravel()
+        mlx_count(&self._sensor._params.defects, &picture[0], self._counted[0])
+        return 0
+
+    def convert(self):
+        """Write To in °C of the bound frame's subpage into the bound `out`, and return the subpage, 0 or 1.
+
+        As `Mlx90640.object_temperatures`, with the words that the frame holds now. Raises ValueError for a frame no
+        sensor sends, and then leaves everything as it was, and ValueError after `release`.
+        """
+        cdef mlx_fault fault
+        cdef mlx_terms terms
+        cdef const uint16_t *frame = <const uint16_t *> self._frame.buf
+        cdef float *out = <float *> self._out.buf
+        cdef mlx_to_kernel *kernel = mlx_to_kernel_for(_path)
+        cdef const mlx_params *params
+        cdef mlx_pattern pattern
+        cdef mlx_shared words
+        if not self._held:
+            raise ValueError("the buffers are released")
+        params = self._sensor._params
+        words = mlx_read_shared(frame, self._extras.swapped)
+        pattern = mlx_pattern_of(words.control)
+        _check_subpage(&words)
+        self._enter()
+        if self._counted != NULL:
+            self._extras.counted = self._counted[0][<int> pattern][words.subpage]
+        with nogil:
+            fault = mlx_shared_terms(params, &words, self._emissivity, self._reflected, &terms)
+            if fault.what == NULL:
+                kernel(params, &terms, frame, out, NULL if self._plain else &self._extras)
+                if self._repair:
+                    mlx_repair(&params.defects, pattern, out)
+        self._busy = False
+        if fault.what != NULL:
+            _raise_frame_fault(&fault, frame, self._extras.swapped)
+        return <int> words.subpage
+
+    @property
+    def hottest(self):
+        """The largest To in °C that the last conversion gave in the region; its defects and NaN don't count.
+
+        NaN where it gave none there, before the first conversion, and without a region.
+        """
+        return self._extras.hottest
+
+    def release(self):
+        """Let go of the buffers. Nothing happens when that was done before."""
+        if not self._held:
+            return
+        self._enter()
+        self._held = False
+        PyBuffer_Release(&self._out)
+        PyBuffer_Release(&self._frame)
+        self._busy = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.release()
+
+
+cdef class _Picture:
+    """A float32[24, 32] of ours and a view of it for others, who only read."""
+
+    cdef object shown
+    cdef float[:, ::1] values
+
+    def __cinit__(self):
+        array = np.full((MLX_ROWS, MLX_COLUMNS), np.nan, dtype=np.float32)
+        self.values = array
+        self.shown = array.view()
+        self.shown.flags.writeable = False
+
+
+@cython.final
+cdef class Merger(_Pass):
+    """Frames into one picture of both subpages, with each pixel's mean and noise; see `Mlx90640.merge`.
+
+    The pictures are read-only float32[24, 32] in °C and K, the same arrays for good: `add` renews the pixels of the
+    frame's subpage, all NaN before. A pixel's first N readings make a plain mean; from then on a reading fades by
+    1 - 1/N with each one that follows. Readings that are NaN show in `latest` alone. A frame in another readout pattern
+    than the last one's begins anew. Only one thread may be in a call at a time; another gets RuntimeError.
+    """
+
+    cdef mlx_average *_average
+    cdef _Picture _latest, _mean, _noise
+
+    def __cinit__(
+        self, Mlx90640 sensor not None, frames=8, double emissivity=0.98, reflected=None, *, bint check=False
+    ):
+        if not isinstance(frames, int) or not 2 <= frames <= MOST_FRAMES:
+            raise ValueError(f"frames must be an integer from 2 to {<int> MOST_FRAMES}, not {frames!r}")
+        self._latest, self._mean, self._noise = _Picture(), _Picture(), _Picture()
+        self._average = <mlx_average *> aligned_alloc(64, (sizeof(mlx_average) + 63) // 64 * 64)
+        if self._average == NULL:
+            raise MemoryError
+        mlx_average_start(
+            self._average,
+            <float> <int> frames,
+            &self._latest.values[0, 0],
+            &self._mean.values[0, 0],
+            &self._noise.values[0, 0],
+        )
+        self._set(sensor, emissivity, reflected, check)
+        self._extras.average = self._average
+
+    def __dealloc__(self):
+        free(self._average)
+
+    def add(self, frame):
+        """Take in a frame, uint16[834], native or big-endian as in `Mlx90640.bind`, and return its subpage, 0 or 1.
+
+        Runs without the GIL. Raises TypeError or ValueError for a wrong array, ValueError for a frame no sensor sends,
+        and then leaves everything as it was.
+        """
+        cdef Py_buffer view
+        cdef bint swapped = _take_any_frame(frame, &view)
+        try:
+            return self._add(<const uint16_t *> view.buf, swapped)
+        finally:
+            PyBuffer_Release(&view)
+
+    cdef int _add(self, const uint16_t *frame, bint swapped) except -1:
+        cdef mlx_fault fault
+        cdef mlx_terms terms
+        cdef mlx_to_kernel *kernel = mlx_to_kernel_for(_path)
+        cdef const mlx_params *params = self._sensor._params
+        cdef mlx_shared words = mlx_read_shared(frame, swapped)
+        _check_subpage(&words)
+        self._enter()
+        self._extras.swapped = swapped
+        with nogil:
+            fault = mlx_shared_terms(params, &words, self._emissivity, self._reflected, &terms)
+            if fault.what == NULL:
+                mlx_average_expect(self._average, mlx_pattern_of(words.control))
+                kernel(params, &terms, frame, NULL, &self._extras)
+        self._busy = False
+        if fault.what != NULL:
+            _raise_frame_fault(&fault, frame, swapped)
+        return <int> words.subpage
+
+    @property
+    def latest(self):
+        """To of both subpages' newest frames, °C."""
+        return self._latest.shown
+
+    @property
+    def mean(self):
+        """The mean of each pixel's readings, °C."""
+        return self._mean.shown
+
+    @property
+    def noise(self):
+        """The standard deviation of one reading, K, as if the scene stood still; NaN before a pixel's second one."""
+        return self._noise.shown

@@ -1,10 +1,10 @@
 """Where the constants of the thermal kernel's fourth root come from, and how exact the root is.
 
-The kernel (`_fastcore/src/mlx90640_root.h`) takes x^(1/4) without a root: a seed z of about x^(-1/4) from the bits of x,
+The kernel (`_fastcore/src/mlx90640_root.h`) needs no root for x^(1/4): a seed z of about x^(-1/4) from bits of x,
 t = x·z⁴, which then lies near 1, and x·z³·P(t) with a polynomial P of t^(-3/4). P is the best one of its degree in the
 relative error (Remez' exchange) over the range that the seed leaves t in. The seed's error repeats from x to 16·x, so
-four octaves of float32, 2^25 numbers, are all there are. `python -m benchmarks.fourth_root` prints the constants and the
-largest error over every one of them, computed in float32 in the kernel's order of operations.
+four octaves of float32, 2^25 numbers, are all there are. `python -m benchmarks.fourth_root` prints the constants, and
+the largest error over every one of them, computed in float32 in the kernel's order of operations.
 """
 
 from __future__ import annotations
@@ -54,18 +54,19 @@ def best_polynomial(low: float, high: float, degree: int, origin: float) -> tupl
     """Coefficients of P(t - origin), constant first, and the relative error they leave."""
     grid = np.linspace(low, high, 200_001)
     places = (low + high) / 2 - (high - low) / 2 * np.cos(np.pi * np.arange(degree + 2) / (degree + 1))
-    worst, coefficients = 0.0, np.zeros(degree + 1)
+    worst = 0.0
+    coefficients: Doubles = np.zeros(degree + 1)
     for _ in range(EXCHANGES):
         # Powers of t - 1 keep the system well conditioned; the origin is moved afterwards.
         powers = np.vander(places - 1, degree + 1, increasing=True) * places[:, None] ** 0.75
         system = np.column_stack([powers, (-1.0) ** np.arange(degree + 2)])
-        coefficients = np.linalg.solve(system, np.ones(degree + 2))[:-1]
+        coefficients = np.linalg.solve(system, np.ones(degree + 2))[:-1].astype(np.float64)
         error = np.polynomial.polynomial.polyval(grid - 1, coefficients) * grid**0.75 - 1
         worst = float(np.abs(error).max())
         bounds = [0, *(np.flatnonzero(np.diff(np.sign(error))) + 1), grid.size]
         places = np.array([grid[a + np.abs(error[a:b]).argmax()] for a, b in itertools.pairwise(bounds)])
     moved = np.polynomial.Polynomial(coefficients)(np.polynomial.Polynomial([origin - 1, 1.0]))
-    return moved.coef, worst
+    return moved.coef.astype(np.float64), worst
 
 
 def fourth_root(x: Singles, coefficients: Sequence[np.float32], origin: float) -> Singles:
@@ -103,7 +104,8 @@ def main() -> None:
     for name, (degree, origin) in ROOTS.items():
         exact, best = best_polynomial(low, high, degree, origin)
         coefficients = list(exact.astype(np.float32))
-        print(f"{name}: degree {degree}, {best:.2g} as a polynomial, {largest_error(coefficients, origin):.3g} in float32")
+        reached = largest_error(coefficients, origin)
+        print(f"{name}: degree {degree}, {best:.2g} as a polynomial, {reached:.3g} in float32")
         print("  " + ", ".join(f"{each:.9g}f" for each in coefficients))
 
 

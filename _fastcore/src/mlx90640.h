@@ -153,14 +153,21 @@ mlx_fault mlx_shared_terms(const mlx_params *params, const mlx_shared *words, do
 mlx_fault mlx_frame_terms(const mlx_params *params, const uint16_t *frame, double emissivity, double reflected,
                           mlx_terms *terms);
 
+typedef struct mlx_average mlx_average;
+
 /* What a pass may do beside, and what it then finds. */
 typedef struct {
-    int swapped;             /* the frame's words are not in the processor's byte order */
-    int saturation;          /* a pixel's word that is no reading, sign extended; beyond int16 for none */
-    const int32_t *counted;  /* by lane, all ones where the pixel counts for `hottest`; NULL for none */
-    unsigned saturated;      /* found: pixels with that word, now NaN */
-    float hottest;           /* found: the largest To that counts, NaN for none */
+    int swapped;            /* the frame's words are not in the processor's byte order */
+    int saturation;         /* a pixel's word that is no reading, sign extended; beyond int16 for none */
+    const int32_t *counted; /* by lane, all ones where the pixel counts for `hottest`; NULL for none */
+    mlx_average *average;   /* takes the readings instead of `out`, which may be NULL then; NULL for none */
+    unsigned saturated;     /* found: pixels with that word, now NaN */
+    float hottest;          /* found: the largest To that counts, NaN for none */
 } mlx_extras;
+
+/* `counted` for the terms' pattern and subpage from a picture in which a pixel counts or not; defects never do. */
+typedef int32_t mlx_counted[MLX_PATTERNS][2][MLX_LANES];
+void mlx_count(const mlx_defects *defects, const uint8_t *picture, mlx_counted counted);
 
 /* To in °C of the terms' subpage, from a frame's words into out (float[768]); `extras` may be NULL. One function a path. */
 typedef void mlx_to_kernel(const mlx_params *params, const mlx_terms *terms, const uint16_t *frame, float *out,

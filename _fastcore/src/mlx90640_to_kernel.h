@@ -11,6 +11,7 @@
 #ifndef THERMOGATE_MLX90640_TO_KERNEL_H
 #define THERMOGATE_MLX90640_TO_KERNEL_H
 
+#include "mlx90640_merge_kernel.h"
 #include "mlx90640_root.h"
 
 /* r of every lane. With `extras`, words of the saturated value become NaN and are counted. */
@@ -104,6 +105,18 @@ MLX_INLINE void write_lanes(const mlx_terms *restrict terms, const float *restri
         extras->hottest = largest(hottest);
 }
 
+/* The lanes into an average and its pictures. */
+MLX_INLINE void merge_lanes(const mlx_terms *restrict terms, const float *restrict to, mlx_average *restrict average)
+{
+    _Alignas(64) float mean[MLX_LANES], noise[MLX_LANES];
+    for (int lane = 0; lane < MLX_LANES; lane += MLX_WIDTH)
+        update_lanes(average, terms->subpage, lane, load(to + lane));
+    read_average(average, terms->subpage, mean, noise);
+    write_lanes(terms, to, average->latest_picture, NULL);
+    write_lanes(terms, mean, average->mean_picture, NULL);
+    write_lanes(terms, noise, average->noise_picture, NULL);
+}
+
 MLX_INLINE void convert(const mlx_params *params, const mlx_terms *terms, const uint16_t *frame, float *out,
                         mlx_extras *extras)
 {
@@ -112,7 +125,10 @@ MLX_INLINE void convert(const mlx_params *params, const mlx_terms *terms, const 
     basic_radicands(terms, r, to);
     extended_radicands(terms, r, to);
     celsius(to);
-    write_lanes(terms, to, out, extras);
+    if (extras && extras->average)
+        merge_lanes(terms, to, extras->average);
+    else
+        write_lanes(terms, to, out, extras);
 }
 
 /* Both kinds of call from one text: without extras, nothing of them is left in the loops. */

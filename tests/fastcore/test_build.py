@@ -94,6 +94,16 @@ def thermal():
     kernel = Mlx90640(eeprom)
     kernel.object_temperatures(frame, out)
     kernel.repair(out, frame)
+    with kernel.bind(frame, out, check=True, region=(slice(3, 9), slice(4, 8))) as bound:
+        bound.convert()
+    kernel.bind(frame, out).convert()
+    merger = kernel.merge()
+    merger.add(frame)
+    kept = merger.mean
+    refused(kernel.bind, frame, eeprom)
+    refused(kernel.bind, frame, out, 0.9, 20.0, 7)
+    refused(kernel.merge, 1)
+    refused(merger.add, frame[:-1])
     refused(Mlx90640, bad)
     refused(Mlx90640, out)
     refused(kernel.object_temperatures, frame, eeprom)

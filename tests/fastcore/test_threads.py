@@ -64,6 +64,16 @@ def test_the_thermal_kernel_lets_go_of_the_gil(cooperative: None, own: Vectors) 
     assert _another_thread_runs_during(lambda: kernel.object_temperatures(frame, out), attempts=500_000)
 
 
+def test_a_bound_conversion_lets_go_of_the_gil(cooperative: None, own: Vectors) -> None:
+    kernel, frame, out = Mlx90640(own["eeprom"][0]), own["frames"][0, 0], np.zeros(768, dtype=np.float32)
+    assert _another_thread_runs_during(kernel.bind(frame, out).convert, attempts=500_000)
+
+
+def test_merging_lets_go_of_the_gil(cooperative: None, own: Vectors) -> None:
+    merger, frame = Mlx90640(own["eeprom"][0]).merge(), own["frames"][0, 0]
+    assert _another_thread_runs_during(lambda: merger.add(frame), attempts=500_000)
+
+
 def test_a_call_that_keeps_the_gil_is_told_apart(cooperative: None, own: Vectors) -> None:
     kernel, frame = Mlx90640(own["eeprom"][0]), own["frames"][0, 0]
     assert not _another_thread_runs_during(lambda: kernel.supply_voltage(frame), attempts=100_000)
@@ -138,3 +148,25 @@ def test_one_calibration_serves_many_threads(own: Vectors) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(each.result(timeout=120) for each in [pool.submit(compute) for _ in range(8)])
+
+
+def test_one_merger_takes_frames_of_one_thread_at_a_time(own: Vectors) -> None:
+    """Whoever comes in the middle is told so, and the average holds the readings of those who were not."""
+    merger, frame = Mlx90640(own["eeprom"][0]).merge(), own["frames"][0, 0]
+    refused = "another thread is in the middle of a conversion"
+
+    def add() -> int:
+        taken = 0
+        for _ in range(2000):
+            try:
+                merger.add(frame)
+            except RuntimeError as error:
+                assert refused in str(error)  # noqa: PT017 - most calls don't raise
+            else:
+                taken += 1
+        return taken
+
+    with ThreadPoolExecutor(3) as pool:
+        taken = sum(each.result(timeout=120) for each in [pool.submit(add) for _ in range(3)])
+    assert taken >= 2000
+    np.testing.assert_array_equal(merger.mean, merger.latest)
