@@ -83,9 +83,7 @@ MLX_INLINE reals spoiled(ints mask, reals value)
 
 /* Vectors that go through a chain of operations side by side, each operation for all of them before the next one: a
  * processor has some hundred places for operations that wait, and a lone chain would fill them with its own. */
-#ifndef MLX_SIDE_BY_SIDE
-#define MLX_SIDE_BY_SIDE 4
-#endif
+#define MLX_SIDE_BY_SIDE 8
 #define MLX_STEP (MLX_SIDE_BY_SIDE * MLX_WIDTH)
 #define EACH(j) for (int j = 0; j < MLX_SIDE_BY_SIDE; j++)
 
