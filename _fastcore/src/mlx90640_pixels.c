@@ -37,8 +37,10 @@ static float rounded(double value, int shift)
 static void round_all(float *values, int count, double target)
 {
     double largest = 0;
+    /* Not fmax, for which GCC 12 on aarch64 stops with an internal error. NaN is passed over either way. */
     for (int i = 0; i < count; i++)
-        largest = fmax(largest, fabs((double)values[i]));
+        if (fabs((double)values[i]) > largest)
+            largest = fabs((double)values[i]);
     const int shift = shift_to(largest, target);
     for (int i = 0; i < count; i++)
         values[i] = rounded(values[i], shift);
