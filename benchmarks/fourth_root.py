@@ -44,9 +44,9 @@ def four_octaves(step: int = 1, chunk: int = 1 << 20) -> Iterator[Singles]:
         yield np.arange(start, min(start + chunk * step, last), step, dtype=np.int32).view(np.float32)
 
 
-def seed_range() -> tuple[float, float]:
-    """The smallest and the largest t."""
-    extremes = [x.astype(np.float64) * seed(x).astype(np.float64) ** 4 for x in four_octaves()]
+def seed_range(step: int = 1) -> tuple[float, float]:
+    """The smallest and the largest t, over every step-th float32."""
+    extremes = [x.astype(np.float64) * seed(x).astype(np.float64) ** 4 for x in four_octaves(step)]
     return min(float(t.min()) for t in extremes), max(float(t.max()) for t in extremes)
 
 
@@ -88,10 +88,10 @@ def fourth_root(x: Singles, coefficients: Sequence[np.float32], origin: float) -
     return root
 
 
-def largest_error(coefficients: Sequence[np.float32], origin: float) -> float:
-    """Relative, over every float32."""
+def largest_error(coefficients: Sequence[np.float32], origin: float, step: int = 1) -> float:
+    """Relative, over every step-th float32."""
     worst = 0.0
-    for x in four_octaves():
+    for x in four_octaves(step):
         exact = np.sqrt(np.sqrt(x.astype(np.float64)))
         worst = max(worst, float(np.abs(fourth_root(x, coefficients, origin) / exact - 1).max()))
     return worst
