@@ -2,20 +2,51 @@
 """MLX90640 thermal array: from EEPROM and frame words to temperatures (Melexis data sheet, revision 12)."""
 
 cimport cython
-from cpython.buffer cimport (
-    PyBUF_FORMAT,
-    PyBUF_STRIDES,
-    PyBuffer_Release,
-    PyObject_CheckBuffer,
-    PyObject_GetBuffer,
-)
-from libc.math cimport NAN, isfinite
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uintptr_t
+from cpython.buffer cimport PyBuffer_Release
+from libc.math cimport NAN
+from libc.stdint cimport uint8_t, uint16_t
 from libc.stdlib cimport free
-from libc.string cimport memset, strcmp
+from libc.string cimport memset
 
 from _fastcore cimport isa
 from _fastcore.buffers cimport acquire
+from _fastcore.frame_arguments cimport (
+    celsius_or_nan,
+    check_emissivity,
+    check_subpage,
+    raise_frame_fault,
+    take_any_frame,
+    take_frame,
+    take_out,
+)
+from _fastcore.mlx90640 cimport (
+    MLX_COLUMNS,
+    MLX_CONTROL,
+    MLX_EEPROM_START,
+    MLX_EEPROM_WORDS,
+    MLX_ROWS,
+    mlx_ambient_temperature,
+    mlx_average,
+    mlx_average_expect,
+    mlx_average_start,
+    mlx_count,
+    mlx_defects,
+    mlx_extract,
+    mlx_extras,
+    mlx_fault,
+    mlx_lane_counts,
+    mlx_params,
+    mlx_pattern,
+    mlx_pattern_of,
+    mlx_read_shared,
+    mlx_repair,
+    mlx_shared,
+    mlx_shared_terms,
+    mlx_supply_voltage,
+    mlx_terms,
+    mlx_to_kernel,
+    mlx_to_kernel_for,
+)
 
 import numpy as np
 
@@ -35,65 +66,6 @@ __all__ = [
 
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
-
-cdef extern from "mlx90640.h" nogil:
-    enum:
-        MLX_PATTERNS
-        MLX_LANES
-        MLX_ROWS
-        MLX_PIXELS
-        MLX_COLUMNS
-        MLX_EEPROM_WORDS
-        MLX_FRAME_WORDS
-        MLX_EEPROM_START
-        MLX_RAM_START
-        MLX_CONTROL
-    ctypedef enum mlx_pattern:
-        pass
-    ctypedef struct mlx_fault:
-        const char *what
-        unsigned address
-    ctypedef struct mlx_defects:
-        unsigned broken_count
-        unsigned outlier_count
-        uint16_t *broken
-        uint16_t *outliers
-        int code
-    ctypedef struct mlx_params:
-        mlx_defects defects
-    ctypedef struct mlx_shared:
-        unsigned control
-        unsigned subpage
-    ctypedef struct mlx_terms:
-        pass
-    ctypedef struct mlx_average:
-        pass
-    ctypedef struct mlx_extras:
-        int swapped
-        int saturation
-        const int32_t *counted
-        mlx_average *average
-        unsigned saturated
-        float hottest
-    ctypedef int32_t mlx_lane_counts "mlx_counted" [2][2][384]
-    void mlx_count(const mlx_defects *defects, const uint8_t *picture, mlx_lane_counts counted)
-    ctypedef void mlx_to_kernel(
-        const mlx_params *params, const mlx_terms *terms, const uint16_t *frame, float *out, mlx_extras *extras
-    )
-    mlx_pattern mlx_pattern_of(unsigned control)
-    mlx_fault mlx_extract(const uint16_t *eeprom, mlx_params *params)
-    void mlx_repair(const mlx_defects *defects, mlx_pattern pattern, float *to)
-    mlx_shared mlx_read_shared(const uint16_t *frame, int swapped)
-    double mlx_supply_voltage(const mlx_params *params, const mlx_shared *words)
-    mlx_fault mlx_ambient_temperature(const mlx_params *params, const mlx_shared *words, double *ta)
-    mlx_fault mlx_shared_terms(
-        const mlx_params *params, const mlx_shared *words, double emissivity, double reflected, mlx_terms *terms
-    )
-    mlx_to_kernel *mlx_to_kernel_for(isa.tg_isa path)
-
-cdef extern from "mlx90640_merge.h" nogil:
-    void mlx_average_start(mlx_average *average, float frames, float *latest, float *mean, float *noise)
-    void mlx_average_expect(mlx_average *average, mlx_pattern pattern)
 
 cdef enum:
     SATURATED = 0x7FFF
@@ -122,96 +94,6 @@ def select_backend(str name not None):
     """Take another path from now on. Raises ValueError for one that is not available."""
     global _path
     _path = isa.by_name(name)
-
-
-cdef int _raise_frame_fault(const mlx_fault *fault, const uint16_t *frame, bint swapped) except -1:
-    cdef unsigned word = frame[fault.address - MLX_RAM_START]
-    if swapped:
-        word = (word >> 8 | word << 8) & 0xFFFF
-    raise ValueError(f"frame: {fault.what.decode()} (RAM word 0x{fault.address:04X} is 0x{word:04X})")
-
-
-cdef inline bint _is_plain(
-    const Py_buffer *view, char code, Py_ssize_t itemsize, Py_ssize_t length, Py_ssize_t columns, bint writable
-) noexcept:
-    """Whether a view is the usual array, so that nothing more has to be asked. No is not yet wrong."""
-    cdef const Py_ssize_t *shape = view.shape
-    cdef const Py_ssize_t *strides = view.strides
-    if view.format == NULL or view.format[0] != code or view.format[1] != 0 or view.itemsize != itemsize:
-        return False
-    if <uintptr_t> view.buf % <uintptr_t> itemsize or (writable and view.readonly):
-        return False
-    if view.ndim == 1:
-        return shape[0] == length and strides[0] == itemsize
-    return (
-        view.ndim == 2
-        and columns > 0
-        and shape[1] == columns
-        and shape[0] * columns == length
-        and strides[1] == itemsize
-        and strides[0] == columns * itemsize
-    )
-
-
-cdef inline int _take_out(object out, Py_buffer *view) except -1:
-    """A view of writable float32[768] or [24, 32], which the caller releases."""
-    if PyObject_CheckBuffer(out):
-        PyObject_GetBuffer(out, view, PyBUF_FORMAT | PyBUF_STRIDES)
-        if _is_plain(view, c"f", 4, MLX_PIXELS, MLX_COLUMNS, True):
-            return 0
-        PyBuffer_Release(view)
-    return acquire(out, view, "out", "float32", MLX_PIXELS, MLX_COLUMNS, True)
-
-
-cdef inline int _take_frame(object frame, Py_buffer *view) except -1:
-    """A view of uint16[834], which the caller releases."""
-    if PyObject_CheckBuffer(frame):
-        PyObject_GetBuffer(frame, view, PyBUF_FORMAT | PyBUF_STRIDES)
-        if _is_plain(view, c"H", 2, MLX_FRAME_WORDS, 0, False):
-            return 0
-        PyBuffer_Release(view)
-    return acquire(frame, view, "frame", "uint16", MLX_FRAME_WORDS)
-
-
-cdef bint _take_any_frame(object frame, Py_buffer *view) except -1:
-    """As `_take_frame`, but big-endian words are taken as well, also as 1668 bytes; whether they have to be swapped."""
-    cdef bint swapped = False
-    if PyObject_CheckBuffer(frame):
-        PyObject_GetBuffer(frame, view, PyBUF_FORMAT | PyBUF_STRIDES)
-        # Only little-endian processors have a kernel.
-        if view.format == NULL or strcmp(view.format, "B") == 0:
-            swapped = view.ndim == 1 and view.shape[0] == 2 * MLX_FRAME_WORDS and view.strides[0] == 1
-        elif strcmp(view.format, ">H") == 0:
-            swapped = view.ndim == 1 and view.shape[0] == MLX_FRAME_WORDS and view.strides[0] == 2
-        if swapped and <uintptr_t> view.buf % 2 == 0:
-            return True
-        PyBuffer_Release(view)
-    if swapped:
-        raise ValueError("frame must be aligned to 2 bytes")
-    _take_frame(frame, view)
-    return False
-
-
-cdef double _reflected(object reflected) except? -1:
-    """Tr in °C, NaN for None."""
-    if reflected is None:
-        return NAN
-    cdef double tr = reflected
-    if not (isfinite(tr) and tr > -273.15):
-        raise ValueError(f"reflected must be a temperature in degrees Celsius, not {reflected}")
-    return tr
-
-
-cdef int _check_emissivity(double emissivity) except -1:
-    if not 0 < emissivity <= 1:
-        raise ValueError(f"emissivity must be over 0 and at most 1, not {emissivity}")
-    return 0
-
-
-cdef int _check_subpage(const mlx_shared *words) except -1:
-    if words.subpage > 1:
-        raise ValueError(f"frame: the subpage word must be 0 or 1, not {words.subpage}")
-    return 0
 
 
 @cython.final
@@ -263,7 +145,7 @@ cdef class Mlx90640:
         """
         cdef Py_buffer view
         cdef mlx_shared words
-        acquire(frame, &view, "frame", "uint16", MLX_FRAME_WORDS)
+        take_frame(frame, &view)
         try:
             words = mlx_read_shared(<const uint16_t *> view.buf, False)
             return mlx_supply_voltage(self._params, &words)
@@ -279,12 +161,12 @@ cdef class Mlx90640:
         cdef double ta = 0
         cdef mlx_fault fault
         cdef mlx_shared words
-        acquire(frame, &view, "frame", "uint16", MLX_FRAME_WORDS)
+        take_frame(frame, &view)
         try:
             words = mlx_read_shared(<const uint16_t *> view.buf, False)
             fault = mlx_ambient_temperature(self._params, &words, &ta)
             if fault.what != NULL:
-                _raise_frame_fault(&fault, <const uint16_t *> view.buf, False)
+                raise_frame_fault(&fault, <const uint16_t *> view.buf, False)
             return ta
         finally:
             PyBuffer_Release(&view)
@@ -298,24 +180,24 @@ cdef class Mlx90640:
         and then leaves `out` as it was.
         """
         cdef Py_buffer words, pixels
-        cdef double tr = _reflected(reflected)
+        cdef double tr = celsius_or_nan(reflected)
         cdef mlx_fault fault
         cdef mlx_shared shared
         cdef mlx_terms terms
         cdef mlx_to_kernel *kernel = mlx_to_kernel_for(_path)
-        _check_emissivity(emissivity)
-        _take_frame(frame, &words)
+        check_emissivity(emissivity)
+        take_frame(frame, &words)
         try:
-            _take_out(out, &pixels)
+            take_out(out, &pixels)
             try:
                 shared = mlx_read_shared(<const uint16_t *> words.buf, False)
-                _check_subpage(&shared)
+                check_subpage(&shared)
                 with nogil:
                     fault = mlx_shared_terms(self._params, &shared, emissivity, tr, &terms)
                     if fault.what == NULL:
                         kernel(self._params, &terms, <const uint16_t *> words.buf, <float *> pixels.buf, NULL)
                 if fault.what != NULL:
-                    _raise_frame_fault(&fault, <const uint16_t *> words.buf, False)
+                    raise_frame_fault(&fault, <const uint16_t *> words.buf, False)
                 return <int> shared.subpage
             finally:
                 PyBuffer_Release(&pixels)
@@ -357,9 +239,9 @@ cdef class Mlx90640:
         interleaved readout. NaN where none is good.
         """
         cdef Py_buffer words, pixels
-        acquire(frame, &words, "frame", "uint16", MLX_FRAME_WORDS)
+        take_frame(frame, &words)
         try:
-            acquire(out, &pixels, "out", "float32", MLX_PIXELS, MLX_COLUMNS, True)
+            take_out(out, &pixels)
             try:
                 mlx_repair(
                     &self._params.defects,
@@ -381,8 +263,8 @@ cdef class _Pass:
     cdef bint _busy
 
     cdef int _set(self, Mlx90640 sensor, double emissivity, object reflected, bint check) except -1:
-        _check_emissivity(emissivity)
-        self._reflected = _reflected(reflected)
+        check_emissivity(emissivity)
+        self._reflected = celsius_or_nan(reflected)
         self._emissivity = emissivity
         self._sensor = sensor
         self._extras.saturation = SATURATED if check else NO_WORD
@@ -430,9 +312,9 @@ cdef class Bound(_Pass):
         if region is not None:
             self._count(region)
         self._repair = repair
-        self._extras.swapped = _take_any_frame(frame, &self._frame)
+        self._extras.swapped = take_any_frame(frame, &self._frame)
         try:
-            _take_out(out, &self._out)
+            take_out(out, &self._out)
         except BaseException:
             PyBuffer_Release(&self._frame)
             raise
@@ -480,7 +362,7 @@ cdef class Bound(_Pass):
         params = self._sensor._params
         words = mlx_read_shared(frame, self._extras.swapped)
         pattern = mlx_pattern_of(words.control)
-        _check_subpage(&words)
+        check_subpage(&words)
         self._enter()
         if self._counted != NULL:
             self._extras.counted = self._counted[0][<int> pattern][words.subpage]
@@ -492,7 +374,7 @@ cdef class Bound(_Pass):
                     mlx_repair(&params.defects, pattern, out)
         self._busy = False
         if fault.what != NULL:
-            _raise_frame_fault(&fault, frame, self._extras.swapped)
+            raise_frame_fault(&fault, frame, self._extras.swapped)
         return <int> words.subpage
 
     @property
@@ -575,7 +457,7 @@ cdef class Merger(_Pass):
         and then leaves everything as it was.
         """
         cdef Py_buffer view
-        cdef bint swapped = _take_any_frame(frame, &view)
+        cdef bint swapped = take_any_frame(frame, &view)
         try:
             return self._add(<const uint16_t *> view.buf, swapped)
         finally:
@@ -587,7 +469,7 @@ cdef class Merger(_Pass):
         cdef mlx_to_kernel *kernel = mlx_to_kernel_for(_path)
         cdef const mlx_params *params = self._sensor._params
         cdef mlx_shared words = mlx_read_shared(frame, swapped)
-        _check_subpage(&words)
+        check_subpage(&words)
         self._enter()
         self._extras.swapped = swapped
         with nogil:
@@ -597,7 +479,7 @@ cdef class Merger(_Pass):
                 kernel(params, &terms, frame, NULL, &self._extras)
         self._busy = False
         if fault.what != NULL:
-            _raise_frame_fault(&fault, frame, swapped)
+            raise_frame_fault(&fault, frame, swapped)
         return <int> words.subpage
 
     @property
