@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The build backend warns of every editable installation.
 INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint requirements.lock
 
-.PHONY: help venv venv-convert drill test check bench sanitize test-trixie lock clean
+.PHONY: help venv venv-convert drill test check bench sanitize test-bounds test-portable test-trixie lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -63,7 +63,13 @@ check: $(VENV)/.dev
 	$(BIN)/python -m controller.lane.diagram --check
 
 sanitize: $(VENV)/.dev
-	$(BIN)/python tests/fastcore/sanitized.py
+	$(BIN)/python tests/fastcore/built.py sanitize
+
+test-bounds: $(VENV)/.dev
+	$(BIN)/python tests/fastcore/built.py bounds
+
+test-portable: $(VENV)/.dev
+	$(BIN)/python tests/fastcore/built.py portable
 
 # The committed tree in a bare Debian trixie root: Python 3.13, nothing but git, make and certificates installed.
 test-trixie:

@@ -10,14 +10,18 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 # THERMOGATE_SANITIZE=1: ASan and UBSan. THERMOGATE_BOUNDS=1: bounds-checked indexing in the Cython code.
+# THERMOGATE_PORTABLE=1: what a processor we have no path for gets, the baseline in plain C without intrinsics.
 SANITIZE = os.environ.get("THERMOGATE_SANITIZE") == "1"
 BOUNDS = os.environ.get("THERMOGATE_BOUNDS") == "1" or SANITIZE
+PORTABLE = os.environ.get("THERMOGATE_PORTABLE") == "1"
 BUILD = os.environ.get("THERMOGATE_BUILD", "build/cython")
 
 # Never -march=native: what is shipped runs on any processor of its kind. No -ffast-math: NaN marks a dead pixel.
 # -ffp-contract=off: every path of a kernel gives the same bits, with or without fused multiply-add in the processor.
 FLOATS = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-COMPILE = ["-O3", "-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", *FLOATS]
+LANGUAGE = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+COMPILE = ["-O3", *LANGUAGE, *FLOATS]
+MACROS: list[tuple[str, str | None]] = [("TG_BASELINE_ONLY", None), ("TG_PORTABLE", None)] if PORTABLE else []
 LINK: list[str] = []
 if SANITIZE:
     CHECKS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -63,6 +67,7 @@ extensions = [
         [f"_fastcore/{name}.pyx", *(f"_fastcore/src/{source}.c" for source in sources)],
         depends=[str(header) for header in Path("_fastcore/src").glob("*.h")],
         include_dirs=["_fastcore/src"],
+        define_macros=MACROS,
         libraries=["m"] if sys.platform != "win32" else [],
         extra_compile_args=COMPILE,
         extra_link_args=LINK,
@@ -70,17 +75,18 @@ extensions = [
     for name, sources in KERNELS.items()
 ]
 
-setup(
-    ext_modules=cythonize(  # type: ignore[no-untyped-call]  # Cython types only part of itself
-        extensions,
-        build_dir=BUILD,
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": BOUNDS,
-            "wraparound": False,
-            "initializedcheck": BOUNDS,
-            "cdivision": True,
-            "freethreading_compatible": False,
-        },
-    ),
-)
+if __name__ == "__main__":
+    setup(
+        ext_modules=cythonize(  # type: ignore[no-untyped-call]  # Cython types only part of itself
+            extensions,
+            build_dir=BUILD,
+            compiler_directives={
+                "language_level": 3,
+                "boundscheck": BOUNDS,
+                "wraparound": False,
+                "initializedcheck": BOUNDS,
+                "cdivision": True,
+                "freethreading_compatible": False,
+            },
+        ),
+    )

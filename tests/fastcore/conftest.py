@@ -27,7 +27,7 @@ settings.register_profile("fastcore", deadline=None, derandomize=True)
 
 @pytest.fixture(autouse=True, scope="session")
 def _the_expected_build() -> None:
-    """Under the sanitizer's runner, the extensions under test must be the instrumented ones."""
+    """Under a runner that made a build of its own, the extensions under test must be that build's."""
     expected = os.environ.get("THERMOGATE_EXPECT_BUILD")
     if expected:
         assert Path(_fastcore.__file__).is_relative_to(expected)

@@ -13,7 +13,8 @@ import _fastcore
 from _fastcore import match, thermal
 
 ROOT = Path(__file__).parents[2]
-SANITIZED = bool(os.environ.get("THERMOGATE_EXPECT_BUILD"))
+KIND = os.environ.get("THERMOGATE_EXPECT_KIND", "")
+"""How the extensions were built, where it was not in place: built.py's kinds, or "aarch64"."""
 
 
 def _python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -37,6 +38,11 @@ def test_the_baseline_is_always_there() -> None:
     assert thermal.available_backends() == match.available_backends() == _fastcore.available_backends()
 
 
+@pytest.mark.skipif(KIND != "portable", reason="other builds have the processor's paths too")
+def test_a_portable_build_has_the_baseline_alone() -> None:
+    assert _fastcore.available_backends() == ("c-generic",)
+
+
 def test_an_unknown_path_is_refused() -> None:
     for module in (_fastcore, thermal, match):
         with pytest.raises(ValueError, match="no kernel path 'c-abacus' here; there are c-generic"):
@@ -56,7 +62,7 @@ def test_a_wrong_environment_is_named() -> None:
     assert "THERMOGATE_ISA=abacus: there are baseline, c-generic" in done.stderr
 
 
-@pytest.mark.skipif(SANITIZED, reason="mypy is no test of the sanitized build")
+@pytest.mark.skipif(KIND != "", reason="mypy reads the build that is in place")
 def test_the_stubs_say_what_the_extensions_are() -> None:
     pytest.importorskip("mypy")
     done = subprocess.run(
@@ -138,7 +144,7 @@ assert counts == [sys.getrefcount(each) for each in (eeprom, frame, out, axis)]
 """
 
 
-@pytest.mark.skipif(SANITIZED, reason="the address sanitizer keeps freed memory on purpose")
+@pytest.mark.skipif(KIND == "sanitize", reason="the address sanitizer keeps freed memory on purpose")
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux' /proc")
 def test_no_memory_is_lost() -> None:
     """The smallest thing that could be lost in a round is a chunk's keys, 1 KiB: 6 MiB in the end."""
