@@ -6,15 +6,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The build backend warns of every editable installation.
 INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint requirements.lock
 
-.PHONY: help venv venv-convert drill test check bench sanitize test-bounds test-portable test-trixie lock clean
+.PHONY: help venv venv-convert drill test check check-c bench sanitize test-bounds test-portable test-aarch64 \
+	test-trixie lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make drill        rehearse a gate lane, live, on simulated hardware"
 	@echo "make test         run the tests"
-	@echo "make check        lint, types, import directions"
+	@echo "make check        lint, types, import directions, C warnings (make check-c alone)"
 	@echo "make bench        the fast core beside its peers: BENCH=--quick, BENCH=--help"
-	@echo "make sanitize     the kernels' tests under ASan and UBSan"
+	@echo "make sanitize     the kernels' tests under ASan and UBSan; also test-bounds, test-portable"
+	@echo "make test-aarch64 the kernels' tests as on a Raspberry Pi 4 and 5, emulated"
 	@echo "make test-trixie  the tests on Debian trixie's Python, in a root of its own (needs root and mmdebstrap)"
 	@echo "make lock         renew requirements.lock"
 
@@ -22,6 +24,9 @@ help:
 $(VENV)/bin/python:
 	@PYTHON=$(PYTHON) sh .ci/system-packages build
 	$(PYTHON) -m venv $(VENV)
+
+# SWITCH: without this one line, C that warns fails `make check` and `make test-aarch64` instead of being told.
+C_WARNINGS_ARE_TOLD := -
 
 SOURCES := setup.py pyproject.toml requirements.lock $(wildcard _fastcore/*.pyx _fastcore/*.pxd _fastcore/src/*)
 
@@ -54,7 +59,11 @@ drill: $(VENV)/.built
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(TESTS)
 
+check-c: $(VENV)/.dev
+	$(BIN)/python -m tools.check_c
+
 check: $(VENV)/.dev
+	$(C_WARNINGS_ARE_TOLD)$(BIN)/python -m tools.check_c
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint _fastcore
@@ -62,6 +71,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m controller.lane.diagram --check
 
+# The kernels built in other ways, each in a folder of its own.
 sanitize: $(VENV)/.dev
 	$(BIN)/python tests/fastcore/built.py sanitize
 
@@ -70,6 +80,12 @@ test-bounds: $(VENV)/.dev
 
 test-portable: $(VENV)/.dev
 	$(BIN)/python tests/fastcore/built.py portable
+
+# Cross-compiled, and run as on a Raspberry Pi 4 and 5 under emulation (needs mmdebstrap, no root and no binfmt).
+test-aarch64: $(VENV)/.dev
+	@sh .ci/system-packages aarch64
+	$(C_WARNINGS_ARE_TOLD)$(BIN)/python -m tools.check_c aarch64-linux-gnu-gcc
+	$(BIN)/python -m tools.aarch64 test
 
 # The committed tree in a bare Debian trixie root: Python 3.13, nothing but git, make and certificates installed.
 test-trixie:

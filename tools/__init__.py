@@ -1,0 +1,1 @@
+"""What builds, checks and releases the fast core; nothing here is part of what is shipped."""

@@ -1,0 +1,190 @@
+"""Build the fast core for aarch64 on another machine and run its tests there, on emulated Raspberry Pi processors.
+
+Run as `python -m tools.aarch64 test [pytest arguments]` or `python -m tools.aarch64 build`. Needs Debian's cross
+compiler, mmdebstrap and qemu-user (`.ci/system-packages aarch64`), but neither root nor binfmt: a Debian root of arm64
+is unpacked and nothing in it is configured, Python's packages come from their wheels, Cython and the compiler run here,
+and only the tests run under emulation. All is kept in build/aarch64, or in the folder that THERMOGATE_AARCH64 names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = Path(os.environ.get("THERMOGATE_AARCH64", ROOT / "build" / "aarch64"))
+COMPILER = "aarch64-linux-gnu-gcc"
+EMULATOR = "qemu-aarch64-static"
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+SUITES = {"3.11": "bookworm", "3.13": "trixie"}
+"""Debian's release by its Python: the target's is the one that runs the build, so that a wheel's tag fits both."""
+DEBIAN = "python3,libpython3-dev,libc6,libstdc++6,libgcc-s1"
+
+
+@dataclass(frozen=True)
+class Board:
+    """A processor to run on, by qemu's name, and the kernel paths it must have."""
+
+    cpu: str
+    name: str
+    paths: tuple[str, ...]
+
+
+BOARDS = (
+    Board("cortex-a72", "Raspberry Pi 4", ("c-generic",)),
+    Board("cortex-a76", "Raspberry Pi 5", ("c-generic", "c-dotprod")),
+)
+
+
+def _root() -> Path:
+    return CACHE / "root"
+
+
+def _site() -> Path:
+    return CACHE / "site"
+
+
+def _need(*programs: str) -> None:
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        raise SystemExit(f"aarch64: {', '.join(missing)} missing; try: sh .ci/system-packages aarch64")
+
+
+def _unpack_debian() -> None:
+    """Debian's Python of arm64. chrootless: unpacking needs no root, and no program of arm64 is run."""
+    if VERSION not in SUITES:
+        raise SystemExit(f"aarch64: Debian has no Python {VERSION} to test on; there are {', '.join(SUITES)}")
+    _need("mmdebstrap")
+    options = ["--quiet", "--mode=chrootless", "--variant=extract", "--arch=arm64", f"--include={DEBIAN}"]
+    subprocess.run(["mmdebstrap", *options, SUITES[VERSION], str(_root())], check=True)
+
+
+def _unpack_packages() -> None:
+    """What the kernels' tests import, as locked, in wheels for aarch64."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        wanted = ["numpy", *tomllib.load(file)["project"]["optional-dependencies"]["test"]]
+    # A Debian has glibc 2.36 or later: every manylinux up to it fits, and pip takes only those it is told.
+    platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in range(36, 16, -1)]
+    foreign = ["--only-binary=:all:", f"--python-version={VERSION}", *platforms, "--platform=manylinux2014_aarch64"]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint=requirements.lock", *foreign]
+    subprocess.run([*command, f"--target={_site()}", *wanted], cwd=ROOT, check=True)
+
+
+def prepare() -> None:
+    """Root and packages, once: again only where the recipe, the lock or Python's version is another."""
+    recipe = f"{VERSION} {DEBIAN}\n" + (ROOT / "requirements.lock").read_text() + (ROOT / "pyproject.toml").read_text()
+    stamp = CACHE / "recipe"
+    if stamp.is_file() and stamp.read_text() == recipe:
+        return
+    for stale in (_root(), _site()):
+        shutil.rmtree(stale, ignore_errors=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    _unpack_debian()
+    _unpack_packages()
+    stamp.write_text(recipe)
+
+
+def environment() -> dict[str, str]:
+    """What makes setup.py build for aarch64: the target Python's own configuration, and its headers before ours."""
+    _need(COMPILER)
+    configuration = "_sysconfigdata__aarch64-linux-gnu"
+    python = f"python{VERSION}"
+    # That one module alone is put on the path: the rest of the target's library is for its own interpreter.
+    alone = CACHE / "sysconfig"
+    alone.mkdir(exist_ok=True)
+    shutil.copy(_root() / "usr" / "lib" / python / f"{configuration}.py", alone)
+    headers = _root() / "usr" / "include"
+    return {
+        **os.environ,
+        "_PYTHON_HOST_PLATFORM": "linux-aarch64",
+        "_PYTHON_SYSCONFIGDATA_NAME": configuration,
+        "PYTHONPATH": str(alone),
+        "CC": COMPILER,
+        "LDSHARED": f"{COMPILER} -shared",
+        "CPPFLAGS": f"-I{headers / python} -idirafter {headers}",
+    }
+
+
+def build() -> Path:
+    """The package with extensions for aarch64, in a folder to put on PYTHONPATH there."""
+    library = CACHE / "lib"
+    shutil.rmtree(library, ignore_errors=True)
+    arguments = ["--build-lib", str(library), "--build-temp", str(CACHE / "objects")]
+    variables = {**environment(), "THERMOGATE_BUILD": str(CACHE / "cython")}
+    subprocess.run([sys.executable, "setup.py", "-q", "build_ext", *arguments], cwd=ROOT, env=variables, check=True)
+    for module in (ROOT / "_fastcore").glob("*.py"):
+        shutil.copy(module, library / "_fastcore")
+    return library
+
+
+def interpreter(board: Board) -> Path:
+    """A Python of the target on the board's processor.
+
+    It stands beside the target's own and passes its own name on, so that sys.executable is this script: a test that
+    starts another Python gets an emulated one as well.
+    """
+    _need(EMULATOR)
+    script = _root() / "usr" / "bin" / f"python-{board.cpu}"
+    target = f"{_root()}/usr/bin/python{VERSION}"
+    script.write_text(
+        f'#!/bin/sh\nexec {EMULATOR} -cpu {board.cpu} -L {_root()} -0 "$0" {target} "$@"\n', encoding="utf-8"
+    )
+    script.chmod(0o755)
+    return script
+
+
+def _check_paths(board: Board, variables: dict[str, str]) -> None:
+    """The processor's kernel paths must be found, all of them: else the tests would pass by not running."""
+    code = "import platform, _fastcore; print(platform.machine(), *_fastcore.available_backends())"
+    command = [str(interpreter(board)), "-c", code]
+    found = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True).stdout.split()
+    print(f"aarch64: {board.name} ({board.cpu}): {', '.join(found)}", flush=True)
+    if tuple(found) != ("aarch64", *board.paths):
+        raise SystemExit(f"aarch64: {board.cpu} should have the paths {', '.join(board.paths)}")
+
+
+def test(arguments: list[str]) -> int:
+    """The kernels' tests on each board; the first failure's status, or 0."""
+    prepare()
+    library = build()
+    variables = {
+        **os.environ,
+        "PYTHONPATH": f"{library}{os.pathsep}{_site()}",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "THERMOGATE_EXPECT_BUILD": str(library),
+        "THERMOGATE_EXPECT_KIND": "aarch64",
+    }
+    # Times under emulation say nothing, so the benchmark's tests stay out.
+    options = ["-q", "-p", "no:cacheprovider", "--ignore=tests/fastcore/test_benchmark.py", *arguments]
+    for board in BOARDS:
+        _check_paths(board, variables)
+        started = time.monotonic()
+        command = [str(interpreter(board)), "-m", "pytest", *options, "tests/fastcore"]
+        status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
+        print(f"aarch64: {board.name} ({board.cpu}): {time.monotonic() - started:.0f} s", flush=True)
+        if status:
+            return status
+    return 0
+
+
+def main() -> int:
+    """Build, or build and test."""
+    match sys.argv[1:]:
+        case ["build"]:
+            prepare()
+            print(build())
+            return 0
+        case ["test", *arguments]:
+            return test(arguments)
+    raise SystemExit(__doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
