@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint requirements.lock
 
 .PHONY: help venv venv-convert drill test check check-c bench sanitize test-bounds test-portable test-aarch64 \
-	test-trixie lock clean
+	test-trixie wheels lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make sanitize     the kernels' tests under ASan and UBSan; also test-bounds, test-portable"
 	@echo "make test-aarch64 the kernels' tests as on a Raspberry Pi 4 and 5, emulated"
 	@echo "make test-trixie  the tests on Debian trixie's Python, in a root of its own (needs root and mmdebstrap)"
+	@echo "make wheels       the source distribution and the wheels for x86-64 and aarch64"
 	@echo "make lock         renew requirements.lock"
 
 # What Python's own tools need from Debian: installed where we may, named where we may not.
@@ -46,6 +47,14 @@ $(VENV)/.convert: $(VENV)/.dev
 $(VENV)/.bench: $(VENV)/.built
 	$(INSTALL) --editable ".[bench]"
 	@$(INSTALL) --editable ".[bench,bench-cpp]" || echo "hnswlib has no wheel, and it did not compile: the benchmark does without"
+	@touch $@
+
+$(VENV)/.release: $(VENV)/.dev
+	$(INSTALL) --editable ".[tflite,test,lint,release]"
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.built
+	$(INSTALL) --editable ".[fuzz]"
 	@touch $@
 
 venv: $(VENV)/.dev
@@ -86,6 +95,11 @@ test-aarch64: $(VENV)/.dev
 	@sh .ci/system-packages aarch64
 	$(C_WARNINGS_ARE_TOLD)$(BIN)/python -m tools.check_c aarch64-linux-gnu-gcc
 	$(BIN)/python -m tools.aarch64 test
+
+# The source distribution, and from it the wheels for x86-64 and aarch64, into dist.
+wheels: $(VENV)/.release
+	@sh .ci/system-packages aarch64
+	$(BIN)/python -m tools.wheels dist
 
 # The committed tree in a bare Debian trixie root: Python 3.13, nothing but git, make and certificates installed.
 test-trixie:

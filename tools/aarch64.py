@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def _root() -> Path:
     return CACHE / "root"
 
 
-def _site() -> Path:
+def site() -> Path:
+    """Where the target's Python packages are."""
     return CACHE / "site"
 
 
@@ -62,27 +64,32 @@ def _unpack_debian() -> None:
         raise SystemExit(f"aarch64: Debian has no Python {VERSION} to test on; there are {', '.join(SUITES)}")
     _need("mmdebstrap")
     options = ["--quiet", "--mode=chrootless", "--variant=extract", "--arch=arm64", f"--include={DEBIAN}"]
+    print(f"aarch64: unpacking Debian {SUITES[VERSION]} for arm64 into {_root()}", flush=True)
     subprocess.run(["mmdebstrap", *options, SUITES[VERSION], str(_root())], check=True)
 
 
-def _unpack_packages() -> None:
-    """What the kernels' tests import, as locked, in wheels for aarch64."""
+def _packages() -> list[str]:
+    """What the kernels' tests import."""
     with (ROOT / "pyproject.toml").open("rb") as file:
-        wanted = ["numpy", *tomllib.load(file)["project"]["optional-dependencies"]["test"]]
-    # A Debian has glibc 2.36 or later: every manylinux up to it fits, and pip takes only those it is told.
+        return ["numpy", *tomllib.load(file)["project"]["optional-dependencies"]["test"]]
+
+
+def _unpack_packages() -> None:
+    """Wheels for aarch64, as locked."""
+    # These Debians have glibc 2.36 or later: every manylinux up to it fits, and pip takes only those it is told.
     platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in range(36, 16, -1)]
     foreign = ["--only-binary=:all:", f"--python-version={VERSION}", *platforms, "--platform=manylinux2014_aarch64"]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint=requirements.lock", *foreign]
-    subprocess.run([*command, f"--target={_site()}", *wanted], cwd=ROOT, check=True)
+    subprocess.run([*command, f"--target={site()}", *_packages()], cwd=ROOT, check=True)
 
 
 def prepare() -> None:
     """Root and packages, once: again only where the recipe, the lock or Python's version is another."""
-    recipe = f"{VERSION} {DEBIAN}\n" + (ROOT / "requirements.lock").read_text() + (ROOT / "pyproject.toml").read_text()
+    recipe = "\n".join([VERSION, DEBIAN, *_packages(), (ROOT / "requirements.lock").read_text()])
     stamp = CACHE / "recipe"
     if stamp.is_file() and stamp.read_text() == recipe:
         return
-    for stale in (_root(), _site()):
+    for stale in (_root(), site()):
         shutil.rmtree(stale, ignore_errors=True)
     CACHE.mkdir(parents=True, exist_ok=True)
     _unpack_debian()
@@ -149,29 +156,36 @@ def _check_paths(board: Board, variables: dict[str, str]) -> None:
         raise SystemExit(f"aarch64: {board.cpu} should have the paths {', '.join(board.paths)}")
 
 
+def _test_on(board: Board, variables: dict[str, str], arguments: list[str]) -> int:
+    """The kernels' tests on one board, put out in one piece."""
+    started = time.monotonic()
+    # Times under emulation say nothing, so the benchmark's tests stay out.
+    options = ["-q", "-p", "no:cacheprovider", "--ignore=tests/fastcore/test_benchmark.py", *arguments]
+    command = [str(interpreter(board)), "-m", "pytest", *options, "tests/fastcore"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    took = time.monotonic() - started
+    print(f"{done.stdout}aarch64: {board.name} ({board.cpu}): status {done.returncode} in {took:.0f} s", flush=True)
+    return done.returncode
+
+
 def test(arguments: list[str]) -> int:
-    """The kernels' tests on each board; the first failure's status, or 0."""
+    """The kernels' tests on all boards at once; 1 where one fails."""
     prepare()
     library = build()
     variables = {
         **os.environ,
-        "PYTHONPATH": f"{library}{os.pathsep}{_site()}",
+        "PYTHONPATH": f"{library}{os.pathsep}{site()}",
         "PYTHONSAFEPATH": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "THERMOGATE_EXPECT_BUILD": str(library),
         "THERMOGATE_EXPECT_KIND": "aarch64",
     }
-    # Times under emulation say nothing, so the benchmark's tests stay out.
-    options = ["-q", "-p", "no:cacheprovider", "--ignore=tests/fastcore/test_benchmark.py", *arguments]
     for board in BOARDS:
         _check_paths(board, variables)
-        started = time.monotonic()
-        command = [str(interpreter(board)), "-m", "pytest", *options, "tests/fastcore"]
-        status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
-        print(f"aarch64: {board.name} ({board.cpu}): {time.monotonic() - started:.0f} s", flush=True)
-        if status:
-            return status
-    return 0
+    with ThreadPoolExecutor(len(BOARDS)) as pool:
+        statuses = list(pool.map(lambda board: _test_on(board, variables, arguments), BOARDS))
+    return 1 if any(statuses) else 0
 
 
 def main() -> int:
