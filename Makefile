@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint requirements.lock
 
 .PHONY: help venv venv-convert drill test check check-c bench sanitize test-bounds test-portable test-aarch64 \
-	test-trixie wheels lock clean
+	test-trixie fuzz wheels lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make bench        the fast core beside its peers: BENCH=--quick, BENCH=--help"
 	@echo "make sanitize     the kernels' tests under ASan and UBSan; also test-bounds, test-portable"
 	@echo "make test-aarch64 the kernels' tests as on a Raspberry Pi 4 and 5, emulated"
+	@echo "make fuzz         the kernels under a coverage-guided fuzzer, FUZZ_SECONDS=60 a harness"
 	@echo "make test-trixie  the tests on Debian trixie's Python, in a root of its own (needs root and mmdebstrap)"
 	@echo "make wheels       the source distribution and the wheels for x86-64 and aarch64"
 	@echo "make lock         renew requirements.lock"
@@ -89,6 +90,11 @@ test-bounds: $(VENV)/.dev
 
 test-portable: $(VENV)/.dev
 	$(BIN)/python tests/fastcore/built.py portable
+
+# Coverage-guided, under both sanitizers; FUZZ_SECONDS (60) a harness. What was found interesting is kept in build/fuzz.
+fuzz: $(VENV)/.fuzz
+	@sh .ci/system-packages fuzz
+	$(BIN)/python tests/fastcore/built.py fuzz $(FUZZ)
 
 # Cross-compiled, and run as on a Raspberry Pi 4 and 5 under emulation (needs mmdebstrap, no root and no binfmt).
 test-aarch64: $(VENV)/.dev

@@ -10,9 +10,11 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 # THERMOGATE_SANITIZE=1: ASan and UBSan. THERMOGATE_BOUNDS=1: bounds-checked indexing in the Cython code.
+# THERMOGATE_FUZZ=1: for atheris, by clang alone. ASan, UBSan and the coverage that steers libFuzzer.
 # THERMOGATE_PORTABLE=1: what a processor we have no path for gets, the baseline in plain C without intrinsics.
 SANITIZE = os.environ.get("THERMOGATE_SANITIZE") == "1"
-BOUNDS = os.environ.get("THERMOGATE_BOUNDS") == "1" or SANITIZE
+FUZZ = os.environ.get("THERMOGATE_FUZZ") == "1"
+BOUNDS = os.environ.get("THERMOGATE_BOUNDS") == "1" or SANITIZE or FUZZ
 PORTABLE = os.environ.get("THERMOGATE_PORTABLE") == "1"
 BUILD = os.environ.get("THERMOGATE_BUILD", "build/cython")
 
@@ -24,10 +26,13 @@ LANGUAGE = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 COMPILE = ["-O3", *LANGUAGE, *FLOATS]
 MACROS: list[tuple[str, str | None]] = [("TG_BASELINE_ONLY", None), ("TG_PORTABLE", None)] if PORTABLE else []
 LINK: list[str] = []
+INSTRUMENTED = ["-O1", "-g", "-std=c11", "-fno-omit-frame-pointer", *FLOATS, "-fno-sanitize-recover=all"]
 if SANITIZE:
-    CHECKS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    COMPILE = ["-O1", "-g", "-std=c11", "-fno-omit-frame-pointer", *FLOATS, *CHECKS]
+    COMPILE = [*INSTRUMENTED, "-fsanitize=address,undefined"]
     LINK = ["-fsanitize=address,undefined"]
+elif FUZZ:
+    # Linked without: the runtime is the one that atheris brings and preloads. It lacks the check of function types.
+    COMPILE = [*INSTRUMENTED, "-fsanitize=address,undefined,fuzzer-no-link", "-fno-sanitize=function"]
 
 KERNELS = {
     "thermal": [
