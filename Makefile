@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint requirements.lock
 
 .PHONY: help venv venv-convert drill test check check-c bench sanitize test-bounds test-portable test-aarch64 \
-	test-trixie fuzz wheels lock clean
+	test-trixie fuzz wheels predict-arm lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make fuzz         the kernels under a coverage-guided fuzzer, FUZZ_SECONDS=60 a harness"
 	@echo "make test-trixie  the tests on Debian trixie's Python, in a root of its own (needs root and mmdebstrap)"
 	@echo "make wheels       the source distribution and the wheels for x86-64 and aarch64"
+	@echo "make predict-arm  what the inner loops should cost on a Raspberry Pi, by LLVM's models"
 	@echo "make lock         renew requirements.lock"
 
 # What Python's own tools need from Debian: installed where we may, named where we may not.
@@ -113,6 +114,12 @@ test-trixie:
 
 bench: $(VENV)/.bench
 	$(BIN)/thermogate bench $(BENCH)
+
+# Cycles of the inner loops on a Raspberry Pi 4 and 5, from LLVM's models of them.
+predict-arm: $(VENV)/.dev
+	@sh .ci/system-packages aarch64
+	@sh .ci/system-packages predict
+	$(BIN)/python -m tools.predict_arm
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

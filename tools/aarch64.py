@@ -124,7 +124,9 @@ def build() -> Path:
     shutil.rmtree(library, ignore_errors=True)
     arguments = ["--build-lib", str(library), "--build-temp", str(CACHE / "objects")]
     variables = {**environment(), "THERMOGATE_BUILD": str(CACHE / "cython")}
-    subprocess.run([sys.executable, "setup.py", "-q", "build_ext", *arguments], cwd=ROOT, env=variables, check=True)
+    command = [sys.executable, "setup.py", "-q", "build_ext", *arguments]
+    # Cython lists what it does even so.
+    subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL, check=True)
     for module in (ROOT / "_fastcore").glob("*.py"):
         shutil.copy(module, library / "_fastcore")
     return library
