@@ -192,13 +192,16 @@ def test(arguments: list[str]) -> int:
 
 def main() -> int:
     """Build, or build and test."""
-    match sys.argv[1:]:
-        case ["build"]:
-            prepare()
-            print(build())
-            return 0
-        case ["test", *arguments]:
-            return test(arguments)
+    try:
+        match sys.argv[1:]:
+            case ["build"]:
+                prepare()
+                print(build())
+                return 0
+            case ["test", *arguments]:
+                return test(arguments)
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f"aarch64: {' '.join(error.cmd[:4])} ... ended with status {error.returncode}") from None
     raise SystemExit(__doc__)
 
 
