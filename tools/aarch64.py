@@ -66,6 +66,9 @@ def _unpack_debian() -> None:
     options = ["--quiet", "--mode=chrootless", "--variant=extract", "--arch=arm64", f"--include={DEBIAN}"]
     print(f"aarch64: unpacking Debian {SUITES[VERSION]} for arm64 into {_root()}", flush=True)
     subprocess.run(["mmdebstrap", *options, SUITES[VERSION], str(_root())], check=True)
+    # From Debian 13 on this link comes with base-files, and without it the program loader is not found.
+    if not (_root() / "lib").exists():
+        (_root() / "lib").symlink_to("usr/lib")
 
 
 def _packages() -> list[str]:
