@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CACHE = Path(os.environ.get("THERMOGATE_AARCH64", ROOT / "build" / "aarch64"))
+CACHE = Path(os.environ.get("THERMOGATE_AARCH64", ROOT / "build" / "aarch64")).resolve()
 COMPILER = "aarch64-linux-gnu-gcc"
 EMULATOR = "qemu-aarch64-static"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -155,7 +155,8 @@ def _check_paths(board: Board, variables: dict[str, str]) -> None:
     """The processor's kernel paths must be found, all of them: else the tests would pass by not running."""
     code = "import platform, _fastcore; print(platform.machine(), *_fastcore.available_backends())"
     command = [str(interpreter(board)), "-c", code]
-    found = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True).stdout.split()
+    done = subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True, check=True)
+    found = done.stdout.split()
     print(f"aarch64: {board.name} ({board.cpu}): {', '.join(found)}", flush=True)
     if tuple(found) != ("aarch64", *board.paths):
         raise SystemExit(f"aarch64: {board.cpu} should have the paths {', '.join(board.paths)}")
