@@ -28,9 +28,6 @@ $(VENV)/bin/python:
 	@PYTHON=$(PYTHON) sh .ci/system-packages build
 	$(PYTHON) -m venv $(VENV)
 
-# SWITCH: without this one line, C that warns fails `make check` and `make test-aarch64` instead of being told.
-C_WARNINGS_ARE_TOLD := -
-
 SOURCES := setup.py pyproject.toml requirements.lock $(wildcard _fastcore/*.pyx _fastcore/*.pxd _fastcore/src/*)
 
 $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
@@ -71,10 +68,10 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(TESTS)
 
 check-c: $(VENV)/.dev
-	$(BIN)/python -m tools.check_c
+	PYTHONPATH=. $(BIN)/python tests/fastcore/check_c.py
 
 check: $(VENV)/.dev
-	$(C_WARNINGS_ARE_TOLD)$(BIN)/python -m tools.check_c
+	PYTHONPATH=. $(BIN)/python tests/fastcore/check_c.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint _fastcore
@@ -100,13 +97,13 @@ fuzz: $(VENV)/.fuzz
 # Cross-compiled, and run as on a Raspberry Pi 4 and 5 under emulation (needs mmdebstrap, no root and no binfmt).
 test-aarch64: $(VENV)/.dev
 	@sh .ci/system-packages aarch64
-	$(C_WARNINGS_ARE_TOLD)$(BIN)/python -m tools.check_c aarch64-linux-gnu-gcc
-	$(BIN)/python -m tools.aarch64 test
+	PYTHONPATH=. $(BIN)/python tests/fastcore/check_c.py aarch64-linux-gnu-gcc
+	$(BIN)/python -m image.aarch64 test
 
 # The source distribution, and from it the wheels for x86-64 and aarch64, into dist.
 wheels: $(VENV)/.release
 	@sh .ci/system-packages aarch64
-	$(BIN)/python -m tools.wheels dist
+	$(BIN)/python -m image.wheels dist
 
 # The committed tree in a bare Debian trixie root: Python 3.13, nothing but git, make and certificates installed.
 test-trixie:
@@ -119,7 +116,7 @@ bench: $(VENV)/.bench
 predict-arm: $(VENV)/.dev
 	@sh .ci/system-packages aarch64
 	@sh .ci/system-packages predict
-	$(BIN)/python -m tools.predict_arm
+	$(BIN)/python -m benchmarks.predict_arm
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

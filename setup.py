@@ -21,7 +21,7 @@ BUILD = os.environ.get("THERMOGATE_BUILD", "build/cython")
 # Never -march=native: what is shipped runs on any processor of its kind. No -ffast-math: NaN marks a dead pixel.
 # -ffp-contract=off: every path of a kernel gives the same bits, with or without fused multiply-add in the processor.
 FLOATS = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-# Never -Werror here: a newer compiler's opinion must not break an installation. tools/check_c.py has it.
+# Never -Werror here: a newer compiler's opinion must not break an installation. tests/fastcore/check_c.py has it.
 LANGUAGE = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 COMPILE = ["-O3", *LANGUAGE, *FLOATS]
 MACROS: list[tuple[str, str | None]] = [("TG_BASELINE_ONLY", None), ("TG_PORTABLE", None)] if PORTABLE else []
@@ -81,7 +81,7 @@ extensions = [
     for name, sources in KERNELS.items()
 ]
 
-if __name__ == "__main__":  # the flags above are also imported: by tools/check_c.py
+if __name__ == "__main__":  # the flags above are also imported: by tests/fastcore/check_c.py
     setup(
         ext_modules=cythonize(  # type: ignore[no-untyped-call]  # Cython types only part of itself
             extensions,

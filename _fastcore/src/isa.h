@@ -28,8 +28,12 @@ typedef enum {
 
 /* What a function of a path is compiled for, whatever the file is. */
 #define TG_TARGET_AVX2 __attribute__((target("avx2")))
-#define TG_TARGET_AVX512 \
-    __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,prefer-vector-width=512")))
+#define TG_FEATURES_AVX512 "avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni"
+#ifdef __clang__ /* it knows no preference, and would ignore the whole attribute for it */
+#define TG_TARGET_AVX512 __attribute__((target(TG_FEATURES_AVX512)))
+#else
+#define TG_TARGET_AVX512 __attribute__((target(TG_FEATURES_AVX512 ",prefer-vector-width=512")))
+#endif
 #define TG_TARGET_DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
 
 /* Whether this build and this processor have the path. */

@@ -79,12 +79,11 @@ TG_INLINE void prepare(tg_query *q, const tg_rotation *rotation, const float *pr
     q->fine_rest = sqrt(total_of(&rest) * sure) + 0x1p-22 * (double)largest * sqrt((double)stride);
 }
 
-/* Lanes at a distance, and where to look for a sum. */
 TG_INLINE void add_other(tg_lanes *to, const tg_lanes *from, int distance)
 {
-    tg_lane_numbers lane;
-    memcpy(&lane, TG_LANE, sizeof lane);
-    *to += __builtin_shuffle(*from, lane ^ distance);
+    tg_lanes other = {0};
+    partners(&other, from, distance);
+    *to += other;
 }
 
 /* The largest sum of |rotated| over the elements of a byte's first table, `each` (4 or 8) of them in a byte. */

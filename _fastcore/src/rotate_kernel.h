@@ -16,14 +16,49 @@ typedef int32_t tg_lane_numbers __attribute__((vector_size(TG_WIDTH * sizeof(int
 
 static const int32_t TG_LANE[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-/* Sums and differences at a distance inside the vector: lane i takes in lane i ^ half. (By reference: a vector argument
- * would be an ABI of its own.) */
+#define TG_FOUR(at, d) (at) ^ (d), ((at) + 1) ^ (d), ((at) + 2) ^ (d), ((at) + 3) ^ (d)
+#if TG_WIDTH == 4
+#define TG_PARTNERS(d) TG_FOUR(0, d)
+#elif TG_WIDTH == 8
+#define TG_PARTNERS(d) TG_FOUR(0, d), TG_FOUR(4, d)
+#else
+#define TG_PARTNERS(d) TG_FOUR(0, d), TG_FOUR(4, d), TG_FOUR(8, d), TG_FOUR(12, d)
+#endif
+
+/* What lane i ^ distance holds, a distance inside the vector. (By reference: a vector argument would be an ABI of its own.) */
+TG_INLINE void partners(tg_lanes *to, const tg_lanes *from, int distance)
+{
+    switch (distance) {
+    case 1:
+        *to = __builtin_shufflevector(*from, *from, TG_PARTNERS(1));
+        break;
+    case 2:
+        *to = __builtin_shufflevector(*from, *from, TG_PARTNERS(2));
+        break;
+#if TG_WIDTH > 4
+    case 4:
+        *to = __builtin_shufflevector(*from, *from, TG_PARTNERS(4));
+        break;
+#endif
+#if TG_WIDTH > 8
+    case 8:
+        *to = __builtin_shufflevector(*from, *from, TG_PARTNERS(8));
+        break;
+#endif
+    default:
+        break;
+    }
+}
+
+/* Sums and differences at a distance inside the vector: lane i takes in lane i ^ half. */
 TG_INLINE void butterfly_inside(tg_lanes *x, int half)
 {
     tg_lane_numbers lane;
+    tg_lanes other = *x;
     memcpy(&lane, TG_LANE, sizeof lane);
+    partners(&other, x, half);
     const tg_lane_numbers minus = ((lane & half) != 0) & INT32_MIN;
-    *x = __builtin_shuffle(*x, lane ^ half) + (tg_lanes)((tg_lane_numbers)*x ^ minus);
+    *x = other + (tg_lanes)((tg_lane_numbers)*x ^ minus);
 }
 
 TG_INLINE void butterflies_inside(float *values, size_t count)

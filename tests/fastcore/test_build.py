@@ -139,15 +139,16 @@ def growth(step, rounds):
     return resident() - before
 
 counts = [sys.getrefcount(each) for each in (eeprom, frame, out, axis)]
-print(growth(thermal, 2000), growth(match, 6000))
+print(growth(thermal, 2000), growth(match, 12000))
 assert counts == [sys.getrefcount(each) for each in (eeprom, frame, out, axis)]
 """
 
 
 @pytest.mark.skipif(KIND == "sanitize", reason="the address sanitizer keeps freed memory on purpose")
+@pytest.mark.skipif(KIND == "aarch64", reason="the emulator keeps what a program unmaps")
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux' /proc")
 def test_no_memory_is_lost() -> None:
-    """The smallest thing that could be lost in a round is a chunk's keys, 1 KiB: 6 MiB in the end."""
+    """The smallest thing that could be lost in a round is a snapshot, 200 bytes: over 2 MiB in the end."""
     done = subprocess.run(
         [sys.executable, "-c", LEAK_HUNT, str(ROOT / "tests" / "data" / "own_golden.npz")],
         cwd=ROOT,

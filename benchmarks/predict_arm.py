@@ -1,10 +1,10 @@
 """Predict what the kernels' inner loops cost on a Raspberry Pi, from the code that was compiled for it.
 
-Run as `python -m tools.predict_arm`; prints a Markdown table. These are predictions, not measurements: llvm-mca plays
-the innermost loop of each function on LLVM's model of the processor, as if every load hit the first cache and every
-branch were foreseen. What one iteration covers follows from the bytes it moves, so it need not be known how far the
-compiler unrolled. LLVM takes the Cortex-A72 for a Cortex-A57, its predecessor, and so would it the Cortex-A76; instead
-of that the Neoverse N1's model is taken, which is the Cortex-A76 for servers.
+Run as `python -m benchmarks.predict_arm`; prints a Markdown table. These are predictions, not measurements: llvm-mca
+plays the innermost loop of each function on LLVM's model of the processor, as if every load hit the first cache and
+every branch were foreseen. What one iteration covers follows from the bytes it moves, so it need not be known how far
+the compiler unrolled. LLVM takes the Cortex-A72 for a Cortex-A57, its predecessor, and so would it the Cortex-A76;
+instead of that the Neoverse N1's model is taken, which is the Cortex-A76 for servers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tools import aarch64
+from image import aarch64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def _tool(name: str) -> str:
 
 
 def _output(*command: str, given: str = "") -> str:
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise SystemExit(f"predict_arm: {' '.join(command)}: {done.stderr}")
     return done.stdout

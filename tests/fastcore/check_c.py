@@ -1,8 +1,8 @@
 """Compile each C file of the fast core with warnings as errors, by every compiler at hand, in every shape it can have.
 
-Run as `python -m tools.check_c [COMPILER]...`. The flags are setup.py's and stricter ones; `-Werror` stands here and
-not there, since a newer compiler's opinion must not break an installation. The shapes are the native build, the
-baseline only (TG_BASELINE_ONLY) and the baseline without intrinsics (TG_PORTABLE as well).
+Run as `python tests/fastcore/check_c.py [COMPILER]...`. The flags are setup.py's and stricter ones; `-Werror` stands
+here and not there, since a newer compiler's opinion must not break an installation. The shapes are the native build,
+the baseline only (TG_BASELINE_ONLY) and the baseline without intrinsics (TG_PORTABLE as well).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from setup import FLOATS, LANGUAGE
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COMPILERS = ("gcc", "clang", "aarch64-linux-gnu-gcc")
 STRICT = ["-Wconversion", "-Werror"]
 SHAPES = {

@@ -1,6 +1,6 @@
 """Build the source distribution and from it the wheels for x86-64 and aarch64, check what is in them, and try them.
 
-Run as `python -m tools.wheels [FOLDER]` (default dist). Only files that git tracks are taken, as they are at present.
+Run as `python -m image.wheels [FOLDER]` (default dist). Only files that git tracks are taken, as they are at present.
 auditwheel finds from the symbols which manylinux a wheel may be tagged. The native wheel is installed into a fresh
 environment, the foreign one unpacked and imported under emulation; each does a search.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
-from tools import aarch64
+from image import aarch64
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 1 << 20
