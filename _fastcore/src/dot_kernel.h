@@ -1,8 +1,7 @@
 /* Dot products in 32 partial sums, folded by halves; included once for each instruction set with TG_WIDTH its vector.
  *
  * Partial sum j takes the products of elements j, j + 32, j + 64 ...; then sum j takes in sum j + 16, then j + 8, and so
- * on. The order is the same for every vector width and every place of a row, and so are the bits. Rows are taken several
- * at a time, or wide vectors would wait for their own sums.
+ * on. The order is the same for every vector width and every place of a row, and so are the bits.
  */
 #ifndef THERMOGATE_DOT_KERNEL_H
 #define THERMOGATE_DOT_KERNEL_H
@@ -11,7 +10,7 @@
 
 #include <string.h>
 
-enum { TG_SUMS = TG_LANES / TG_WIDTH, TG_ROWS = TG_WIDTH > 4 ? 4 : 1 };
+enum { TG_SUMS = TG_LANES / TG_WIDTH };
 
 typedef float tg_vector __attribute__((vector_size(TG_WIDTH * sizeof(float))));
 
@@ -32,30 +31,21 @@ static inline __attribute__((always_inline)) float fold(const tg_vector *sums)
     return lanes[0];
 }
 
-static inline __attribute__((always_inline)) void dot_several(const float *rows, size_t stride, int count,
-                                                              const float *probe, float *scores)
-{
-    const tg_vector *p = (const tg_vector *)(const void *)probe;
-    tg_vector sums[TG_ROWS][TG_SUMS];
-    for (int row = 0; row < count; row++)
-        for (int j = 0; j < TG_SUMS; j++)
-            sums[row][j] = ((const tg_vector *)(const void *)(rows + (size_t)row * stride))[j] * p[j];
-    for (size_t at = TG_SUMS; at < stride / TG_WIDTH; at += TG_SUMS)
-        for (int row = 0; row < count; row++)
-            for (size_t j = 0; j < TG_SUMS; j++)
-                sums[row][j] += ((const tg_vector *)(const void *)(rows + (size_t)row * stride))[at + j] * p[at + j];
-    for (int row = 0; row < count; row++)
-        scores[row] = fold(sums[row]);
-}
-
+/* One row after the other: the processor fetches one stream ahead best. */
 static inline __attribute__((always_inline)) void dot_rows(const float *rows, size_t stride, size_t count,
                                                            const float *probe, float *scores)
 {
-    size_t row = 0;
-    for (; row + TG_ROWS <= count; row += TG_ROWS)
-        dot_several(rows + row * stride, stride, TG_ROWS, probe, scores + row);
-    for (; row < count; row++)
-        dot_several(rows + row * stride, stride, 1, probe, scores + row);
+    const tg_vector *p = (const tg_vector *)(const void *)probe;
+    for (size_t row = 0; row < count; row++) {
+        const tg_vector *r = (const tg_vector *)(const void *)(rows + row * stride);
+        tg_vector sums[TG_SUMS];
+        for (int j = 0; j < TG_SUMS; j++)
+            sums[j] = r[j] * p[j];
+        for (size_t at = TG_SUMS; at < stride / TG_WIDTH; at += TG_SUMS)
+            for (size_t j = 0; j < TG_SUMS; j++)
+                sums[j] += r[at + j] * p[at + j];
+        scores[row] = fold(sums);
+    }
 }
 
 static inline __attribute__((always_inline)) uint64_t read_all(const void *memory, size_t bytes)

@@ -5,8 +5,9 @@
  * plane alone gives a template of 4 levels, with the second 8, with the third 16; beside them lie one scale and, for each
  * of the three readings, a bound of the distance to the template. docs/search.md proves what follows from them.
  *
- * 64 templates form a group, so that one vector holds the same bits of all of them: byte p of a plane holds, for each of
- * the group's templates in turn, elements 4p .. 4p+3 (first: two bits each, lowest first) or 8p .. 8p+7 (second, third).
+ * 256 templates form a block, so that vectors hold the same bits of many of them, and memory is read in order: row p of a
+ * plane's block holds, for each of the block's templates, elements 4p .. 4p+3 (first: two bits each, lowest first) or
+ * 8p .. 8p+7 (second, third) in a byte.
  */
 #ifndef THERMOGATE_PLANES_H
 #define THERMOGATE_PLANES_H
@@ -18,7 +19,8 @@
 #include <stdint.h>
 
 enum {
-    TG_GROUP = 64,         /* templates side by side in a plane */
+    TG_GROUP = 64,         /* templates whose bounds are compared at once */
+    TG_BLOCK = 256,        /* templates side by side in a plane */
     TG_READINGS = 3,       /* first plane; and second; and third */
     TG_PLANES_LEAST = 32,  /* dimensions for which planes are kept: below, they save nothing ... */
     TG_PLANES_MOST = 2048, /* ... and above, sums leave 16 bits */
@@ -62,17 +64,18 @@ static inline float tg_from_bfloat16(uint16_t bits)
     return u.value;
 }
 
-/* Where template i of a group lies in each byte row of a plane. Kernels sum even and odd bytes apart, in 16 bits; this
- * order lets them store both halves as they are. */
+/* Where template i of a block lies in each row. Kernels sum even and odd bytes of a group apart, in 16 bits; this order
+ * lets them store both halves as they are. */
 static inline size_t tg_lane(size_t i)
 {
-    return i < TG_GROUP / 2 ? 2 * i : 2 * (i - TG_GROUP / 2) + 1;
+    const size_t within = i % TG_GROUP;
+    return i - within + (within < TG_GROUP / 2 ? 2 * within : 2 * (within - TG_GROUP / 2) + 1);
 }
 
-/* A plane of one group, in or out. */
-void tg_put_lane(uint8_t *plane, const uint8_t *codes, size_t bytes, size_t lane, int reading);
+/* One template of a plane's block, in or out. */
+void tg_put_lane(uint8_t *block, const uint8_t *codes, size_t bytes, size_t lane, int reading);
 void tg_move_lane(uint8_t *to, size_t to_lane, const uint8_t *from, size_t from_lane, size_t bytes);
-void tg_clear_lane(uint8_t *plane, size_t bytes, size_t lane);
+void tg_clear_lane(uint8_t *block, size_t bytes, size_t lane);
 
 /* Bounds of a group's templates: scale and three distances, in the order of the sums. */
 typedef struct {
@@ -81,7 +84,7 @@ typedef struct {
 } tg_group_bounds;
 
 /* score <= scale * (weight[0] * sums[0] + weight[1] * sums[1] + weight[2] * sums[2] + base) + distance * norm, for the
- * first `planes` sums, uint16[groups * TG_GROUP] each. */
+ * first `planes` sums, one a template of the group. */
 typedef struct {
     int planes;
     float weight[TG_READINGS], base, norm;
@@ -92,7 +95,7 @@ typedef struct {
  * prepare, weigh: a probe's preparation (query_kernel.h).
  * tables: lookup tables of a plane from the weight of each bit, weights[8 * bytes], in `room` bytes a plane byte; every
  *   entry is (sum of the weights of the set bits - sum of the negative ones) / 256, rounded up.
- * sums: for `groups` groups that follow each other in memory, the sum of each template's entries over 2, rounded up
+ * sums: for `blocks` blocks that follow each other in memory, the sum of each template's entries over 2, rounded up
  *   two by two: at least (sum of the entries) / 2. The entries of 3 bytes (2, where tables take 4 bits) are added up in 8
  *   bits, halved: the weights must leave room for that.
  * over: a bit for each template of a group whose bound is at least `least`.
@@ -109,7 +112,7 @@ typedef struct {
     void (*prepare)(struct tg_query *query, const tg_rotation *rotation, const float *probe);
     void (*weigh)(struct tg_query *query, int which);
     void (*tables)(const uint16_t *weights, size_t bytes, uint8_t *tables);
-    void (*sums)(const uint8_t *plane, size_t bytes, const uint8_t *tables, size_t groups, uint16_t *sums);
+    void (*sums)(const uint8_t *plane, size_t bytes, const uint8_t *tables, size_t blocks, uint16_t *sums);
     uint64_t (*over)(const tg_bound_terms *terms, const tg_group_bounds *bounds, const uint16_t *const sums[TG_READINGS],
                      float least);
     void (*dots)(const uint8_t *const *rows, size_t count, const int8_t *query, size_t stride, int32_t offset,

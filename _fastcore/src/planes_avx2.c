@@ -11,7 +11,7 @@
 
 #define INLINE static inline __attribute__((always_inline)) TG_TARGET_AVX2
 
-enum { HALVES = 2, HALF = TG_GROUP / HALVES };
+enum { VECTORS = 4, VECTOR = 32, AT_ONCE = VECTORS * VECTOR };
 
 TG_TARGET_AVX2 static void tables(const uint16_t *weights, size_t bytes, uint8_t *out)
 {
@@ -40,27 +40,32 @@ INLINE void add(__m256i *even, __m256i *odd, __m256i value)
     *odd = _mm256_add_epi16(*odd, _mm256_srli_epi16(value, 8));
 }
 
-TG_TARGET_AVX2 static void sums(const uint8_t *plane, size_t bytes, const uint8_t *table, size_t groups, uint16_t *out)
+/* Half a block: its sums stay in registers. */
+INLINE void sum_half(const uint8_t *half, size_t bytes, const uint8_t *table, uint16_t *out)
 {
-    for (size_t g = 0; g < groups; g++, plane += bytes * TG_GROUP, out += TG_GROUP) {
-        __m256i even[HALVES], odd[HALVES];
-        const uint8_t *t = table;
-        size_t p = 0;
-        for (int h = 0; h < HALVES; h++)
-            even[h] = odd[h] = _mm256_setzero_si256();
-        for (; p + 2 <= bytes; p += 2, t += 4 * TG_NIBBLE_TABLE)
-            for (int h = 0; h < HALVES; h++)
-                add(&even[h], &odd[h],
-                    _mm256_add_epi8(look_at_one(plane + p * TG_GROUP + HALF * h, t),
-                                    look_at_one(plane + (p + 1) * TG_GROUP + HALF * h, t + 2 * TG_NIBBLE_TABLE)));
-        for (int h = 0; h < HALVES; h++) {
-            if (p < bytes)
-                add(&even[h], &odd[h], look_at_one(plane + p * TG_GROUP + HALF * h, t));
-            const __m256i low = _mm256_sub_epi16(even[h], _mm256_slli_epi16(odd[h], 8));
-            _mm256_storeu_si256((__m256i *)(out + HALF / 2 * h), low);
-            _mm256_storeu_si256((__m256i *)(out + TG_GROUP / 2 + HALF / 2 * h), odd[h]);
-        }
+    __m256i even[VECTORS], odd[VECTORS];
+    size_t p = 0;
+    for (int v = 0; v < VECTORS; v++)
+        even[v] = odd[v] = _mm256_setzero_si256();
+    for (; p + 2 <= bytes; p += 2, table += 4 * TG_NIBBLE_TABLE, half += 2 * TG_BLOCK)
+        for (int v = 0; v < VECTORS; v++)
+            add(&even[v], &odd[v],
+                _mm256_add_epi8(look_at_one(half + VECTOR * v, table),
+                                look_at_one(half + TG_BLOCK + VECTOR * v, table + 2 * TG_NIBBLE_TABLE)));
+    for (int v = 0; v < VECTORS; v++) {
+        uint16_t *to = out + v / 2 * TG_GROUP + v % 2 * VECTOR / 2;
+        if (p < bytes)
+            add(&even[v], &odd[v], look_at_one(half + VECTOR * v, table));
+        _mm256_storeu_si256((__m256i *)to, _mm256_sub_epi16(even[v], _mm256_slli_epi16(odd[v], 8)));
+        _mm256_storeu_si256((__m256i *)(to + TG_GROUP / 2), odd[v]);
     }
+}
+
+TG_TARGET_AVX2 static void sums(const uint8_t *plane, size_t bytes, const uint8_t *table, size_t blocks, uint16_t *out)
+{
+    for (size_t b = 0; b < blocks; b++, plane += bytes * TG_BLOCK, out += TG_BLOCK)
+        for (size_t at = 0; at < TG_BLOCK; at += AT_ONCE)
+            sum_half(plane + at, bytes, table, out + at);
 }
 
 INLINE __m256i words_at(const uint16_t *words)

@@ -10,7 +10,7 @@
 
 #define INLINE static inline __attribute__((always_inline)) TG_TARGET_AVX512
 
-enum { TABLE = 64, BATCH = 4, AHEAD = 512 };
+enum { TABLE = 64, GROUPS = TG_BLOCK / TG_GROUP, AHEAD = 2048 };
 
 /* A table of six weights: bit t of an index adds weight t; less the negative ones, over 256, rounded up. */
 INLINE __m512i table_of(const uint16_t *w0, const uint16_t *w1, const uint16_t *w2)
@@ -58,11 +58,10 @@ INLINE __m512i look(const uint8_t *table, __m512i index)
 /* The four lookups of three byte rows: over 2, rounded up. The weights leave room for it. */
 INLINE __m512i look_at_three(const uint8_t *plane, const uint8_t *table)
 {
-    const __m512i a = _mm512_load_si512(plane), b = _mm512_load_si512(plane + TG_GROUP),
-                  c = _mm512_load_si512(plane + 2 * TG_GROUP);
-    /* Short streams of a page or two: the processor's own prefetcher has hardly begun when they end. */
+    const __m512i a = _mm512_load_si512(plane), b = _mm512_load_si512(plane + TG_BLOCK),
+                  c = _mm512_load_si512(plane + 2 * TG_BLOCK);
     for (int j = 0; j < 3; j++)
-        _mm_prefetch((const char *)plane + AHEAD + j * TG_GROUP, _MM_HINT_T0);
+        _mm_prefetch((const char *)plane + AHEAD + j * TG_BLOCK, _MM_HINT_T0);
     const __m512i ab = pick(_mm512_set1_epi8(0x03), _mm512_srli_epi16(a, 6), _mm512_srli_epi16(b, 4));
     const __m512i rest = pick(_mm512_set1_epi8(0x0F), ab, _mm512_srli_epi16(c, 2));
     return _mm512_add_epi8(_mm512_avg_epu8(look(table, a), look(table + TABLE, b)),
@@ -75,7 +74,7 @@ INLINE __m512i look_at_rest(const uint8_t *plane, const uint8_t *table, size_t c
     const __m512i a = _mm512_load_si512(plane);
     if (count == 1)
         return _mm512_avg_epu8(look(table, a), look(table + TABLE, _mm512_srli_epi16(a, 6)));
-    const __m512i b = _mm512_load_si512(plane + TG_GROUP);
+    const __m512i b = _mm512_load_si512(plane + TG_BLOCK);
     const __m512i ab = pick(_mm512_set1_epi8(0x03), _mm512_srli_epi16(a, 6), _mm512_srli_epi16(b, 4));
     return _mm512_add_epi8(_mm512_avg_epu8(look(table, a), look(table + TABLE, b)),
                            _mm512_avg_epu8(look(table + 2 * TABLE, ab), _mm512_setzero_si512()));
@@ -88,31 +87,28 @@ INLINE void add(__m512i *even, __m512i *odd, __m512i value)
     *odd = _mm512_add_epi16(*odd, _mm512_srli_epi16(value, 8));
 }
 
-INLINE void sum_groups(const uint8_t *plane, size_t bytes, const uint8_t *table, size_t groups, uint16_t *sums)
+INLINE void sum_block(const uint8_t *block, size_t bytes, const uint8_t *table, uint16_t *sums)
 {
-    const size_t whole = bytes / 3 * 3, size = bytes * TG_GROUP;
-    __m512i even[BATCH], odd[BATCH];
-    for (size_t g = 0; g < groups; g++)
+    const size_t whole = bytes / 3 * 3;
+    __m512i even[GROUPS], odd[GROUPS];
+    for (int g = 0; g < GROUPS; g++)
         even[g] = odd[g] = _mm512_setzero_si512();
-    for (size_t p = 0; p < whole; p += 3, table += 4 * TABLE, plane += 3 * TG_GROUP)
-        for (size_t g = 0; g < groups; g++)
-            add(&even[g], &odd[g], look_at_three(plane + g * size, table));
+    for (size_t p = 0; p < whole; p += 3, table += 4 * TABLE, block += 3 * TG_BLOCK)
+        for (int g = 0; g < GROUPS; g++)
+            add(&even[g], &odd[g], look_at_three(block + g * TG_GROUP, table));
     if (whole < bytes)
-        for (size_t g = 0; g < groups; g++)
-            add(&even[g], &odd[g], look_at_rest(plane + g * size, table, bytes - whole));
-    for (size_t g = 0; g < groups; g++) {
+        for (int g = 0; g < GROUPS; g++)
+            add(&even[g], &odd[g], look_at_rest(block + g * TG_GROUP, table, bytes - whole));
+    for (int g = 0; g < GROUPS; g++) {
         _mm512_storeu_si512(sums + g * TG_GROUP, _mm512_sub_epi16(even[g], _mm512_slli_epi16(odd[g], 8)));
         _mm512_storeu_si512(sums + g * TG_GROUP + TG_GROUP / 2, odd[g]);
     }
 }
 
-TG_TARGET_AVX512 static void sums(const uint8_t *plane, size_t bytes, const uint8_t *table, size_t groups, uint16_t *out)
+TG_TARGET_AVX512 static void sums(const uint8_t *plane, size_t bytes, const uint8_t *table, size_t blocks, uint16_t *out)
 {
-    size_t g = 0;
-    for (; g + BATCH <= groups; g += BATCH)
-        sum_groups(plane + g * bytes * TG_GROUP, bytes, table, BATCH, out + g * TG_GROUP);
-    for (; g < groups; g++)
-        sum_groups(plane + g * bytes * TG_GROUP, bytes, table, 1, out + g * TG_GROUP);
+    for (size_t b = 0; b < blocks; b++)
+        sum_block(plane + b * bytes * TG_BLOCK, bytes, table, out + b * TG_BLOCK);
 }
 
 INLINE __m512 from_bfloat16(const uint16_t *bits)

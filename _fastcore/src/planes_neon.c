@@ -32,30 +32,34 @@ INLINE void add(uint16x8_t *even, uint16x8_t *odd, uint8x16_t value)
     *odd = vsraq_n_u16(*odd, vreinterpretq_u16_u8(value), 8);
 }
 
-static void sums(const uint8_t *plane, size_t bytes, const uint8_t *table, size_t groups, uint16_t *out)
+/* A group of a block: its sums stay in registers. */
+INLINE void sum_group(const uint8_t *group, size_t bytes, const uint8_t *t, uint16_t *out)
 {
-    for (size_t g = 0; g < groups; g++, plane += bytes * TG_GROUP, out += TG_GROUP) {
-        uint16x8_t even[QUARTERS], odd[QUARTERS];
-        const uint8_t *t = table;
-        size_t p = 0;
-        for (int h = 0; h < QUARTERS; h++)
-            even[h] = odd[h] = vdupq_n_u16(0);
-        for (; p + 2 <= bytes; p += 2, t += 4 * TG_NIBBLE_TABLE) {
-            const uint8x16_t a = vld1q_u8(t), b = vld1q_u8(t + TG_NIBBLE_TABLE), c = vld1q_u8(t + 2 * TG_NIBBLE_TABLE),
-                             d = vld1q_u8(t + 3 * TG_NIBBLE_TABLE);
-            for (int h = 0; h < QUARTERS; h++) {
-                const uint8_t *codes = plane + p * TG_GROUP + QUARTER * h;
-                add(&even[h], &odd[h], vaddq_u8(look_at_one(codes, a, b), look_at_one(codes + TG_GROUP, c, d)));
-            }
-        }
+    uint16x8_t even[QUARTERS], odd[QUARTERS];
+    size_t p = 0;
+    for (int h = 0; h < QUARTERS; h++)
+        even[h] = odd[h] = vdupq_n_u16(0);
+    for (; p + 2 <= bytes; p += 2, t += 4 * TG_NIBBLE_TABLE, group += 2 * TG_BLOCK) {
+        const uint8x16_t a = vld1q_u8(t), b = vld1q_u8(t + TG_NIBBLE_TABLE), c = vld1q_u8(t + 2 * TG_NIBBLE_TABLE),
+                         d = vld1q_u8(t + 3 * TG_NIBBLE_TABLE);
         for (int h = 0; h < QUARTERS; h++) {
-            if (p < bytes)
-                add(&even[h], &odd[h],
-                    look_at_one(plane + p * TG_GROUP + QUARTER * h, vld1q_u8(t), vld1q_u8(t + TG_NIBBLE_TABLE)));
-            vst1q_u16(out + QUARTER / 2 * h, vsubq_u16(even[h], vshlq_n_u16(odd[h], 8)));
-            vst1q_u16(out + TG_GROUP / 2 + QUARTER / 2 * h, odd[h]);
+            const uint8_t *codes = group + QUARTER * h;
+            add(&even[h], &odd[h], vaddq_u8(look_at_one(codes, a, b), look_at_one(codes + TG_BLOCK, c, d)));
         }
     }
+    for (int h = 0; h < QUARTERS; h++) {
+        if (p < bytes)
+            add(&even[h], &odd[h], look_at_one(group + QUARTER * h, vld1q_u8(t), vld1q_u8(t + TG_NIBBLE_TABLE)));
+        vst1q_u16(out + QUARTER / 2 * h, vsubq_u16(even[h], vshlq_n_u16(odd[h], 8)));
+        vst1q_u16(out + TG_GROUP / 2 + QUARTER / 2 * h, odd[h]);
+    }
+}
+
+static void sums(const uint8_t *plane, size_t bytes, const uint8_t *table, size_t blocks, uint16_t *out)
+{
+    for (size_t b = 0; b < blocks; b++, plane += bytes * TG_BLOCK, out += TG_BLOCK)
+        for (size_t at = 0; at < TG_BLOCK; at += TG_GROUP)
+            sum_group(plane + at, bytes, table, out + at);
 }
 
 INLINE uint32x4_t words_at(const uint16_t *words)

@@ -99,7 +99,7 @@ void tg_quantise(const tg_shape *shape, const float *rotated, double rotation_er
     quantise_fine(shape, rotated, rotation_error, out);
 }
 
-void tg_put_lane(uint8_t *plane, const uint8_t *codes, size_t bytes, size_t lane, int reading)
+void tg_put_lane(uint8_t *block, const uint8_t *codes, size_t bytes, size_t lane, int reading)
 {
     for (size_t p = 0; p < bytes; p++) {
         unsigned packed = 0;
@@ -109,18 +109,18 @@ void tg_put_lane(uint8_t *plane, const uint8_t *codes, size_t bytes, size_t lane
         else
             for (unsigned i = 0; i < 8; i++)
                 packed |= (codes[8 * p + i] >> (2 - reading) & 1u) << i;
-        plane[p * TG_GROUP + lane] = (uint8_t)packed;
+        block[p * TG_BLOCK + lane] = (uint8_t)packed;
     }
 }
 
 void tg_move_lane(uint8_t *to, size_t to_lane, const uint8_t *from, size_t from_lane, size_t bytes)
 {
     for (size_t p = 0; p < bytes; p++)
-        to[p * TG_GROUP + to_lane] = from[p * TG_GROUP + from_lane];
+        to[p * TG_BLOCK + to_lane] = from[p * TG_BLOCK + from_lane];
 }
 
-void tg_clear_lane(uint8_t *plane, size_t bytes, size_t lane)
+void tg_clear_lane(uint8_t *block, size_t bytes, size_t lane)
 {
     for (size_t p = 0; p < bytes; p++)
-        plane[p * TG_GROUP + lane] = 0;
+        block[p * TG_BLOCK + lane] = 0;
 }

@@ -14,8 +14,8 @@
 #include <string.h>
 
 enum {
-    RUN = 1024,       /* templates between two looks at the threshold */
-    SAMPLE = 2 * TG_GROUP,
+    RUN = 4 * TG_BLOCK, /* templates between two looks at the threshold */
+    SAMPLE = 4 * TG_GROUP,
     FEW = 64,         /* templates, for which tables do not pay */
     SEEDS = 12,       /* looked up besides k to find a threshold */
     AHEAD = 12        /* lookups under way in memory */
@@ -99,8 +99,9 @@ static void refine(tg_run *run, const tg_entry *entries, const uint32_t *list, s
     const tg_snapshot *s = run->snapshot;
     const tg_query *q = &run->query;
     double least = bar(run);
-    for (size_t i = 0; i < count && i < AHEAD; i++)
-        prefetch(run, &entries[list ? list[i] : i]);
+    /* Rows in order are fetched ahead by the processor itself. */
+    for (size_t i = 0; list && i < count && i < AHEAD; i++)
+        prefetch(run, &entries[list[i]]);
     for (size_t i = 0; i < count; i += TG_TOGETHER) {
         const size_t several = count - i < TG_TOGETHER ? count - i : TG_TOGETHER;
         const tg_entry *entry[TG_TOGETHER];
@@ -109,8 +110,8 @@ static void refine(tg_run *run, const tg_entry *entries, const uint32_t *list, s
         for (size_t j = 0; j < several; j++) {
             entry[j] = &entries[list ? list[i + j] : i + j];
             rows[j] = tg_fine_row(s, entry[j]->row);
-            if (i + j + AHEAD < count)
-                prefetch(run, &entries[list ? list[i + j + AHEAD] : i + j + AHEAD]);
+            if (list && i + j + AHEAD < count)
+                prefetch(run, &entries[list[i + j + AHEAD]]);
         }
         q->kernels->dots(rows, several, q->fine, s->shape.fine_stride, q->fine_offset, dots);
         for (size_t j = 0; j < several; j++) {
@@ -132,16 +133,17 @@ static void need_tables(tg_run *run, int which)
     run->tables_made[which] = 1;
 }
 
-/* Sum one plane of `groups` groups from slot `first` on. */
-static void sum_plane(tg_run *run, int r, size_t first, size_t groups, uint16_t *out)
+/* Sum one plane of the blocks that hold `count` templates from slot `first`, the first of a block, on. */
+static void sum_plane(tg_run *run, int r, size_t first, size_t count, uint16_t *out)
 {
     const tg_snapshot *s = run->snapshot;
     const tg_chunk *chunk = s->chunks[first >> s->chunk_shift];
     const size_t bytes = r == 0 ? s->shape.first_bytes : s->shape.other_bytes;
+    const size_t blocks = (count + TG_BLOCK - 1) / TG_BLOCK;
     need_tables(run, r > 0);
-    run->query.kernels->sums(chunk->plane[r] + (first & (s->chunk_slots - 1)) * bytes, bytes, run->query.tables[r > 0], groups,
+    run->query.kernels->sums(chunk->plane[r] + (first & (s->chunk_slots - 1)) * bytes, bytes, run->query.tables[r > 0], blocks,
                              out);
-    run->work->hot_bytes += groups * TG_GROUP * bytes;
+    run->work->hot_bytes += blocks * TG_BLOCK * bytes;
 }
 
 /* Share of a Gaussian over z. */
@@ -213,15 +215,14 @@ static size_t list_over(tg_run *run, size_t first, const uint16_t *first_sums, s
 /* One run of templates; `first_sums` are there already after seeding. */
 static void scan_run(tg_run *run, size_t first, const uint16_t *first_sums, size_t count)
 {
-    const size_t groups = (count + TG_GROUP - 1) / TG_GROUP;
     if (!first_sums) {
-        sum_plane(run, 0, first, groups, run->sums[0]);
+        sum_plane(run, 0, first, count, run->sums[0]);
         first_sums = run->sums[0];
     }
     if (!run->judged)
         judge(run, first, first_sums, count);
     for (int r = 1; r <= run->reading; r++)
-        sum_plane(run, r, first, groups, run->sums[r]);
+        sum_plane(run, r, first, count, run->sums[r]);
     const tg_entry *entries = tg_entry_at(run->snapshot, first);
     if (run->reading < 0)
         refine(run, entries, NULL, count);
@@ -297,12 +298,12 @@ static int seed_threshold(tg_run *run, const uint16_t *sums)
 static uint16_t *sum_all(tg_run *run)
 {
     const tg_snapshot *s = run->snapshot;
-    uint16_t *sums = malloc((s->count + TG_GROUP) * sizeof *sums);
+    uint16_t *sums = malloc((s->count + TG_BLOCK) * sizeof *sums);
     if (!sums)
         return NULL;
     for (size_t first = 0, count; first < s->count; first += count) {
         count = run_length(s, first);
-        sum_plane(run, 0, first, (count + TG_GROUP - 1) / TG_GROUP, sums + first);
+        sum_plane(run, 0, first, count, sums + first);
     }
     return sums;
 }
@@ -311,9 +312,8 @@ static uint16_t *sum_all(tg_run *run)
 
 static void plane_bounds(tg_run *run, size_t first, size_t count, double *out)
 {
-    const size_t groups = (count + TG_GROUP - 1) / TG_GROUP;
     for (int r = 0; r <= run->reading; r++)
-        sum_plane(run, r, first, groups, run->sums[r]);
+        sum_plane(run, r, first, count, run->sums[r]);
     const tg_bound_terms terms = tg_query_terms(&run->query, run->reading);
     for (size_t i = 0; i < count; i++) {
         const tg_group_bounds *bounds = tg_bounds_at(run->snapshot, first + i);

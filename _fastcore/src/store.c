@@ -120,6 +120,8 @@ static void free_unseen(tg_store *store)
     while (done < store->retired_count &&
            (!store->oldest || store->retired[done].serial < store->oldest->serial))
         free_retired(store, &store->retired[done++]);
+    if (done == 0)
+        return;
     store->retired_count -= done;
     memmove(store->retired, store->retired + done, store->retired_count * sizeof *store->retired);
 }
@@ -144,7 +146,7 @@ static tg_chunk *writable(tg_store *store, size_t index)
 /* Powers of two, so that finding a slot or a row takes no division. */
 static unsigned shift_of_chunk(const tg_shape *shape)
 {
-    unsigned shift = 6;
+    unsigned shift = 8; /* a block */
     while (shift < MOST_SLOTS_SHIFT && (shape->padded / 2 << (shift + 1)) <= CHUNK_BYTES)
         shift++;
     return shift;
@@ -263,6 +265,12 @@ static int add_chunk(tg_store *store)
     return 0;
 }
 
+/* The block of a plane that slot `at` is in. */
+static uint8_t *block_of(const tg_store *store, const tg_chunk *chunk, int r, size_t at)
+{
+    return chunk->plane[r] + at / TG_BLOCK * TG_BLOCK * plane_bytes(store, r);
+}
+
 static void count_distances(tg_store *store, const tg_chunk *chunk, size_t at, int sign)
 {
     if (store->has_planes)
@@ -286,11 +294,11 @@ static void put(tg_store *store, tg_chunk *chunk, size_t at, int64_t key, uint32
     chunk->entries[at].fine_scale = q->fine_scale;
     chunk->entries[at].fine_distance = q->fine_distance;
     tg_group_bounds *bounds = &chunk->bounds[at / TG_GROUP];
-    const size_t group = at / TG_GROUP * TG_GROUP, i = at % TG_GROUP;
+    const size_t i = at % TG_GROUP, in_block = at % TG_BLOCK;
     bounds->scale[i] = q->scale;
     for (int r = 0; r < TG_READINGS; r++) {
         bounds->distance[r][i] = q->distance[r];
-        tg_put_lane(chunk->plane[r] + group * plane_bytes(store, r), q->codes, plane_bytes(store, r), tg_lane(i), r);
+        tg_put_lane(block_of(store, chunk, r, at), q->codes, plane_bytes(store, r), tg_lane(in_block), r);
     }
     count_distances(store, chunk, at, 1);
 }
@@ -338,17 +346,16 @@ static void move_slot(tg_store *store, tg_chunk *to, size_t to_at, const tg_chun
     for (int r = 0; r < TG_READINGS; r++) {
         const size_t bytes = plane_bytes(store, r);
         bounds->distance[r][to_i] = source->distance[r][from_i];
-        tg_move_lane(to->plane[r] + (to_at - to_i) * bytes, tg_lane(to_i), from->plane[r] + (from_at - from_i) * bytes,
-                     tg_lane(from_i), bytes);
+        tg_move_lane(block_of(store, to, r, to_at), tg_lane(to_at % TG_BLOCK), block_of(store, from, r, from_at),
+                     tg_lane(from_at % TG_BLOCK), bytes);
     }
 }
 
 static void clear_slot(tg_store *store, tg_chunk *chunk, size_t at)
 {
-    const size_t i = at % TG_GROUP;
     memset(&chunk->entries[at], 0, sizeof chunk->entries[at]);
     for (int r = 0; store->has_planes && r < TG_READINGS; r++)
-        tg_clear_lane(chunk->plane[r] + (at - i) * plane_bytes(store, r), plane_bytes(store, r), tg_lane(i));
+        tg_clear_lane(block_of(store, chunk, r, at), plane_bytes(store, r), tg_lane(at % TG_BLOCK));
 }
 
 int tg_store_remove(tg_store *store, size_t slot, int64_t *moved)
