@@ -23,7 +23,8 @@ BUILD = os.environ.get("THERMOGATE_BUILD", "build/cython")
 FLOATS = ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 # Never -Werror here: a newer compiler's opinion must not break an installation. tests/fastcore/check_c.py has it.
 LANGUAGE = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-COMPILE = ["-O3", *LANGUAGE, *FLOATS]
+# Some Pythons ask for debugging information, which is four times the code.
+COMPILE = ["-O3", "-g0", *LANGUAGE, *FLOATS]
 MACROS: list[tuple[str, str | None]] = [("TG_BASELINE_ONLY", None), ("TG_PORTABLE", None)] if PORTABLE else []
 LINK: list[str] = []
 INSTRUMENTED = ["-O1", "-g", "-std=c11", "-fno-omit-frame-pointer", *FLOATS, "-fno-sanitize-recover=all"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Defects:
+class Defects(NamedTuple):
     """Pixels whose reading is not to be trusted. The sensor stays usable; `Mlx90640.repair` fills them in."""
 
     code: int

@@ -104,13 +104,8 @@ class Subject:
 
     def exhaustive(self, probe: Rows, k: int, threshold: float | None) -> Found:
         """What looking at all finds."""
-        if hasattr(self.gallery, "search_exhaustive"):
-            found: Found = self.gallery.search_exhaustive(probe, k, threshold)
-            return found
-        # Until there is one: the whole gallery, sorted, then cut.
-        keys, scores = self.gallery.search(probe, len(self.rows))
-        count = k if threshold is None else min(k, int((scores.astype(np.float64) >= threshold).sum()))
-        return keys[:count], scores[:count]
+        found: Found = self.gallery.search_exhaustive(probe, k, threshold)
+        return found
 
 
 def _same(one: Found, other: Found) -> bool:
@@ -242,8 +237,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(line)
     for name, counts in (("family", outcome.by_family), ("path", outcome.by_path)):
         print(f"by {name}: " + ", ".join(f"{each} {count:,}" for each, count in counts.items()))
-    if not hasattr(Gallery, "search_exhaustive"):
-        print("this build has no exhaustive search: held against the whole gallery, sorted by the search itself")
     # No mismatch in n tries: the true rate is under 3/n with 95 % confidence (the rule of three).
     bound = f"; under {3 / outcome.queries:.1e} of such queries (95 %)" if not outcome.mismatches else ""
     print(f"{outcome}{bound}")

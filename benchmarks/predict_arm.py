@@ -14,14 +14,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from image import aarch64
+from setup import FLOATS, LANGUAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("22", "21", "20", "19", "18", "17")
 """LLVM's, newest first; older ones take both processors for a Cortex-A57."""
 ITERATIONS = 1000
@@ -41,12 +45,20 @@ class Loop:
     whole: str = ""
     count: int = 1
     """So many units are a `whole`."""
+    dotprod: bool = False
+    """Whether a processor must have SDOT."""
 
 
 LOOPS = (
-    Loop("mlx90640_to_generic", "mlx_to_generic", "pixel", stored=4, whole="subpage", count=384),
     Loop("dot_generic", "tg_dot_generic", "element", loaded=8, whole="template of 512", count=512),
+    # Tables come to half the bytes that are looked up.
+    Loop("planes_neon", "sums", "plane byte pair", loaded=3, whole="template of 512, first plane", count=64),
+    Loop("planes_neon", "dots", "element", loaded=2, whole="template of 512, 8 bits", count=512),
+    Loop("planes_neon", "sdots", "element", loaded=2, whole="template of 512, 8 bits", count=512, dotprod=True),
 )
+PIXELS = 384
+CONVERSION = (4, 4, 4, 4, 8)
+"""Bytes written for a pixel by each loop of a conversion, in order; the last writes a neighbour back with each."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +68,12 @@ class Processor:
     board: str
     model: str
     ghz: float
+    dotprod: bool
 
 
 PROCESSORS = (
-    Processor("Raspberry Pi 4, Cortex-A72", "cortex-a72", 1.8),
-    Processor("Raspberry Pi 5, Cortex-A76", "neoverse-n1", 2.4),
+    Processor("Raspberry Pi 4, Cortex-A72", "cortex-a72", 1.8, dotprod=False),
+    Processor("Raspberry Pi 5, Cortex-A76", "neoverse-n1", 2.4, dotprod=True),
 )
 
 
@@ -88,9 +101,12 @@ def _output(*command: str, given: str = "") -> str:
     return done.stdout
 
 
-def _instructions(loop: Loop) -> Iterator[Instruction]:
-    path = aarch64.CACHE / "objects" / "_fastcore" / "src" / f"{loop.source}.o"
-    options = ["-d", "--no-show-raw-insn", "--no-print-imm-hex", f"--disassemble-symbols={loop.function}"]
+def _object(source: str) -> Path:
+    return aarch64.CACHE / "objects" / "_fastcore" / "src" / f"{source}.o"
+
+
+def _instructions(path: Path, function: str) -> Iterator[Instruction]:
+    options = ["-d", "--no-show-raw-insn", "--no-print-imm-hex", f"--disassemble-symbols={function}"]
     for line in _output(_tool("llvm-objdump"), *options, str(path)).splitlines():
         found = re.match(r"\s*([0-9a-f]+):\s+([a-z][\w.]*\b.*)", line)
         if found:
@@ -101,8 +117,8 @@ def _instructions(loop: Loop) -> Iterator[Instruction]:
             yield Instruction(int(found[1], 16), text, int(branch[1], 16) if branch else None)
 
 
-def _largest_innermost(code: list[Instruction]) -> list[Instruction]:
-    """Backward branches make loops; of those that hold no other the one with the most instructions."""
+def _innermost(code: list[Instruction]) -> list[list[Instruction]]:
+    """Backward branches make loops: those that hold no other."""
     spans = [(each.target, each.address) for each in code if each.target is not None and each.target < each.address]
     inner = [
         (start, end)
@@ -111,8 +127,7 @@ def _largest_innermost(code: list[Instruction]) -> list[Instruction]:
     ]
     if not inner:
         raise SystemExit("predict_arm: no loop in the function")
-    start, end = max(inner, key=lambda span: span[1] - span[0])
-    return [each for each in code if start <= each.address <= end]
+    return [[each for each in code if start <= each.address <= end] for start, end in inner]
 
 
 def _moved(body: list[Instruction], kind: str) -> int:
@@ -143,16 +158,42 @@ def _cycles(body: list[Instruction], processor: Processor) -> float:
 
 
 def _row(loop: Loop) -> str:
-    body = _largest_innermost(list(_instructions(loop)))
+    body = max(_innermost(list(_instructions(_object(loop.source), loop.function))), key=len)
     moved, bytes_each = (_moved(body, "ld"), loop.loaded) if loop.loaded else (_moved(body, "st"), loop.stored)
     if not moved or moved % bytes_each:
         raise SystemExit(f"predict_arm: {loop.function}: {moved} bytes an iteration are no whole {loop.unit}s")
     units = moved // bytes_each
     cells = [f"`{loop.function}`", f"{len(body)} for {units} {loop.unit}s", f"{len(body) / units:.2f}"]
     for processor in PROCESSORS:
-        each = _cycles(body, processor) / units
-        whole = each * loop.count
-        cells.append(f"{each:.2f}, {whole:,.0f} a {loop.whole}: {whole / processor.ghz / 1000:.2f} µs")
+        if loop.dotprod and not processor.dotprod:
+            cells.append("has none")
+            continue
+        cells.append(_cell(_cycles(body, processor) / units, loop.count, loop.whole, processor))
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(each: float, count: int, whole: str, processor: Processor) -> str:
+    cycles = each * count
+    return f"{each:.2f}, {cycles:,.0f} a {whole}: {cycles / processor.ghz / 1000:.3g} µs"
+
+
+def _conversion() -> str:
+    """A thermal conversion without extras: compiled alone, its loops follow each other, and all of them count."""
+    source = (ROOT / "_fastcore" / "src" / "mlx90640_to_generic.c").read_text(encoding="utf-8")
+    plain = source.replace("to_subpage(params, terms, frame, out, extras)", "convert(params, terms, frame, out, NULL)")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plain.o"
+        flags = ["-O3", *LANGUAGE, *FLOATS, f"-I{ROOT / '_fastcore' / 'src'}", "-xc", "-c", "-", "-o", str(path)]
+        _output(aarch64.COMPILER, *flags, given=plain)
+        loops = _innermost(list(_instructions(path, "mlx_to_generic")))
+    if plain == source or len(loops) != len(CONVERSION):
+        raise SystemExit(f"predict_arm: {len(loops)} loops in a conversion, not the {len(CONVERSION)} it is made of")
+    pixels = [_moved(body, "st") // each for body, each in zip(loops, CONVERSION, strict=True)]
+    instructions = sum(len(body) / count for body, count in zip(loops, pixels, strict=True))
+    cells = ["`mlx_to_generic`, all five loops", "", f"{instructions:.2f} a pixel"]
+    for processor in PROCESSORS:
+        each = sum(_cycles(body, processor) / count for body, count in zip(loops, pixels, strict=True))
+        cells.append(_cell(each, PIXELS, "subpage", processor))
     return f"| {' | '.join(cells)} |"
 
 
@@ -163,7 +204,7 @@ def main() -> int:
     llvm = re.search(r"LLVM version (\S+)", _output(_tool("llvm-mca"), "--version"))
     boards = [f"{each.board} at {each.ghz} GHz, cycles" for each in PROCESSORS]
     compiler = _output(aarch64.COMPILER, "--version").splitlines()[0]
-    rows = [_row(loop) for loop in LOOPS]
+    rows = [_conversion(), *map(_row, LOOPS)]
     models = ", ".join(each.model for each in PROCESSORS)
     print(f"Predicted by llvm-mca {llvm[1] if llvm else '?'} ({models}) for code by {compiler}; not measured.\n")
     print(f"| inner loop | instructions an iteration | for each | {' | '.join(boards)} |")

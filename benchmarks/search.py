@@ -29,7 +29,7 @@ DELETED, DELETING_SECONDS = 32, 0.5
 
 PEERS: tuple[Peer | View, ...] = (
     Peer(OURS, "thermogate", exact=True, build=ours.Kernel),
-    *([View("thermogate exhaustive", OURS, exact=True, look=ours.Exhaustive)] if ours.HAS_EXHAUSTIVE else []),
+    View("thermogate exhaustive", OURS, exact=True, look=ours.Exhaustive),
     Peer("NumPy", "numpy", exact=True, build=ours.NumPy),
     Peer("faiss IndexFlatIP", "faiss-cpu", exact=True, build=faiss_indexes.Flat),
     Peer("faiss SQ8", "faiss-cpu", exact=False, build=faiss_indexes.ScalarQuantizer),

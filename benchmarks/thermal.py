@@ -133,9 +133,7 @@ def contenders(
 ) -> dict[str, Contender]:
     """Every implementation at hand by name, the kernel first; `left_out` names libraries that can't be imported."""
     found: dict[str, Contender] = {"thermogate": _Kernel(eeprom, frames)}
-    # Until the driver's bound call is there.
-    if hasattr(Mlx90640, "bind"):
-        found["thermogate, bound call"] = _Bound(eeprom, frames)
+    found["thermogate, bound call"] = _Bound(eeprom, frames)
     found[ORACLE] = _Oracle(eeprom, frames)
     if ADAFRUIT not in left_out:
         found[ADAFRUIT] = _Adafruit(eeprom, frames)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,45 +12,34 @@ from benchmarks.peers.base import Contender, Memory, best
 if TYPE_CHECKING:
     from benchmarks.peers.base import Found, Rows
 
-# Of a gallery whose kernel is being renewed: what it doesn't have yet is left out.
-HAS_EXHAUSTIVE = hasattr(Gallery, "search_exhaustive")
-HAS_EXPLAIN = hasattr(Gallery, "explain")
-
 
 class Kernel(Contender):
     """Our C."""
 
     def __init__(self, rows: Rows, limit: float) -> None:
         del limit
-        self.gallery: Any = Gallery(rows.shape[1])
-        if hasattr(self.gallery, "add_many"):
-            self.gallery.add_many(np.arange(len(rows)), rows)
-        else:
-            for key, row in enumerate(rows):
-                self.gallery.add(key, row)
+        self.gallery = Gallery(rows.shape[1])
+        self.gallery.add_many(range(len(rows)), rows)
 
     def search(self, probe: Rows, k: int, threshold: float | None) -> Found:
         """The gallery's own."""
-        found: Found = self.gallery.search(probe, k, threshold)
-        return found
+        return self.gallery.search(probe, k, threshold)
 
     def memory(self) -> Memory:
-        """What the gallery says; its templates' bytes before it could."""
-        if hasattr(self.gallery, "memory"):
-            return Memory(sum(self.gallery.memory()), "reported")
-        return Memory(len(self.gallery) * (self.gallery.dim * 4 + 8), "templates and keys")
+        """What the gallery says."""
+        return Memory(sum(self.gallery.memory()), "reported")
 
     def hot_bytes(self) -> int | None:
-        """Bytes that every search reads, or None before the gallery could tell."""
-        return int(self.gallery.memory().hot) if hasattr(self.gallery, "memory") else None
+        """Bytes that searches read first."""
+        return self.gallery.memory().hot
 
     def delete(self, key: int) -> None:
         """Remove and wipe."""
         self.gallery.remove(key)
 
     def work(self, probe: Rows, k: int, threshold: float | None) -> dict[str, int] | None:
-        """What one search has to do, as counts, or None before the gallery could tell."""
-        return self.gallery.explain(probe, k, threshold)._asdict() if HAS_EXPLAIN else None
+        """What one search has to do, as counts."""
+        return self.gallery.explain(probe, k, threshold)._asdict()
 
 
 class Exhaustive(Kernel):
@@ -63,8 +52,7 @@ class Exhaustive(Kernel):
 
     def search(self, probe: Rows, k: int, threshold: float | None) -> Found:
         """The gallery's own brute force."""
-        found: Found = self.gallery.search_exhaustive(probe, k, threshold)
-        return found
+        return self.gallery.search_exhaustive(probe, k, threshold)
 
 
 class NumPy(Contender):

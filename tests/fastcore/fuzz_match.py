@@ -59,8 +59,6 @@ class Run:
         self.model[key] = template
 
     def add_many(self) -> None:
-        if not hasattr(self.gallery, "add_many"):
-            return
         start, count = self._key(), self.choice.ConsumeIntInRange(0, 400)
         keys = np.arange(start, start + count, dtype=np.int64)
         templates = np.resize(np.roll(_pool(self.dim), self.choice.ConsumeIntInRange(0, 15), axis=0), (count, self.dim))
@@ -99,10 +97,9 @@ class Run:
         keys, scores = self.gallery.search(probe, k, threshold)
         self._check(probe, k, threshold, dict(zip(keys.tolist(), scores.tolist(), strict=True)))
         assert np.array_equal(np.lexsort((keys, -scores)), np.arange(keys.size))
-        if hasattr(self.gallery, "search_exhaustive"):
-            other_keys, other_scores = self.gallery.search_exhaustive(probe, k, threshold)
-            np.testing.assert_array_equal(keys, other_keys)
-            np.testing.assert_array_equal(scores, other_scores)
+        other_keys, other_scores = self.gallery.search_exhaustive(probe, k, threshold)
+        np.testing.assert_array_equal(keys, other_keys)
+        np.testing.assert_array_equal(scores, other_scores)
 
     def _check(self, probe: Vector, k: int, threshold: float | None, found: dict[int, float]) -> None:
         least = -2.0 if threshold is None else threshold

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from _fastcore.gallery import HEADER, MAGIC
+from _fastcore.gallery import HEADER, MAGIC, SIZES
 from _fastcore.match import Gallery, read_bytes
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _file(tmp_path: Path) -> bytes:
 
 def _with_body(good: bytes, body: bytes, dim: int = 8, count: int = 3) -> bytes:
     assert good.startswith(MAGIC)
-    return HEADER.pack(MAGIC, dim, count, zlib.crc32(body)) + body
+    return HEADER.pack(MAGIC, dim, count, zlib.crc32(body, zlib.crc32(SIZES.pack(dim, count)))) + body
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,7 @@ def _with_body(good: bytes, body: bytes, dim: int = 8, count: int = 3) -> bytes:
         (lambda good: _with_body(good, good[28:52] + b"\0" * 96), r"templates\[0\] must have length 1"),
         (lambda good: _with_body(good, good[28:36] * 3 + good[52:]), "a key comes twice"),
         (lambda good: _with_body(good, b"", 8, 2**63), "bytes after the header"),
+        (lambda good: good[:12] + SIZES.pack(13, 2) + good[24:], "damaged"),  # as many bytes of other sizes
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, damage: Any, complaint: str) -> None:
