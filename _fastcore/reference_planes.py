@@ -5,6 +5,7 @@ docs/search.md says what they are for.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,7 @@ def _signs(count: int) -> Rows:
     return np.where(bits.ravel()[:count] == 1, -1.0, 1.0)
 
 
+@functools.cache
 def _hadamard(size: int) -> Rows:
     """Sylvester's matrix, scaled to be orthogonal."""
     matrix = np.ones((1, 1))

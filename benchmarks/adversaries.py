@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from _fastcore import reference_planes
 from benchmarks import galleries
 from benchmarks.galleries import unit
 
@@ -127,8 +128,23 @@ def drawer(family: str, dim: int, rng: Generator) -> Draw:
     return lambda count: np.ascontiguousarray(make(count, dim, rng))
 
 
+def _along(some: Rows, rng: Generator) -> Rows:
+    """From what a search reads of a template towards the template, and a little along what it reads.
+
+    There the bound that it compares is all but a score, at any height. Templates that reading leaves as they are give
+    themselves.
+    """
+    rotated = reference_planes.rotate(some.astype(np.float64))
+    which = int(rng.integers(4))
+    read = reference_planes.fine(rotated) if which == 3 else reference_planes.readings(rotated)[which]
+    away = rotated - read
+    sizes = np.linalg.norm(away, axis=1, keepdims=True)
+    along = away / np.maximum(sizes, 1e-6) + rng.uniform(0, 0.5, size=(len(some), 1)) * read
+    return unit(np.where(sizes > 1e-6, reference_planes.unrotate(along), some).astype(np.float32))
+
+
 def probes(rows: Rows, draw: Draw, count: int, rng: Generator) -> Rows:
-    """Probes of every kind, mixed: strangers, relatives of a template, templates themselves, between two of them."""
+    """Probes of every kind, mixed: strangers, relatives of a template, templates themselves, ones that try a bound."""
     some, others = rows[rng.integers(len(rows), size=(2, count))]
     noise = _isotropic(count, rows.shape[1], rng)
     # The second one's opposite would leave nothing between the two.
@@ -144,5 +160,6 @@ def probes(rows: Rows, draw: Draw, count: int, rng: Generator) -> Rows:
         unit(between),
         unit(some + np.float32(1e-3) * noise),
         _one_hot(count, rows.shape[1], rng),
+        _along(some, rng),
     )
     return np.ascontiguousarray(np.stack(kinds)[rng.integers(len(kinds), size=count), np.arange(count)])
