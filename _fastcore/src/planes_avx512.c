@@ -10,7 +10,7 @@
 
 #define INLINE static inline __attribute__((always_inline)) TG_TARGET_AVX512
 
-enum { TABLE = 64, GROUPS = TG_BLOCK / TG_GROUP, AHEAD = 2048 };
+enum { TABLE = 64, GROUPS = TG_BLOCK / TG_GROUP };
 
 /* A table of six weights: bit t of an index adds weight t; less the negative ones, over 256, rounded up. */
 INLINE __m512i table_of(const uint16_t *w0, const uint16_t *w1, const uint16_t *w2)
@@ -55,17 +55,22 @@ INLINE __m512i look(const uint8_t *table, __m512i index)
     return _mm512_permutexvar_epi8(index, _mm512_load_si512(table));
 }
 
-/* The four lookups of three byte rows: over 2, rounded up. The weights leave room for it. */
-INLINE __m512i look_at_three(const uint8_t *plane, const uint8_t *table)
+/* The four lookups of three bytes: over 2, rounded up. The weights leave room for it. */
+INLINE __m512i look_at_three(__m512i a, __m512i b, __m512i c, const uint8_t *table)
 {
-    const __m512i a = _mm512_load_si512(plane), b = _mm512_load_si512(plane + TG_BLOCK),
-                  c = _mm512_load_si512(plane + 2 * TG_BLOCK);
-    for (int j = 0; j < 3; j++)
-        _mm_prefetch((const char *)plane + AHEAD + j * TG_BLOCK, _MM_HINT_T0);
     const __m512i ab = pick(_mm512_set1_epi8(0x03), _mm512_srli_epi16(a, 6), _mm512_srli_epi16(b, 4));
     const __m512i rest = pick(_mm512_set1_epi8(0x0F), ab, _mm512_srli_epi16(c, 2));
     return _mm512_add_epi8(_mm512_avg_epu8(look(table, a), look(table + TABLE, b)),
                            _mm512_avg_epu8(look(table + 2 * TABLE, c), look(table + 3 * TABLE, rest)));
+}
+
+/* Three rows of a block, in the order of their addresses: what the processor fetches ahead by. */
+INLINE void load_in_order(const uint8_t *rows, __m512i *codes)
+{
+    for (int i = 0; i < 3 * GROUPS; i++) {
+        codes[i] = _mm512_load_si512(rows + i * TG_GROUP);
+        __asm__ volatile("" : "+v"(codes[i]));
+    }
 }
 
 /* One or two byte rows at the end. Bits that do not belong to them have weight 0. */
@@ -93,9 +98,12 @@ INLINE void sum_block(const uint8_t *block, size_t bytes, const uint8_t *table, 
     __m512i even[GROUPS], odd[GROUPS];
     for (int g = 0; g < GROUPS; g++)
         even[g] = odd[g] = _mm512_setzero_si512();
-    for (size_t p = 0; p < whole; p += 3, table += 4 * TABLE, block += 3 * TG_BLOCK)
+    for (size_t p = 0; p < whole; p += 3, table += 4 * TABLE, block += 3 * TG_BLOCK) {
+        __m512i codes[3 * GROUPS];
+        load_in_order(block, codes);
         for (int g = 0; g < GROUPS; g++)
-            add(&even[g], &odd[g], look_at_three(block + g * TG_GROUP, table));
+            add(&even[g], &odd[g], look_at_three(codes[g], codes[GROUPS + g], codes[2 * GROUPS + g], table));
+    }
     if (whole < bytes)
         for (int g = 0; g < GROUPS; g++)
             add(&even[g], &odd[g], look_at_rest(block + g * TG_GROUP, table, bytes - whole));

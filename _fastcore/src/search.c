@@ -14,11 +14,10 @@
 #include <string.h>
 
 enum {
-    RUN = 4 * TG_BLOCK, /* templates between two looks at the threshold */
+    RUN = 8 * TG_BLOCK, /* templates between two looks at the threshold */
     SAMPLE = 4 * TG_GROUP,
     FEW = 64,         /* templates, for which tables do not pay */
-    SEEDS = 12,       /* looked up besides k to find a threshold */
-    AHEAD = 12        /* lookups under way in memory */
+    SEEDS = 12        /* looked up besides k to find a threshold */
 };
 
 /* Fine rows of more bytes than this are mostly not in a cache when they are looked up. */
@@ -86,22 +85,12 @@ static void scan_exact(tg_run *run)
 
 /* ---- 8 bits ---- */
 
-static void prefetch(const tg_run *run, const tg_entry *entry)
-{
-    const uint8_t *row = tg_fine_row(run->snapshot, entry->row);
-    for (size_t i = 0; i < run->snapshot->shape.fine_stride; i += 64)
-        __builtin_prefetch(row + i, 0, 2);
-}
-
 /* Look up the `count` entries that `list` names, or all in order when there is no list. */
 static void refine(tg_run *run, const tg_entry *entries, const uint32_t *list, size_t count)
 {
     const tg_snapshot *s = run->snapshot;
     const tg_query *q = &run->query;
     double least = bar(run);
-    /* Rows in order are fetched ahead by the processor itself. */
-    for (size_t i = 0; list && i < count && i < AHEAD; i++)
-        prefetch(run, &entries[list[i]]);
     for (size_t i = 0; i < count; i += TG_TOGETHER) {
         const size_t several = count - i < TG_TOGETHER ? count - i : TG_TOGETHER;
         const tg_entry *entry[TG_TOGETHER];
@@ -110,8 +99,6 @@ static void refine(tg_run *run, const tg_entry *entries, const uint32_t *list, s
         for (size_t j = 0; j < several; j++) {
             entry[j] = &entries[list ? list[i + j] : i + j];
             rows[j] = tg_fine_row(s, entry[j]->row);
-            if (list && i + j + AHEAD < count)
-                prefetch(run, &entries[list[i + j + AHEAD]]);
         }
         q->kernels->dots(rows, several, q->fine, s->shape.fine_stride, q->fine_offset, dots);
         for (size_t j = 0; j < several; j++) {

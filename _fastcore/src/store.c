@@ -12,7 +12,8 @@ enum {
     CHUNK_BYTES = 1 << 21, /* of planes: what a change copies at most beside a search */
     MOST_SLOTS_SHIFT = 13, /* 2^13 slots of a chunk */
     SLAB_BYTES = 1 << 23,  /* of exact rows: with their fine rows, whole huge pages */
-    MOST_ROWS_SHIFT = 16   /* 2^16 rows of a slab */
+    MOST_ROWS_SHIFT = 16,  /* 2^16 rows of a slab */
+    GROWN = 1024           /* templates, from which on huge pages pay */
 };
 
 /* ---- sizes ---- */
@@ -89,6 +90,8 @@ static void free_retired(tg_store *store, const tg_retired *each)
 {
     if (each->chunk)
         free_chunk(store, each->chunk);
+    else if (each->memory)
+        tg_release(each->memory, each->bytes);
     else
         free_row(store, each->row);
 }
@@ -104,10 +107,10 @@ static int reserve_retired(tg_store *store, size_t count)
     return 0;
 }
 
-/* Free now, or when the last snapshot that may read it is released. */
-static void retire(tg_store *store, tg_chunk *chunk, uint32_t row)
+/* Free now, or when the last snapshot that may read it is released. Room to note it must be reserved. */
+static void retire(tg_store *store, tg_retired one)
 {
-    const tg_retired one = {store->serial, chunk, row};
+    one.serial = store->serial;
     if (store->newest)
         store->retired[store->retired_count++] = one;
     else
@@ -126,19 +129,56 @@ static void free_unseen(tg_store *store)
     memmove(store->retired, store->retired + done, store->retired_count * sizeof *store->retired);
 }
 
-/* The chunk, safe to write: a copy takes its place where a snapshot may read it. Room to retire one is reserved. */
+/* Put a copy in a chunk's place, of what is in use. Room to retire the old one must be reserved. */
+static tg_chunk *copy_chunk(tg_store *store, size_t index)
+{
+    tg_chunk *chunk = store->chunks[index], *copy = new_chunk(store);
+    if (!copy)
+        return NULL;
+    const size_t left = store->count - index * store->chunk_slots;
+    const size_t used = left < store->chunk_slots ? left : store->chunk_slots;
+    const size_t blocks = (used + TG_BLOCK - 1) / TG_BLOCK;
+    for (int r = 0; r < TG_READINGS; r++)
+        memcpy(copy->plane[r], chunk->plane[r], blocks * TG_BLOCK * plane_bytes(store, r));
+    if (store->has_planes)
+        memcpy(copy->bounds, chunk->bounds, blocks * (TG_BLOCK / TG_GROUP) * sizeof *copy->bounds);
+    memcpy(copy->entries, chunk->entries, used * sizeof *copy->entries);
+    store->chunks[index] = copy;
+    retire(store, (tg_retired){.chunk = chunk});
+    return copy;
+}
+
+/* The chunk, safe to write: a copy takes its place where a snapshot may read it. */
 static tg_chunk *writable(tg_store *store, size_t index)
 {
     tg_chunk *chunk = store->chunks[index];
-    if (!store->newest || store->newest->serial <= chunk->born)
-        return chunk;
-    tg_chunk *copy = new_chunk(store);
-    if (!copy)
-        return NULL;
-    memcpy(copy->memory, chunk->memory, chunk_bytes(store));
-    store->chunks[index] = copy;
-    retire(store, chunk, 0);
-    return copy;
+    return store->newest && store->newest->serial > chunk->born ? copy_chunk(store, index) : chunk;
+}
+
+/* Move the rows of the first slab to huge pages. */
+static int move_slab(tg_store *store, void **slab, size_t bytes, size_t row_bytes)
+{
+    void *moved = tg_zeroed(bytes, 1);
+    if (!moved)
+        return -1;
+    const size_t rows = store->row_count < store->slab_rows ? store->row_count : store->slab_rows;
+    memcpy(moved, *slab, rows * row_bytes);
+    retire(store, (tg_retired){.memory = *slab, .bytes = bytes});
+    *slab = moved;
+    return 0;
+}
+
+/* A gallery that has grown is worth huge pages from its first template on: without them, looking addresses up takes a
+ * search as long as reading. Where memory is short, it does without. */
+static void promote(tg_store *store)
+{
+    void *exact = store->exact[0], *fine = store->fine[0];
+    if (reserve_retired(store, 3) < 0 || !copy_chunk(store, 0))
+        return;
+    if (move_slab(store, &exact, exact_slab_bytes(store), store->shape.stride * sizeof(float)) == 0)
+        store->exact[0] = exact;
+    if (store->has_planes && move_slab(store, &fine, fine_slab_bytes(store), store->shape.fine_stride) == 0)
+        store->fine[0] = fine;
 }
 
 /* ---- the store ---- */
@@ -310,6 +350,8 @@ int tg_store_append(tg_store *store, int64_t key, const float *template)
         return -1;
     if (take_row(store, &row) < 0)
         return -1;
+    if (store->count == GROWN && store->chunk_count == 1)
+        promote(store);
     /* Behind every snapshot's count: written in place. */
     put(store, store->chunks[store->count / store->chunk_slots], store->count % store->chunk_slots, key, row, template);
     store->count++;
@@ -330,7 +372,7 @@ int tg_store_replace(tg_store *store, size_t slot, const float *template)
     const tg_entry old = chunk->entries[at];
     count_distances(store, chunk, at, -1);
     put(store, chunk, at, old.key, row, template);
-    retire(store, NULL, old.row);
+    retire(store, (tg_retired){.row = old.row});
     return 0;
 }
 
@@ -377,7 +419,7 @@ int tg_store_remove(tg_store *store, size_t slot, int64_t *moved)
     else
         clear_slot(store, tail, last_at);
     store->count--;
-    retire(store, NULL, row);
+    retire(store, (tg_retired){.row = row});
     return 0;
 }
 

@@ -44,9 +44,12 @@ typedef struct tg_snapshot {
     uint8_t **fine;
 } tg_snapshot;
 
+/* A chunk, or memory of a slab, or a row, that a snapshot may still read. */
 typedef struct {
     uint64_t serial;
-    tg_chunk *chunk; /* or, if NULL, a row */
+    tg_chunk *chunk;
+    void *memory;
+    size_t bytes;
     uint32_t row;
 } tg_retired;
 
