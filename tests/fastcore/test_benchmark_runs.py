@@ -128,6 +128,8 @@ def _check_page(text: str, run: Run, folder: Path) -> None:
         assert f"### {heading}" in text
     assert run.report["machine"]["processor"] in text
     assert "16 dimensions, genuine" in text
+    glance = text.partition("At a glance")[2].partition("\n\n")[2].partition("\n\n")[0].splitlines()
+    assert len(glance) == 2 + len(run.report["searches"])
     for secret in (socket.gethostname(), str(folder), str(ROOT), platform.release(), "load at start"):
         assert secret not in text
     tables = [block for block in text.split("\n\n") if block.lstrip().startswith("|")]
