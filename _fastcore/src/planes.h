@@ -107,8 +107,8 @@ struct tg_query;
 typedef struct {
     size_t room; /* bytes of tables a plane byte */
     /* Relative, in cycles: of a plane byte; of a fine row's element in a cache, and far away; of a fine row besides, when
-     * all are read in order, and when some are picked. */
-    double lookup_cost, fine_cost, far_cost, fine_call, fine_pick;
+     * all are read in order, when some are picked near by, and when some are picked further away. */
+    double lookup_cost, fine_cost, far_cost, fine_call, near_pick, far_pick;
     void (*prepare)(struct tg_query *query, const tg_rotation *rotation, const float *probe);
     void (*weigh)(struct tg_query *query, int which);
     void (*tables)(const uint16_t *weights, size_t bytes, uint8_t *tables);

@@ -20,8 +20,8 @@ enum {
     SEEDS = 12        /* looked up besides k to find a threshold */
 };
 
-/* Fine rows of more bytes than this are mostly not in a cache when they are looked up. */
-static const size_t FAR = 12 << 20;
+/* Fine rows of more bytes than these are mostly not in a near cache, or in none, when they are looked up. */
+static const size_t NEAR = 1 << 20, FAR = 12 << 20;
 
 /* Of the spread of strangers' scores: where bounds reach further down than this, a threshold rules nobody out. */
 static const double HOPELESS = 0.5;
@@ -162,13 +162,14 @@ static void judge(tg_run *run, size_t first, const uint16_t *sums, size_t count)
     const tg_plane_kernels *k = run->query.kernels;
     const size_t fine_bytes = s->count * s->shape.fine_stride;
     const double look_up = (fine_bytes > FAR ? k->far_cost : k->fine_cost) * (double)s->shape.fine_stride + k->fine_call;
+    const double pick = fine_bytes > NEAR ? k->far_pick : k->near_pick;
     double mean, spread, least = look_up;
     sample(run, first, sums, count < SAMPLE ? count : SAMPLE, &mean, &spread);
     run->reading = -1;
     for (int r = 0; r < TG_READINGS; r++) {
         const double bytes = (double)(s->shape.first_bytes + (size_t)r * s->shape.other_bytes);
         const double left = tail((bar(run) - mean - s->distance[r] * run->query.norm) / spread);
-        const double cost = k->lookup_cost * bytes + left * (look_up + k->fine_pick);
+        const double cost = k->lookup_cost * bytes + left * (look_up + pick);
         if (cost < least) {
             least = cost;
             run->reading = r;
