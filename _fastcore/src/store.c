@@ -13,7 +13,7 @@ enum {
     MOST_SLOTS_SHIFT = 13, /* 2^13 slots of a chunk */
     SLAB_BYTES = 1 << 23,  /* of exact rows: with their fine rows, whole huge pages */
     MOST_ROWS_SHIFT = 16,  /* 2^16 rows of a slab */
-    GROWN = 1024           /* templates, from which on huge pages pay */
+    GROWN = 512            /* templates, from which on huge pages pay */
 };
 
 /* ---- sizes ---- */
