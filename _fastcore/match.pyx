@@ -123,7 +123,6 @@ def read_bytes(buffer):
     """
     cdef Py_buffer view
     cdef uintptr_t start, end
-    cdef uint64_t seen = 0
     cdef tg_read_kernel *kernel = tg_read_kernel_for(_path)
     PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE)
     try:
@@ -133,11 +132,10 @@ def read_bytes(buffer):
             return 0
         end = start + (end - start) // 256 * 256
         with nogil:
-            seen = kernel(<const void *> start, end - start)
+            kernel(<const void *> start, end - start)
+        return int(end - start)
     finally:
         PyBuffer_Release(&view)
-    # The sum is looked at, or a compiler may leave the reading out.
-    return int(end - start) if seen or not seen else 0
 
 
 cdef int _check_normalised(const float *vector, Py_ssize_t dim, str name) except -1:
@@ -280,7 +278,7 @@ cdef class Gallery:
         try:
             if not TG_PLANES_LEAST <= self.dim <= TG_PLANES_MOST or tg_plane_kernels_for(_path) == NULL:
                 return None, None
-            keys = self._contents()[0]
+            keys = self._keys()
             bounds = _empty(len(keys) + 1, np.float64)
             view = bounds
             snapshot = tg_store_pin(self._store)
@@ -321,19 +319,27 @@ cdef class Gallery:
             raise ValueError(f"{path}: a key comes twice")
         return gallery
 
+    cdef object _keys(self):
+        """Keys by slot, int64[n]."""
+        cdef size_t i
+        cdef int64_t key = 0
+        keys = _empty(self._store.count, dtype=_int64)
+        cdef int64_t[::1] view = keys
+        for i in range(self._store.count):
+            tg_store_template(self._store, i, &key)
+            view[i] = key
+        return keys
+
     cdef tuple _contents(self):
         cdef size_t i, count = self._store.count, dim = <size_t> self.dim
         cdef int64_t key = 0
         cdef const float *row
-        keys = _empty(count, dtype=_int64)
         rows = _empty((count, dim), dtype=_float32)
-        cdef int64_t[::1] key_view = keys
         cdef float[:, ::1] row_view = rows
         for i in range(count):
             row = tg_store_template(self._store, i, &key)
-            key_view[i] = key
             memcpy(&row_view[i, 0], row, dim * sizeof(float))
-        return keys, rows
+        return self._keys(), rows
 
     cdef float *_probe(self, probe) except NULL:
         """A checked copy, aligned and padded with zeros; the caller wipes and frees it."""

@@ -11,13 +11,13 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     RUN = 8 * TG_BLOCK, /* templates between two looks at the threshold */
     SAMPLE = 4 * TG_GROUP,
     FEW = 64,         /* templates, for which tables do not pay */
-    SEEDS = 12        /* looked up besides k to find a threshold */
+    SEEDS = 12,       /* looked up besides k to find a threshold ... */
+    MOST_SEEDED = 256 /* ... which is worth it up to this k: seeds are kept in order, one by one */
 };
 
 /* Fine rows of more bytes than these are mostly not in a near cache, or in none, when they are looked up. */
@@ -128,8 +128,8 @@ static void sum_plane(tg_run *run, int r, size_t first, size_t count, uint16_t *
     const size_t bytes = r == 0 ? s->shape.first_bytes : s->shape.other_bytes;
     const size_t blocks = (count + TG_BLOCK - 1) / TG_BLOCK;
     need_tables(run, r > 0);
-    run->query.kernels->sums(chunk->plane[r] + (first & (s->chunk_slots - 1)) * bytes, bytes, run->query.tables[r > 0], blocks,
-                             out);
+    const uint8_t *plane = chunk->plane[r] + (first & (s->chunk_slots - 1)) * bytes;
+    run->query.kernels->sums(plane, bytes, run->query.tables[r > 0], blocks, out);
     run->work->hot_bytes += blocks * TG_BLOCK * bytes;
 }
 
@@ -346,6 +346,10 @@ static int scan_planes(tg_run *run, void *unused)
     const tg_snapshot *s = run->snapshot;
     uint16_t *all = NULL;
     if (run->threshold < s->distance[TG_READINGS - 1] + HOPELESS / sqrt((double)s->shape.dim)) {
+        if (run->best->limit > MOST_SEEDED) {
+            scan_exact(run);
+            return 0;
+        }
         all = sum_all(run);
         if (!all || seed_threshold(run, all) < 0) {
             free(all);

@@ -225,9 +225,7 @@ void tg_store_free(tg_store *store)
 {
     if (!store)
         return;
-    for (size_t i = 0; i < store->retired_count; i++)
-        if (store->retired[i].chunk)
-            free_chunk(store, store->retired[i].chunk);
+    /* Nothing is retired any more: a search keeps its gallery alive, and the last one freed what was. */
     for (size_t i = 0; i < store->chunk_count; i++)
         free_chunk(store, store->chunks[i]);
     for (size_t i = 0; i < store->slab_count; i++) {

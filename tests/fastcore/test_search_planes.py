@@ -150,6 +150,19 @@ def test_planes_spare_most_of_the_reading(path: str) -> None:
             assert work.rescored < 40
 
 
+@pytest.mark.parametrize(("k", "threshold"), [(256, None), (257, None), (257, 0.3), (600, 0.2), (600, -1.0)])
+def test_many_results_are_those_of_an_exhaustive_search(planes: str, k: int, threshold: float | None) -> None:
+    rng = np.random.default_rng(8)
+    rows = _unit(rng.standard_normal((5000, 64)))
+    gallery = _gallery(rows)
+    for probe in (rows[3], _unit(rng.standard_normal((1, 64)))[0]):
+        (keys, scores), (others, exact) = (
+            find(probe, k, threshold) for find in (gallery.search, gallery.search_exhaustive)
+        )
+        assert np.array_equal(keys, others)
+        assert np.array_equal(scores, exact)
+
+
 @pytest.mark.parametrize("dim", [4, 31, 2049, 4096])
 def test_dimensions_without_planes(path: str, dim: int) -> None:
     rng = np.random.default_rng(dim)
