@@ -40,6 +40,20 @@ class RegistrationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """The array's place below the camera, m."""
     face_breadth: Annotated[float, msgspec.Meta(gt=0.05, lt=0.3)] = FACE_BREADTH
     """Breadth of a face as the detector's box shows it, m."""
+    homography: tuple[float, float, float, float, float, float, float, float, float] | None = None
+    """As measured by `thermogate calibrate registration`: row by row the 3 × 3 matrix from the camera's picture to the
+    array's, both as shares of their width and height, for what is `homography_distance` away. None: two pinholes that
+    look in the same direction."""
+    homography_distance: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 0.5
+    """Distance of the target that `homography` was measured with, m; `offset_x` and `offset_y` give the parallax of
+    what is nearer or further."""
+
+    def __post_init__(self) -> None:
+        """Refuse a matrix that maps the picture's middle to nowhere."""
+        if self.homography is not None:
+            middle = _project(self.homography, 0.5, 0.5)
+            if not all(math.isfinite(value) and abs(value) < 10 for value in middle):
+                raise ValueError("`homography` maps the middle of the picture to nowhere")
 
 
 def distance(settings: RegistrationSettings, face: Box, picture_width: int) -> float:
@@ -58,18 +72,53 @@ def thermal_box(settings: RegistrationSettings, face: Box, picture: tuple[int, i
     if min(height, width, rows, columns) < 1:
         raise ConfigError(f"registration needs pictures with an extent, not {picture} and {array}")
     far = distance(settings, face, width)
+
+    def point(x: float, y: float) -> tuple[float, float]:
+        return thermal_point(settings, (x, y), far, picture, array)
+
+    # By the middles of its edges: an array that is turned a little would make a box of its corners too large.
+    x, y = face.centre
+    left, right = sorted((point(face.x, y)[0], point(face.x + face.width, y)[0]))
+    top, bottom = sorted((point(x, face.y)[1], point(x, face.y + face.height)[1]))
+    return Box(left, top, right - left, bottom - top)
+
+
+def thermal_point(
+    settings: RegistrationSettings,
+    at: tuple[float, float],
+    far: float,
+    picture: tuple[int, int],
+    array: tuple[int, int],
+) -> tuple[float, float]:
+    """Where a point of the camera's picture, (x, y) in its pixels, is on the array: (column, row) in thermal pixels.
+
+    `far` is its distance in metres; `picture` and `array` are (height, width) and (rows, columns).
+    """
+    (height, width), (rows, columns) = picture, array
+    focal_x, focal_y = (
+        _focal(angle, pixels) for angle, pixels in zip(settings.thermal_fov, (columns, rows), strict=True)
+    )
+    if settings.homography is not None:
+        across, down = _project(settings.homography, at[0] / width, at[1] / height)
+        nearer = 1 / far - 1 / settings.homography_distance
+        return (
+            across * columns - settings.offset_x * nearer * focal_x,
+            down * rows - settings.offset_y * nearer * focal_y,
+        )
     focal = _focal(settings.camera_fov, width)
-    focal_x = _focal(settings.thermal_fov[0], columns)
-    focal_y = _focal(settings.thermal_fov[1], rows)
+    return (
+        ((at[0] - width / 2) / focal - settings.offset_x / far) * focal_x + columns / 2,
+        ((at[1] - height / 2) / focal - settings.offset_y / far) * focal_y + rows / 2,
+    )
 
-    def column(x: float) -> float:
-        return ((x - width / 2) / focal - settings.offset_x / far) * focal_x + columns / 2
 
-    def row(y: float) -> float:
-        return ((y - height / 2) / focal - settings.offset_y / far) * focal_y + rows / 2
-
-    left, top = column(face.x), row(face.y)
-    return Box(left, top, column(face.x + face.width) - left, row(face.y + face.height) - top)
+def _project(matrix: tuple[float, ...], x: float, y: float) -> tuple[float, float]:
+    """A point through a homography; infinite where it has no image."""
+    a, b, c, d, e, f, g, h, i = matrix
+    scale = g * x + h * y + i
+    if abs(scale) < 1e-12:
+        return math.inf, math.inf
+    return (a * x + b * y + c) / scale, (d * x + e * y + f) / scale
 
 
 def _focal(field_of_view: float, pixels: int) -> float:

@@ -9,6 +9,7 @@ import msgspec
 
 from controller.perception.liveness import LivenessSettings
 from controller.perception.presence import PresenceSettings
+from controller.perception.reference_settings import ReferenceSettings
 from controller.perception.registration import RegistrationSettings
 from controller.perception.screening import ScreeningSettings
 
@@ -40,4 +41,6 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     presence: PresenceSettings = PresenceSettings()
     registration: RegistrationSettings = RegistrationSettings()
     screening: ScreeningSettings = ScreeningSettings()
+    reference: ReferenceSettings | None = None
+    """None: no black body is in view."""
     liveness: LivenessSettings = LivenessSettings()
