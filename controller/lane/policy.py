@@ -21,6 +21,8 @@ class PolicyContext:
 
     passed_back: bool = False
     """Anti-passback holds against the matched person."""
+    manual: bool = False
+    """The sensor is not fit to measure people: a temperature is taken by hand."""
     minimum_quality: float = 0.0
     """Picture quality, 0..1, below which nothing is concluded."""
 
@@ -30,7 +32,7 @@ TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
     Verdict.ELEVATED: DenyReason.ELEVATED_TEMPERATURE,
     Verdict.RECHECK: DenyReason.RECHECK_TEMPERATURE,
     Verdict.TOO_COLD: DenyReason.TOO_COLD,
-    Verdict.TOO_HOT: DenyReason.NO_TEMPERATURE,
+    Verdict.TOO_HOT: DenyReason.TOO_HOT,
     Verdict.OBSTRUCTED: DenyReason.NO_TEMPERATURE,
     Verdict.TOO_FAR: DenyReason.NO_TEMPERATURE,
     Verdict.UNSTABLE: DenyReason.NO_TEMPERATURE,
@@ -56,6 +58,8 @@ def decide(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
     for reason, holds in _RULES:
         if holds(assessment, context):
             return reason
+    if context.manual:
+        return DenyReason.MANUAL_TEMPERATURE
     return TEMPERATURE_REASONS[assessment.screening.verdict]
 
 
@@ -94,7 +98,9 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.ELEVATED_TEMPERATURE: Advice(Prompt.SEE_DOCTOR, Counted.HERE),
     DenyReason.RECHECK_TEMPERATURE: Advice(Prompt.WAIT, Counted.HERE),
     DenyReason.TOO_COLD: Advice(Prompt.WARM_UP, Counted.NEVER),
+    DenyReason.TOO_HOT: Advice(Prompt.COOL_DOWN, Counted.NEVER),
     DenyReason.NO_TEMPERATURE: Advice(Prompt.WAIT, Counted.HERE),
+    DenyReason.MANUAL_TEMPERATURE: Advice(Prompt.SEE_GUARD, Counted.NEVER),
     DenyReason.NOT_PERMITTED: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.CREDENTIAL_EXPIRED: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.ANTI_PASSBACK: Advice(Prompt.DENIED, Counted.ACROSS),
