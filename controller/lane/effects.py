@@ -27,6 +27,8 @@ class Prompt(enum.Enum):
     SEE_GUARD = "see_guard"
     WARM_UP = "warm_up"
     COOL_DOWN = "cool_down"
+    UNCOVER = "uncover"
+    COME_CLOSER = "come_closer"
     ONE_AT_A_TIME = "one_at_a_time"
     OUT_OF_SERVICE = "out_of_service"
     FREE = "free"

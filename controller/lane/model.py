@@ -64,6 +64,8 @@ class DenyReason(enum.Enum):
     RECHECK_TEMPERATURE = "recheck_temperature"
     TOO_COLD = "too_cold"
     TOO_HOT = "too_hot"
+    FACE_COVERED = "face_covered"
+    TOO_FAR = "too_far"
     NO_TEMPERATURE = "no_temperature"
     MANUAL_TEMPERATURE = "manual_temperature"
     NOT_PERMITTED = "not_permitted"
@@ -206,6 +208,8 @@ class Screening:
     """How long to wait before coming again, TOO_COLD and TOO_HOT."""
     correction: float | None = None
     """What reference or crowd added, K."""
+    room: float | None = None
+    """The room that was compensated for, °C."""
     looks: int = 1
     """Looks that `value` is the mean of."""
     personal: float | None = None

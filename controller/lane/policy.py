@@ -33,8 +33,8 @@ TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
     Verdict.RECHECK: DenyReason.RECHECK_TEMPERATURE,
     Verdict.TOO_COLD: DenyReason.TOO_COLD,
     Verdict.TOO_HOT: DenyReason.TOO_HOT,
-    Verdict.OBSTRUCTED: DenyReason.NO_TEMPERATURE,
-    Verdict.TOO_FAR: DenyReason.NO_TEMPERATURE,
+    Verdict.OBSTRUCTED: DenyReason.FACE_COVERED,
+    Verdict.TOO_FAR: DenyReason.TOO_FAR,
     Verdict.UNSTABLE: DenyReason.NO_TEMPERATURE,
     Verdict.SENSOR_UNFIT: DenyReason.NO_TEMPERATURE,
 }
@@ -44,6 +44,11 @@ _RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ..
     (DenyReason.SPOOF_SUSPECTED, lambda found, _: found.liveness is Liveness.SPOOF),
     (DenyReason.POOR_PICTURE, lambda found, context: not found.quality >= context.minimum_quality),
     (DenyReason.AMBIGUOUS_MATCH, lambda found, _: found.ambiguous),
+    # Nobody is called a stranger behind glasses that had to come off anyway; that they are on is no secret.
+    (
+        DenyReason.FACE_COVERED,
+        lambda found, _: found.match is None and found.screening.verdict is Verdict.OBSTRUCTED,
+    ),
     (DenyReason.UNKNOWN_PERSON, lambda found, _: found.match is None),
     (DenyReason.CREDENTIAL_EXPIRED, lambda found, _: found.expired),
     (DenyReason.NOT_PERMITTED, lambda found, _: not found.permitted),
@@ -99,6 +104,8 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.RECHECK_TEMPERATURE: Advice(Prompt.WAIT, Counted.HERE),
     DenyReason.TOO_COLD: Advice(Prompt.WARM_UP, Counted.NEVER),
     DenyReason.TOO_HOT: Advice(Prompt.COOL_DOWN, Counted.NEVER),
+    DenyReason.FACE_COVERED: Advice(Prompt.UNCOVER, Counted.HERE),
+    DenyReason.TOO_FAR: Advice(Prompt.COME_CLOSER, Counted.HERE),
     DenyReason.NO_TEMPERATURE: Advice(Prompt.WAIT, Counted.HERE),
     DenyReason.MANUAL_TEMPERATURE: Advice(Prompt.SEE_GUARD, Counted.NEVER),
     DenyReason.NOT_PERMITTED: Advice(Prompt.DENIED, Counted.ACROSS),

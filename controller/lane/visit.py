@@ -233,6 +233,7 @@ def _findings(found: Assessment) -> dict[str, Scalar]:
         "risk": screening.risk,
         "surface": screening.surface,
         "correction": screening.correction,
+        "room": screening.room,
         "looks": screening.looks,
         "remarks": " ".join(remark.value for remark in screening.remarks) or None,
         "wait_minutes": screening.wait_minutes,

@@ -11,7 +11,7 @@ from controller.perception.liveness import LivenessSettings
 from controller.perception.presence import PresenceSettings
 from controller.perception.reference_settings import ReferenceSettings
 from controller.perception.registration import RegistrationSettings
-from controller.perception.screening import ScreeningSettings
+from controller.perception.screening_settings import ScreeningSettings
 
 
 class AttemptSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
