@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -30,6 +29,7 @@ from hw.sim.things import apparent
 from hw.sim.world import World
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
@@ -46,7 +46,7 @@ SOURCE_ERROR: Final = 0.2
 Opt 2021, 26, 043009, Table 1)."""
 SOURCE_EMISSIVITY: Final = 0.97
 SOURCE_PLACE: Final = (26.0, 6.0)
-"""Column and row of the source's middle: beside the head at every distance, out of the corner, where pixels are worse."""
+"""Column and row of the source's middle: beside the head at every distance, and not in the corner, which is worst."""
 SOURCE_RADIUS: Final = 3.0
 """Pixels; those within SOURCE_RADIUS - 1.5 of the middle are averaged, which blur and edge do not reach."""
 SOURCE_DISTANCE: Final = 0.28

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.sensor_truth [--quick]`: what an MLX90640 at its data sheet's figures can promise about a fever.
+"""`python -m benchmarks.sensor_truth [--quick]`: what an MLX90640 at its data sheet's figures can promise.
 
 In the simulated world everything is known: each person's oral temperature and the warmest spot of the face. Each trial
 is another person before another chip. Prints Markdown; intervals are bootstrapped, 95 %.
@@ -159,8 +159,8 @@ def _times(pool: ProcessPoolExecutor, count: int) -> Iterable[str]:
     """How long somebody must stand."""
     yield "\n## Time on the mark\n"
     yield (
-        f"55° lens, 0.5 m, warmed up; {count} people, each read {REPEATS} times by the same chip. Noise is the standard "
-        "deviation of one person's readings; answered: within the limits of the shipped settings.\n"
+        f"55° lens, 0.5 m, warmed up; {count} people, each read {REPEATS} times by the same chip. Noise is the "
+        "standard deviation of one person's readings; answered: within the limits of the shipped settings.\n"
     )
     yield from _head("Hz", "s", "answered", "noise, K", "noise with reference, K", "95 % within, with reference")
     law: list[str] = []
@@ -175,8 +175,8 @@ def _times(pool: ProcessPoolExecutor, count: int) -> Iterable[str]:
             noise.append(plain.value)
         law.append(_law(rate, np.array(noise)))
     yield (
-        "\nThat noise is √(a² / t + b²): the sensor's falls with the root of the time t, what swaying and breathing change "
-        "does not. Fitted, and the seconds on the mark for a noise of:\n"
+        "\nThat noise is √(a² / t + b²): the sensor's falls with the root of the time t, what swaying and breathing "
+        "change does not. Fitted, and the seconds on the mark for a noise of:\n"
     )
     yield from _head("Hz", "a, K·√s", "b, K", *(f"{promise} K" for promise in PROMISES))
     yield from law
@@ -213,7 +213,7 @@ def _noise(errors: NDArray[np.float64]) -> Figure:
 def _cells(pool: ProcessPoolExecutor, count: int) -> Iterable[str]:
     """Every combination."""
     yield "\n## Distance, rate, lens, warm-up, reference\n"
-    yield "After 4 s on the mark, K. Oral: estimate less oral temperature. Face: surface less the face's warmest spot.\n"
+    yield "After 4 s on the mark, K. Oral: estimate less oral temperature; face: surface less its warmest spot.\n"
     for lens, since in itertools.product(LENSES, (WARM, COLD)):
         yield f"\n### {lens}° lens, {since:g} s after power-on\n"
         yield from _head(
