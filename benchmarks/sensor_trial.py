@@ -102,6 +102,8 @@ class Setup:
     """Seconds from power-on until the person stands on the mark."""
     flaws: bool = True
     """Whether the chip deviates from its calibration as the data sheet allows."""
+    aged: bool = True
+    """Whether the chip has drifted for up to a year since it was calibrated."""
     flat: bool = False
     """Whether an even surface was looked at once, a day before, and each pixel is corrected by what it showed."""
     lead: float = 4.0
@@ -243,8 +245,15 @@ def _chip(
         fov=setup.lens,
         ambient=room + SELF_HEATING,
         reflected=room,
-        imperfections=Imperfections.datasheet(number, fov=setup.lens) if setup.flaws else None,
+        imperfections=_flaws(setup, number),
     )
+
+
+def _flaws(setup: Setup, number: int) -> Imperfections | None:
+    if not setup.flaws:
+        return None
+    chip = Imperfections.datasheet(number, fov=setup.lens)
+    return chip if setup.aged else dataclasses.replace(chip, age=0.0)
 
 
 def _watch(driver: Mlx90640Driver, clock: LeapingClock, until: float) -> tuple[list[ThermalFrame], int]:

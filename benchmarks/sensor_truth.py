@@ -146,9 +146,10 @@ def _causes(pool: ProcessPoolExecutor, count: int) -> Iterable[str]:
     perfect, real = Setup(flaws=False), Setup()
     for name, setup, sources in (
         ("noise only", perfect, (False,)),
-        ("all of the data sheet", real, (False, True)),
-        ("the same, flat field the day before", replace(real, flat=True), (False, True)),
-        ("the same, 30 s after power-on", replace(real, since_power_on=COLD), (False, True)),
+        ("new, all of the data sheet", replace(real, aged=False), (False, True)),
+        ("up to a year old", real, (False, True)),
+        ("up to a year old, flat field the day before", replace(real, flat=True), (False, True)),
+        ("up to a year old, 30 s after power-on", replace(real, since_power_on=COLD), (False, True)),
     ):
         trials = list(pool.map(partial(trial, setup), range(count), chunksize=4))
         for source in sources:
