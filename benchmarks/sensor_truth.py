@@ -84,7 +84,8 @@ def main() -> int:
     with ProcessPoolExecutor(options.jobs) as pool:
         parts: tuple[Callable[[ProcessPoolExecutor, int], Iterable[str]], ...] = (_lenses, _causes, _times, _cells)
         for part in parts:
-            print("\n".join(part(pool, count)), flush=True)
+            for line in part(pool, count):
+                print(line, flush=True)
     print(f"\n{count} people and chips a row; {time.perf_counter() - began:.0f} s on {options.jobs} processes.")
     return 0
 
