@@ -67,7 +67,7 @@ class ScriptedGate:
     async def prepare(self, visit: Visit) -> None:
         self._note(f"prepare {visit.number}")
 
-    def step_up(self, visit: Visit, *, warm_minutes: float | None) -> None:
+    def step_up(self, visit: Visit, *, warm_minutes: float | None, bare: bool) -> None:
         self._note(f"up {visit.number}" + ("" if warm_minutes is None else f" after {warm_minutes:g} min"))
         self.looking = asyncio.get_running_loop().create_task(self._look())
 

@@ -165,7 +165,7 @@ def test_an_interrupted_morning_keeps_what_is_over_and_clears_the_mark() -> None
         async def prepare(self, visit: Visit) -> None:
             pass
 
-        def step_up(self, visit: Visit, *, warm_minutes: float | None) -> None:
+        def step_up(self, visit: Visit, *, warm_minutes: float | None, bare: bool) -> None:
             pass
 
         def step_off(self) -> None:
