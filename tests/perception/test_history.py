@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.errors import ConfigError
 from controller.config import parse
+from controller.errors import ConfigError
 from controller.lane.model import Verdict
 from controller.perception import history
 from controller.perception.history import Evidence, PersonalNote, baseline, note, with_history
@@ -26,8 +26,8 @@ ON = HistorySettings(inform=True)
 def population(between: float = 0.45, within: float = 0.25, *, margin: float = 0.02) -> Components:
     share = between**2 / (between**2 + within**2 + 0.04)
     spread = Interval(share, max(share - margin, 0), share + margin)
-    exact = (Interval(one, one, one) for one in (between, within))
-    return Components("measured", 300, 6000, 9000, 0.0, *exact, 0.2, spread)
+    one, two = Interval(between, between, between), Interval(within, within, within)
+    return Components("measured", 300, 6000, 9000, 0.0, one, two, 0.2, spread)
 
 
 def person(
@@ -151,8 +151,8 @@ def test_only_normal_becomes_recheck_and_only_before_the_deciding_look() -> None
             assert after is verdict
 
 
-@given(st.floats(34, 42), st.floats(-1.5, 1.5), st.floats(0, 0.5), st.booleans())
-def test_a_higher_reading_is_never_less_suspicious(value: float, mean: float, noise: float, inform: bool) -> None:
+@given(value=st.floats(34, 42), mean=st.floats(-1.5, 1.5), noise=st.floats(0, 0.5), inform=st.booleans())
+def test_a_higher_reading_is_never_less_suspicious(value: float, mean: float, noise: float, *, inform: bool) -> None:
     days = days_of(readings(person(mean)), episode=3)
     settings = msgspec.structs.replace(ON, inform=inform)
     lower, higher = (note(v, noise, days, population(), settings, expected=36.7) for v in (value, value + 0.5))

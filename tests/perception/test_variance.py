@@ -35,7 +35,9 @@ def world(
         (50, 0.0, 0.4, 0.3, False),
     ],
 )
-def test_known_variances_are_recovered(people: int, between: float, within: float, noise: float, heavy: bool) -> None:
+def test_known_variances_are_recovered(
+    people: int, between: float, within: float, noise: float, *, heavy: bool
+) -> None:
     rng = np.random.default_rng(7)
     average_noise = noise**2 * (1 + 1 / 12)  # of a uniform factor 0.5..1.5
     share = between**2 / (between**2 + within**2 + average_noise)
