@@ -51,10 +51,11 @@ def head(evaluation: ScreeningEvaluation, people: Evaluated, noise: float, crowd
 
 def table(plan: Plan) -> list[str]:
     """The rows of a plan, the chosen one marked."""
-    title = {
-        "one": "One stage: whoever reaches the alarm goes to the doctor.",
-        "two": "Two stages: who comes near the alarm is measured again at once, who then reaches it goes to the doctor.",
-    }[plan.stages]
+    title = "One stage: who reaches the alarm goes to the doctor."
+    if plan.stages == "two":
+        title = (
+            "Two stages: who comes near the alarm is measured again at once; who reaches it then goes to the doctor."
+        )
     lines = ["", title, COLUMNS, UNITS]
     lines += [_row(point, plan) for point in plan.points if point is plan.chosen or _is_shown(point)]
     if plan.chosen is not None:
@@ -77,7 +78,7 @@ def in_words(plan: Plan, crowd: Crowd) -> list[str]:
         "",
         f"Alarm {point.alarm:.2f} °C, on a day: {again}{doctor} go to the doctor, {found} of them with a fever;",
         f"{passing} with a fever pass.",
-        f"Fevers among 100 who go to the doctor: about {ill}; the others are healthy. Of 100 fevers about {missed} pass.",
+        f"Fevers among 100 who go to the doctor: about {ill}, the others are healthy. Of 100 fevers {missed} pass.",
         f"每天约 {crowd.people} 人通过：{again_zh}{sent_zh}",
         f"送校医的每 100 人中约 {ill} 人发热，请用临床体温计确认；闸机放行不等于没有发热。",
     ]
@@ -104,7 +105,7 @@ def caveats(evaluation: ScreeningEvaluation, people: Evaluated) -> list[str]:
         f"- Of your sensor. They were measured with one thermographic camera ({people.camera}), and noise was added. A",
         "  calibration error is not noise: a sensor that reads 0.3 K too low acts like an alarm that is 0.3 K higher.",
         "- Of your school. The prevalence is of one visit, and your guess; other illnesses may bring other fevers.",
-        "- Of people without a reading: from the cold, under a hat, too far. Whoever takes their temperature comes on top.",
+        "- Of people without a reading: from the cold, under a hat, too far. They come on top.",
         f"- Exactly your second look: here it is the {evaluation.second}.",
     ]
 

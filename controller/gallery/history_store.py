@@ -154,9 +154,7 @@ class HistoryStore:
 
         Raises `HistoryDamagedError` that names a record which does not open, or `StoreError`.
         """
-        with _disk(self.path):
-            rows = self._run("SELECT id, who, day, nonce, sealed FROM reading ORDER BY who, id").fetchall()
-        for number, who, day, nonce, sealed in rows:
+        for number, who, day, nonce, sealed in self._rows():
             plain = self._unseal(nonce, sealed, ("reading", who.hex(), str(day)))
             if plain is None or len(plain) != _PLAIN.size:
                 raise HistoryDamagedError(f"{self.path}: record {number} does not open: altered, moved or damaged")
@@ -197,6 +195,17 @@ class HistoryStore:
         if count:
             self._checkpoint()
         return count
+
+    def _rows(self) -> Iterator[tuple[int, bytes, int, bytes, bytes]]:
+        """The table in order, some at a time: a school's whole history would fill a small board's memory."""
+        with _disk(self.path):
+            cursor = self._run("SELECT id, who, day, nonce, sealed FROM reading ORDER BY who, id")
+        while True:
+            with _disk(self.path):
+                some = cursor.fetchmany(1000)
+            if not some:
+                return
+            yield from some
 
     def _run(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
         return self._connection.execute(statement, values)

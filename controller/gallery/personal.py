@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -136,6 +138,21 @@ class PersonalHistory:
         if schedule:
             self._submit(day)
 
+    def forget(self, person: str) -> Future[None] | None:
+        """Erase somebody who was removed while the gate runs; None where there is no history.
+
+        The future is done when nothing is left on disk, or raises `StoreError`.
+        """
+        with self._lock:
+            store = self._store
+            if store is None:
+                return None
+            who = store.pseudonym(person)
+            self._rows.pop(who, None)
+            self._waiting = [reading for reading in self._waiting if reading.who != who]
+        # Behind a batch that is being written.
+        return self._executor.submit(self._erase, store, person)
+
     def components(self) -> Components | None:
         """The gate's variances as last computed (at the start and once a day); None: there is no history."""
         with self._lock:
@@ -199,6 +216,9 @@ class PersonalHistory:
             with self._lock:
                 self._population = population
 
+    def _erase(self, store: HistoryStore, person: str) -> None:
+        store.erase(person)
+
     def _close(self) -> None:
         with self._lock:
             batch, self._waiting, store, self._store = self._waiting, [], self._store, None
@@ -224,10 +244,10 @@ class PersonalHistory:
 
 def load(store: HistoryStore) -> dict[bytes, NDArray[np.void]]:
     """READING[n] of each pseudonym. Raises as `HistoryStore.readings` does."""
-    found: dict[bytes, list[tuple[int, float, float, bool]]] = {}
-    for who, day, _, deviation, noise, flagged in store.readings():
-        found.setdefault(who, []).append((day, deviation, noise, flagged))
-    return {who: np.array(rows, READING) for who, rows in found.items()}
+    return {
+        who: np.array([(day, deviation, noise, flagged) for _, day, _, deviation, noise, flagged in own], READING)
+        for who, own in groupby(store.readings(), key=attrgetter("who"))
+    }
 
 
 def population_of(people: Iterable[NDArray[np.void]], settings: HistorySettings) -> Components:

@@ -254,6 +254,24 @@ def test_who_is_no_longer_enrolled_is_forgotten_at_the_start(
         assert {one.who for one in store.readings()} == {store.pseudonym("s-3")}
 
 
+def test_somebody_removed_while_it_runs_is_erased_at_once(make: Callable[..., PersonalHistory], folder: Path) -> None:
+    history = make()
+    history.start(START).result()
+    fill(history, 2)
+    for person in ("s-1", "s-2"):
+        history.record(person, 36.6, 0.1, START, expected=36.7, flagged=False)
+    erased = history.forget("s-1")
+    assert erased is not None
+    erased.result()
+    assert history.assess("s-1", 36.6, 0.1, START + 9 * DAY, expected=36.7).readings == 0
+    assert history.assess("s-2", 36.6, 0.1, START + 9 * DAY, expected=36.7).readings == 5
+    history.close().result()
+    assert history.forget("s-2") is None
+    with HistoryStore.open(folder) as store:
+        assert store.pseudonym("s-1") not in (folder / DATABASE).read_bytes()
+        assert sum(one.who == store.pseudonym("s-2") for one in store.readings()) == 5
+
+
 def test_the_day_is_the_local_one(monkeypatch: pytest.MonkeyPatch) -> None:
     morning = dt.datetime(2026, 9, 1, 7, 30, tzinfo=dt.timezone(dt.timedelta(hours=8))).timestamp()
     monkeypatch.setitem(os.environ, "TZ", "Asia/Shanghai")

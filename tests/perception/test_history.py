@@ -18,7 +18,7 @@ from controller.lane.model import Verdict
 from controller.perception import history
 from controller.perception.history import Evidence, PersonalNote, baseline, note, with_history
 from controller.perception.history_settings import HistorySettings
-from controller.perception.variance import Components, Interval, days_of, readings
+from controller.perception.variance import Components, Interval, components, days_of, readings
 
 ON = HistorySettings(inform=True)
 
@@ -158,6 +158,35 @@ def test_a_higher_reading_is_never_less_suspicious(value: float, mean: float, no
     lower, higher = (note(v, noise, days, population(), settings, expected=36.7) for v in (value, value + 0.5))
     assert lower.second_look <= higher.second_look
     assert lower.second_look <= lower.informs <= inform
+
+
+def test_what_switching_it_on_would_bring() -> None:
+    """The figures that `HistorySettings.z` states, in a world where a person's own usual does matter."""
+    rng, clearly_normal = np.random.default_rng(1), 0.6 - 1.645 * 0.2  # K above the crowd: alarm less guard band
+    usual = rng.normal(0, 0.45, 300)
+    own = [
+        days_of(
+            readings((day, u + rng.normal(0, 0.25) + rng.normal(0, 0.2), 0.2, False) for day in range(20)), episode=3
+        )
+        for u in usual
+    ]
+    people = components(own, least=50)
+    assert people.share.low > ON.share
+
+    def asked(rise: float) -> tuple[float, float]:
+        """(part that reads clearly normal, part that is asked again nevertheless)."""
+        normal = again = 0
+        for u, days in zip(usual, own, strict=True):
+            for value in u + rise + rng.normal(0, math.hypot(0.25, 0.2), 40):
+                if value < clearly_normal:
+                    normal += 1
+                    again += note(36.9 + value, 0.2, days, people, ON, expected=36.9).second_look
+        return normal / 12_000, again / 12_000
+
+    _, well = asked(0.0)
+    normal, fevers = asked(1.0)
+    assert 0.001 < well < 0.004
+    assert 0.35 < fevers / normal < 0.55
 
 
 def test_settings_are_read_and_contradictions_refused() -> None:
