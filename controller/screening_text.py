@@ -173,7 +173,7 @@ def _row(point: Point, plan: Plan) -> str:
     npv = f"{100 * n.value:.2f} ({100 * n.low:.2f}-{100 * n.high:.2f})"
     return (
         f"{mark} {point.alarm:5.2f} {again:>6}  {rates} {ppv:<16} {npv:<22} {measured:<17} {_whole(point.doctor):<16} "
-        f"{_days(point.missed):<13} {100 * (1 - s.value):.0f}"
+        f"{_days(point.missed):<13} {_whole(_of_100(s))}"
     )
 
 
@@ -194,6 +194,11 @@ def _percent(value: float) -> str:
 
 def _whole(interval: Interval) -> str:
     return f"{interval.value:.0f} ({interval.low:.0f}-{interval.high:.0f})"
+
+
+def _of_100(found: Interval) -> Interval:
+    """Missed of 100 fevers, from the part that is found."""
+    return type(found)(100 * (1 - found.value), 100 * (1 - found.high), 100 * (1 - found.low))
 
 
 def _days(interval: Interval) -> str:
