@@ -40,6 +40,8 @@ SENSOR_NOISE = 0.2
 """K of one look: about what 12 frames of 0.8 K leave of an MLX90640 at 16 Hz (docs/perception.md)."""
 NETD_1HZ = 0.25
 """K of one pixel at 1 Hz: MLX90640 BAB (55°), data sheet, Table 14. A BAA (110°) has 0.14, on fewer pixels."""
+WIDEST_GUARD = 3.0
+"""What [perception.screening] guard may be; only a noise below a step of the thresholds asks for more."""
 RENEWED = 0.5
 """Part of the pixels that a frame measures anew."""
 
@@ -175,7 +177,9 @@ def _plan(
         nearest = min(found, key=lambda point: abs(point.alarm - settings.alarm))
         # Half a step away it would be another threshold's figures.
         chosen = nearest if abs(nearest.alarm - settings.alarm) < 0.026 else None
-    guard = (chosen.alarm - chosen.again_from) / noise if chosen is not None and noise > 0 else settings.guard
+    guard = settings.guard
+    if chosen is not None and noise > 0:
+        guard = min((chosen.alarm - chosen.again_from) / noise, WIDEST_GUARD)
     return Plan(stages, found, chosen, wished, guard)
 
 

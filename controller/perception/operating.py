@@ -123,9 +123,11 @@ def points(
 
     `band` is how far below the alarm a first reading is measured again, K, to the nearest step of the thresholds; those
     whose band would begin below the lowest threshold are left out. It means nothing with one stage. Left out as well
-    are thresholds that fewer than LEAST healthy people reach: how few that is, so many people cannot tell. Raises
-    `EvaluationError` for a noise that was not evaluated.
+    are thresholds that fewer than LEAST healthy people reach, or stay below: how few that is, so many people cannot
+    tell. Raises `EvaluationError` for a noise that was not evaluated, or where only one kind of people was.
     """
+    if not (people.febrile_n and people.afebrile_n):
+        raise EvaluationError(f"{people.name!r} has {people.febrile_n} febrile and {people.afebrile_n} afebrile people")
     counts = at_noise(people, noise)
     step = thresholds[1] - thresholds[0] if len(thresholds) > 1 else 1.0
     back = round(band / step) if stages == "two" else 0
@@ -134,8 +136,8 @@ def points(
         first = counts.febrile_first[at - back], counts.afebrile_first[at - back]
         last = (counts.febrile[at - back][at], counts.afebrile[at - back][at]) if stages == "two" else first
         sizes = people.febrile_n, people.afebrile_n
-        if last[1] < LEAST:
-            break
+        if not LEAST <= last[1] <= people.afebrile_n - LEAST:
+            continue
         found.append(_point((thresholds[at], thresholds[at - back]), first, last, sizes, crowd))
     return found
 
@@ -172,10 +174,10 @@ def _point(
     nested = [_nested(random, *counts) for counts in zip(first, last, sizes, strict=True)]
     (again_f, found_f), (again_h, found_h) = nested
     share_f, share_h = crowd.prevalence, 1 - crowd.prevalence
-    rate_f, rate_h = last[0] / max(sizes[0], 1), last[1] / max(sizes[1], 1)
+    rate_f, rate_h = last[0] / sizes[0], last[1] / sizes[1]
     stopped, passed = share_f * rate_f + share_h * rate_h, share_f * (1 - rate_f) + share_h * (1 - rate_h)
     people = crowd.people
-    again_mean = people * (share_f * first[0] / max(sizes[0], 1) + share_h * first[1] / max(sizes[1], 1))
+    again_mean = people * (share_f * first[0] / sizes[0] + share_h * first[1] / sizes[1])
     again_f_day, again_h_day = random.binomial(febrile, again_f), random.binomial(healthy, again_h)
     # Who goes to the doctor was measured again before: the second draw is among those of the first.
     found_day = random.binomial(again_f_day, _part(found_f, again_f))
@@ -186,7 +188,7 @@ def _point(
         again_from=marks[1],
         sensitivity=Interval(rate_f, *wilson(last[0], sizes[0])),
         specificity=Interval(1 - rate_h, 1 - high_h, 1 - low_h),
-        ppv=_interval(share_f * rate_f / stopped if stopped > 0 else math.nan, _ratio(found_f, found_h, crowd)),
+        ppv=_interval(share_f * rate_f / stopped, _ratio(found_f, found_h, crowd)),
         npv=_interval(share_h * (1 - rate_h) / passed, _ratio(1 - found_h, 1 - found_f, crowd, healthy=True)),
         again=_interval(again_mean, again_f_day + again_h_day),
         doctor=_interval(people * stopped, found_day + false_day),

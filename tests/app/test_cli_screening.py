@@ -120,6 +120,24 @@ def test_what_was_not_evaluated_is_refused_by_its_flag(
     assert flag in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("noise", ["0", "0.01", "0.03", "0.5"])
+def test_its_lines_are_valid_at_any_noise(capsys: pytest.CaptureFixture[str], noise: str) -> None:
+    out = told(capsys, "--misses", "0.3", "--sensor-noise", noise)
+    parse(out[out.index("[perception.screening]") :].split("\n\n")[0], where="printed")
+
+
+def test_a_gates_own_noise_is_taken_and_refused_where_it_was_not_evaluated(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text("[thermal]\nrefresh_hz = 16\n[perception.screening]\nframes = 24\n", encoding="utf-8")
+    quiet = json.loads(told(capsys, "--config", str(path), "--json"))["sensor_noise"]
+    assert quiet == pytest.approx(1.15 * 0.25 * 4 / (4 * 12) ** 0.5)  # 24 frames renew each pixel 12 times
+    path.write_text("[thermal]\nrefresh_hz = 64\n[perception.screening]\nframes = 2\n", encoding="utf-8")
+    assert main([*PLAN, "--config", str(path)]) == 2
+    assert f"--config {path}: a noise of" in capsys.readouterr().err
+
+
 def test_history_prints_variances_and_no_names(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     create_key(tmp_path / "gallery.key")
     config = tmp_path / "gate.toml"

@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller.errors import EvaluationError
 from controller.perception.evaluation import Counts, Evaluated, load
@@ -147,6 +149,42 @@ def test_thresholds_that_nobody_healthy_reaches_are_not_offered(people: Evaluate
     assert 600 * (1 - found[-1].specificity.value) >= 1
     after = THRESHOLDS.index(found[-1].alarm) + 1
     assert people.counts[0].afebrile_first[after] < 1
+
+
+@given(
+    size=st.tuples(st.integers(1, 60), st.integers(3, 700)),
+    shares=st.lists(st.floats(0, 1), min_size=4, max_size=4),
+    crowd=st.builds(Crowd, st.integers(1, 20_000), st.floats(1e-5, 0.5)),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_counts_give_intervals_in_order(size: tuple[int, int], shares: list[float], crowd: Crowd) -> None:
+    first = size[0] * shares[0], size[1] * shares[1]
+    last = first[0] * shares[2], first[1] * shares[3]
+    counts = Counts(
+        noise=0.1,
+        febrile_first=[first[0]],
+        afebrile_first=[first[1]],
+        febrile=[[last[0]]],
+        afebrile=[[last[1]]],
+    )
+    each = Evaluated(name="x", camera="x", febrile_n=size[0], afebrile_n=size[1], counts=[counts])
+    for stages in ("one", "two"):
+        for point in points(each, [37.5], 0.1, crowd, stages=stages, band=0):
+            for name in ("sensitivity", "specificity", "ppv", "npv"):
+                rate = getattr(point, name)
+                assert 0 <= rate.low <= rate.high <= 1
+                assert 0 <= rate.value <= 1
+            for name in ("again", "doctor", "found", "missed"):
+                day = getattr(point, name)
+                assert 0 <= day.low <= day.high <= crowd.people
+            assert point.doctor.high <= point.again.high
+
+
+def test_people_of_one_kind_are_refused() -> None:
+    counts = Counts(noise=0.0, febrile_first=[0], afebrile_first=[5], febrile=[[0]], afebrile=[[5]])
+    each = Evaluated(name="school", camera="x", febrile_n=0, afebrile_n=60, counts=[counts])
+    with pytest.raises(EvaluationError, match="'school' has 0 febrile"):
+        points(each, [37.5], 0.0, SCHOOL, stages="one", band=0)
 
 
 def test_a_wish_is_kept_and_kept_best(plan: list[Point]) -> None:
