@@ -126,7 +126,7 @@ def test_an_altered_or_moved_record_is_named(store: HistoryStore, folder: Path, 
         list(store.readings())
 
 
-@pytest.mark.parametrize("damage", ["cut", "overwritten", "text"])
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "one page", "text"])
 def test_a_damaged_file_is_named_and_left_as_it_is(folder: Path, damage: str) -> None:
     with HistoryStore.open(folder, create=True) as store:
         store.append([reading(store, f"s-{n}", day) for n in range(20) for day in range(20)], keep=100)
@@ -135,6 +135,8 @@ def test_a_damaged_file_is_named_and_left_as_it_is(folder: Path, damage: str) ->
     content = path.read_bytes()
     if damage == "cut":
         content = content[: len(content) // 2]
+    elif damage == "one page":
+        content = content[:-4096] + bytes(4096)
     elif damage == "overwritten":
         content = content[:4096] + bytes(len(content) - 4096)
     else:
