@@ -82,7 +82,8 @@ def _counts(estimates: tuple[Values, Values], febrile: Flags, noise: float, seed
     both = {group: np.zeros((STEPS, STEPS)) for group in (True, False)}
     for _ in range(draws):
         first = estimates[0] + noise * random.standard_normal(estimates[0].shape)
-        second = np.nanmean(estimates[1] + noise * random.standard_normal(estimates[1].shape), axis=1)
+        later = estimates[1] + noise * random.standard_normal(estimates[1].shape)
+        second = np.asarray(np.nanmean(later, axis=1))
         # A threshold of 37.50 means 37.50: the sums of a float must not decide.
         at_first = np.round(first, 6)[:, None] >= grid
         at_second = np.round(second, 6)[:, None] >= grid

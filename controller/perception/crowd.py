@@ -44,8 +44,8 @@ HOUR_DOUBT = 0.07
 """Standard uncertainty of `expected` when the hour is not known, K: EXPECTED_SLOPE times the spread of HOURS."""
 SLOW_SHARE = 0.5
 """Share of the prior's variance that is the slow part's."""
-SLOW_DAYS = 30.0
-"""Days in which the slow part fades to 1/e."""
+SLOW_DAYS = 10.0
+"""Days in which the slow part fades to 1/e: two school weeks. The training part was indifferent from 5 to 90."""
 PAUSE = 6 * 3600.0
 """Seconds without anybody that end `today`."""
 DRIFT = 0.02
