@@ -143,7 +143,7 @@ def as_recorded(
     found = []
     calm = judge(people, model, HEADLINE)
     for name, (disturb, chance) in DISTURBANCES.items():
-        scenes = SCENES if chance else 1
+        scenes = min(SCENES, sampling.times) if chance else 1
         seeds = [np.random.default_rng([sampling.seed, scene]) for scene in range(scenes)]
         rough = [judge(disturb(people, random), model, HEADLINE) for random in seeds]
         for kind in KINDS:
