@@ -106,7 +106,8 @@ def caveats(evaluation: ScreeningEvaluation, people: Evaluated) -> list[str]:
         "  calibration error is not noise: a sensor that reads 0.3 K too low acts like an alarm that is 0.3 K higher.",
         "- Of your school. The prevalence is of one visit, and your guess; other illnesses may bring other fevers.",
         "- Of people without a reading: from the cold, under a hat, too far. They come on top.",
-        f"- Exactly your second look: here it is the {evaluation.second}.",
+        f"- Exactly your looks. First: {evaluation.first}.",
+        f"  Second: {evaluation.second} (again from).",
     ]
 
 
