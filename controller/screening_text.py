@@ -18,10 +18,10 @@ LOWEST_SHOWN = 0.5
 """A threshold that finds fewer of the fevers is not shown unless it is marked."""
 
 COLUMNS = (
-    f"{'alarm':>7} {'again':>6}  {'sensitivity':<14} {'specificity':<18} {'PPV %':<16} {'NPV %':<22} "
+    f"{'alarm':>7} {'again':>6}  {'sensitivity':<16} {'specificity':<18} {'PPV %':<16} {'NPV %':<22} "
     f"{'measured again':<17} {'to the doctor':<16} {'fevers missed':<13} of 100"
 )
-UNITS = f"{'°C':>7} {'from':>6}  {'':<14} {'':<18} {'':<16} {'':<22} {'a day':<17} {'a day':<16} {'a day':<13} missed"
+UNITS = f"{'°C':>7} {'from':>6}  {'':<16} {'':<18} {'':<16} {'':<22} {'a day':<17} {'a day':<16} {'a day':<13} missed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _row(point: Point, plan: Plan) -> str:
     again = f"{point.again_from:.2f}" if plan.stages == "two" else "-"
     measured = _whole(point.again) if plan.stages == "two" else "-"
     s, c, p, n = point.sensitivity, point.specificity, point.ppv, point.npv
-    rates = f"{_bare(s, 2):<14} {_bare(c, 3):<18}"
+    rates = f"{_bare(s, 2):<16} {_bare(c, 3):<18}"
     ppv = f"{100 * p.value:.1f} ({_percent(p.low)}-{_percent(p.high)})"
     npv = f"{100 * n.value:.2f} ({100 * n.low:.2f}-{100 * n.high:.2f})"
     return (
