@@ -78,26 +78,31 @@ def evaluated(
 def _counts(estimates: tuple[Values, Values], febrile: Flags, noise: float, seed: int, draws: int) -> Counts:
     random = np.random.default_rng([seed, round(1000 * noise)])
     grid = thresholds()
-    sums = {group: (np.zeros(STEPS), np.zeros((STEPS, STEPS))) for group in (True, False)}
+    once = {group: np.zeros(STEPS) for group in (True, False)}
+    both = {group: np.zeros((STEPS, STEPS)) for group in (True, False)}
     for _ in range(draws):
         first = estimates[0] + noise * random.standard_normal(estimates[0].shape)
-        second = np.nanmean(estimates[1] + noise * random.standard_normal(estimates[1].shape), axis=1)
+        later = estimates[1] + noise * random.standard_normal(estimates[1].shape)
+        second = np.asarray(np.nanmean(later, axis=1))
         # A threshold of 37.50 means 37.50: the sums of a float must not decide.
         at_first = np.round(first, 6)[:, None] >= grid
         at_second = np.round(second, 6)[:, None] >= grid
-        for group, total in sums.items():
+        for group in (True, False):
             chosen = febrile == group
-            total[0][:] += at_first[chosen].sum(axis=0)
-            total[1][:] += at_first[chosen].T.astype(float) @ at_second[chosen].astype(float)
-    # Two decimals are finer than the draws.
-    means = {group: [np.round(each / draws, 2) for each in both] for group, both in sums.items()}
+            once[group] += at_first[chosen].sum(axis=0)
+            both[group] += at_first[chosen].T.astype(float) @ at_second[chosen].astype(float)
     return Counts(
         noise=noise,
-        febrile_first=means[True][0].tolist(),
-        afebrile_first=means[False][0].tolist(),
-        febrile=means[True][1].tolist(),
-        afebrile=means[False][1].tolist(),
+        febrile_first=_mean(once[True], draws),
+        afebrile_first=_mean(once[False], draws),
+        febrile=[_mean(row, draws) for row in both[True]],
+        afebrile=[_mean(row, draws) for row in both[False]],
     )
+
+
+def _mean(sums: Values, draws: int) -> list[float]:
+    """Two decimals are finer than the draws."""
+    return [round(each / draws, 2) for each in sums.tolist()]
 
 
 def build(people: Recording, test: Flags, model: FeverModel, *, command: str, seed: int) -> ScreeningEvaluation:

@@ -21,6 +21,14 @@ SPECIFICITY = 0.95
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a bootstrap draws."""
+
+    times: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """A figure with its 95 % interval."""
 
@@ -70,32 +78,33 @@ def roc(values: Values, febrile: Flags) -> tuple[Values, Values]:
     return np.concatenate(([0.0], alarms[0])), np.concatenate(([0.0], alarms[1]))
 
 
-def resamples(febrile: Flags, times: int, seed: int) -> NDArray[np.intp]:
+def resamples(febrile: Flags, sampling: Sampling) -> NDArray[np.intp]:
     """[times, n] people drawn with replacement, the febrile and the afebrile each for themselves (their n stay)."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(sampling.seed)
     groups = [np.flatnonzero(febrile), np.flatnonzero(~febrile)]
-    return np.concatenate([random.choice(group, (times, group.size)) for group in groups if group.size], axis=1)
+    return np.concatenate(
+        [random.choice(group, (sampling.times, group.size)) for group in groups if group.size], axis=1
+    )
 
 
-def bootstrap(statistic: Statistic, values: Values, febrile: Flags, *, times: int, seed: int) -> Interval:
-    """A statistic with its percentile interval."""
-    draws = [statistic(values[draw], febrile[draw]) for draw in resamples(febrile, times, seed)]
-    return interval(statistic(values, febrile), draws)
+def over_columns(statistic: Statistic, values: Values, febrile: Flags) -> float:
+    """Mean of a statistic over the columns of values [n, k], each over the people who have a value there."""
+    found = []
+    for column in values.T:
+        there = np.isfinite(column)
+        found.append(statistic(column[there], febrile[there]))
+    return float(np.mean(found))
 
 
-def paired(statistic: Statistic, ours: Values, theirs: Values, febrile: Flags, *, times: int, seed: int) -> Interval:
-    """The difference ours − theirs of a statistic, both on the same drawn people."""
-    draws = [
-        statistic(ours[draw], febrile[draw]) - statistic(theirs[draw], febrile[draw])
-        for draw in resamples(febrile, times, seed)
-    ]
-    return interval(statistic(ours, febrile) - statistic(theirs, febrile), draws)
+def bootstrap(statistic: Statistic, values: Values, febrile: Flags, draws: NDArray[np.intp]) -> NDArray[np.float64]:
+    """A statistic of values [n, k] for each of the drawn sets of people."""
+    return np.array([over_columns(statistic, values[draw], febrile[draw]) for draw in draws])
 
 
-def interval(value: float, draws: list[float]) -> Interval:
+def interval(value: float, draws: Values) -> Interval:
     """The middle 95 % of the draws about a value."""
-    finite = [draw for draw in draws if math.isfinite(draw)]
-    if not finite:
+    finite = draws[np.isfinite(draws)]
+    if finite.size == 0:
         return Interval(value, math.nan, math.nan)
     low, high = np.quantile(finite, (0.025, 0.975))
     return Interval(value, float(low), float(high))

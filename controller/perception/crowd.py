@@ -1,15 +1,15 @@
 """What a crowd says about the sensor: a causal, shrunk baseline of one lane's afebrile passers-by.
 
 Most people at a gate are healthy, so their estimates less what healthy people have at that hour tell the sensor's own
-error. It is a Kalman filter of two numbers: `slow`, which stays for weeks (the camera, the site), and `today`, which
-starts anew after a pause (the warm-up, this morning's calibration). Both begin at no correction and are pulled towards
-it by PRIOR_WEIGHT people. Evidence fades:
+error. It is a Kalman filter of three numbers: `slow`, which stays for weeks (the camera, the site), `today`, which
+starts anew after a pause (the warm-up, this morning's calibration), and what the compensation's room slope is wrong by.
+They begin at no correction, and in a room of REFERENCE_ROOM are pulled towards it by PRIOR_WEIGHT people.
 
-- by time: `today` ends with a pause of hours, drifts within a day, and `slow` fades over weeks;
-- by people: it never counts more than WINDOW of them;
-- by room: the compensation's slope is only known to ROOM_DOUBT, so a change of the room takes evidence away;
-- by hour: healthy people are warmer in the afternoon (`expected`), so the hour is no drift of the sensor. Without a
-  clock that is unknown, and each reading counts less.
+- Time: `today` ends with a pause of hours and drifts within a day; the other two fade over weeks.
+- People: evidence never counts more than WINDOW of them.
+- Room: evidence from a warm room says less about a cold one, by as much as the slope is doubtful.
+- Hour: healthy people are warmer in the afternoon (`expected`), which is no drift of the sensor. Without a clock that
+  is unknown, and each reading counts less.
 
 How much the days differ is itself learned from earlier days, and only ever *lowers* the prior's weight: a steady sensor
 is hardly corrected, one that wakes up different every day is corrected after a few people. Readings that alarm are left
@@ -20,8 +20,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
+
+from controller.perception.temperature import REFERENCE_ROOM
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Vector: TypeAlias = tuple[float, float, float]
+Matrix: TypeAlias = tuple[Vector, Vector, Vector]
 
 PRIOR_WEIGHT = 10.0
 """People's worth of belief in no correction."""
@@ -35,16 +44,17 @@ HOUR_DOUBT = 0.07
 """Standard uncertainty of `expected` when the hour is not known, K: EXPECTED_SLOPE times the spread of HOURS."""
 SLOW_SHARE = 0.5
 """Share of the prior's variance that is the slow part's."""
-SLOW_DAYS = 30.0
-"""Days in which the slow part fades to 1/e."""
+SLOW_DAYS = 10.0
+"""Days in which the slow part fades to 1/e: two school weeks. The training part was indifferent from 5 to 90."""
 PAUSE = 6 * 3600.0
 """Seconds without anybody that end `today`."""
 DRIFT = 0.02
 """Standard deviation of the sensor's drift within a day, K per √hour."""
 WINDOW = 200.0
 """People beyond whom evidence does not grow."""
-ROOM_DOUBT = 0.04
-"""Standard uncertainty of the room's slope, K/K: −0.08 for the face, −0.13 for the forehead in the same data."""
+SLOPE_DOUBT = 0.02
+"""Standard uncertainty of the room's slope at a new site, K/K: −0.08 for the face, −0.13 for the forehead, ± 0.01 each
+in the same data."""
 CLIP = 2.5
 """Standard deviations (of a reading about the baseline) that one person may count."""
 DAYS_PRIOR = 2.0
@@ -60,22 +70,27 @@ MAJORITY = 0.5
 """A crowd of which so many are feverish is a sensor that jumped."""
 
 
-class CrowdState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that a restart must keep. Temperatures in K, variances in K², time in s."""
+def _prior() -> Matrix:
+    """Covariance of nothing seen yet."""
+    variance = SCATTER**2 / PRIOR_WEIGHT
+    slow, today = variance * SLOW_SHARE, variance * (1 - SLOW_SHARE)
+    return ((slow, 0.0, 0.0), (0.0, today, 0.0), (0.0, 0.0, SLOPE_DOUBT**2))
 
-    slow: float = 0.0
-    today: float = 0.0
-    slow_variance: float = SCATTER**2 / PRIOR_WEIGHT * SLOW_SHARE
-    today_variance: float = SCATTER**2 / PRIOR_WEIGHT * (1 - SLOW_SHARE)
-    covariance: float = 0.0
+
+class CrowdState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that a restart must keep."""
+
+    mean: Vector = (0.0, 0.0, 0.0)
+    """The sensor's error: slow, K; today, K; of the room's slope, K/K."""
+    covariance: Matrix = _prior()
+    """Of the mean, row by row."""
     time: float | None = None
-    """Of the last passer-by; None before the first."""
-    room: float | None = None
-    """The last known room, °C."""
+    """Of the last passer-by, s; None before the first."""
     day_sum: float = 0.0
-    """Today's deviations, from the slow part as it was this morning."""
+    """Today's deviations from the slow part as it was this morning, K."""
     day_people: int = 0
     day_slow: float = 0.0
+    """The slow part this morning, K, and its variance, K²."""
     day_slow_variance: float = SCATTER**2 / PRIOR_WEIGHT * SLOW_SHARE
     spread_sum: float = 0.0
     """Weighted squares by which earlier days differed, beyond what chance explains, K²."""
@@ -145,10 +160,10 @@ class CrowdBaseline:
             ValueError: the time is not finite or the room is infinite.
         """
         now = _forecast(self._state, time, room)
-        variance = _variance(now)
+        error, variance, _ = _predicted(now, room)
         alarmed = sum(now.recent)
         return Correction(
-            value=-(now.slow + now.today),
+            value=-error,
             uncertainty=math.sqrt(variance),
             people=max(SCATTER**2 / variance - PRIOR_WEIGHT, 0.0),
             jumped=len(now.recent) == RECENT and alarmed >= MAJORITY * RECENT,
@@ -164,39 +179,68 @@ class CrowdBaseline:
             raise ValueError(f"a deviation of {passer.deviation} K is no evidence")
         now = _forecast(self._state, passer.time, passer.room)
         now = msgspec.structs.replace(now, recent=(*now.recent, passer.flagged)[-RECENT:])
-        self._state = now if passer.flagged else _learn(now, passer.deviation, known_hour=not math.isnan(passer.hour))
+        self._state = now if passer.flagged else _learn(now, passer)
 
 
-def _variance(state: CrowdState) -> float:
-    return state.slow_variance + state.today_variance + 2 * state.covariance
+def _seen_by(room: float) -> Vector:
+    """How much of each part an estimate in this room shows; a room that is not known hides the slope."""
+    return (1.0, 1.0, 0.0 if math.isnan(room) else room - REFERENCE_ROOM)
+
+
+def _predicted(state: CrowdState, room: float) -> tuple[float, float, Vector]:
+    """(error, its variance, its covariance with each part) of an estimate in this room, K and K²."""
+    seen = _seen_by(room)
+    shared = [_dot(row, seen) for row in state.covariance]
+    return _dot(state.mean, seen), _dot(shared, seen), (shared[0], shared[1], shared[2])
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return math.fsum(a * b for a, b in zip(one, other, strict=True))
+
+
+def _scaled(matrix: Matrix, factors: Vector, added: Vector) -> Matrix:
+    """The covariance after each part was multiplied by its factor and got an independent variance on top."""
+    rows = [
+        tuple(cell * factors[row] * factors[column] + (added[row] if row == column else 0.0) for column, cell in cells)
+        for row, cells in ((row, enumerate(line)) for row, line in enumerate(matrix))
+    ]
+    return (_vector(rows[0]), _vector(rows[1]), _vector(rows[2]))
+
+
+def _vector(values: Sequence[float]) -> Vector:
+    first, second, third = values
+    return (first, second, third)
 
 
 def _forecast(state: CrowdState, time: float, room: float) -> CrowdState:
-    """The state at a later time and in another room, before anybody has been seen there."""
+    """The state at a later time, before anybody has been seen then."""
     if not math.isfinite(time) or math.isinf(room):
         raise ValueError(f"no time or no room: {time} s, {room} °C")
     if state.time is None:
-        return msgspec.structs.replace(state, time=time, room=None if math.isnan(room) else room)
+        return msgspec.structs.replace(state, time=time)
     # A clock that was set back has not made the evidence younger.
     passed = max(time - state.time, 0.0)
     ended = passed >= PAUSE
     now = _end_day(state) if ended else state
     kept = math.exp(-passed / (86400 * SLOW_DAYS))
-    prior = SCATTER**2 / PRIOR_WEIGHT * SLOW_SHARE
-    slow_variance = kept**2 * now.slow_variance + (1 - kept**2) * prior
-    today_variance = now.today_variance + (0.0 if ended else DRIFT**2 * passed / 3600)
-    if now.room is not None and not math.isnan(room):
-        today_variance += (ROOM_DOUBT * (room - now.room)) ** 2
+    prior = _prior()
+    covariance = _scaled(
+        now.covariance,
+        (kept, 1.0, kept),
+        (
+            (1 - kept**2) * prior[0][0],
+            0.0 if ended else DRIFT**2 * passed / 3600,
+            (1 - kept**2) * prior[2][2],
+        ),
+    )
+    slow = kept * now.mean[0]
     return msgspec.structs.replace(
         now,
-        slow=kept * now.slow,
-        slow_variance=slow_variance,
-        today_variance=today_variance,
-        covariance=kept * now.covariance,
+        mean=(slow, now.mean[1], kept * now.mean[2]),
+        covariance=covariance,
         time=max(time, state.time),
-        room=now.room if math.isnan(room) else room,
-        day_slow=kept * now.slow if ended else now.day_slow,
-        day_slow_variance=slow_variance if ended else now.day_slow_variance,
+        day_slow=slow if ended else now.day_slow,
+        day_slow_variance=covariance[0][0] if ended else now.day_slow_variance,
     )
 
 
@@ -209,14 +253,13 @@ def _end_day(state: CrowdState) -> CrowdState:
         weight = state.day_people / (state.day_people + 2)
         fade = 1 - 1 / DAYS_KEPT
         spread_sum, spread_weight = fade * spread_sum + weight * excess, fade * spread_weight + weight
-    prior = SCATTER**2 / PRIOR_WEIGHT * (1 - SLOW_SHARE)
+    prior = _prior()[1][1]
     learned = (spread_sum + DAYS_PRIOR * prior) / (spread_weight + DAYS_PRIOR)
     return msgspec.structs.replace(
         state,
-        today=0.0,
+        mean=(state.mean[0], 0.0, state.mean[2]),
         # Never less than the prior's: a few quiet days are no proof that none will differ.
-        today_variance=max(prior, learned),
-        covariance=0.0,
+        covariance=_scaled(state.covariance, (1.0, 0.0, 1.0), (0.0, max(prior, learned), 0.0)),
         day_sum=0.0,
         day_people=0,
         spread_sum=spread_sum,
@@ -224,23 +267,26 @@ def _end_day(state: CrowdState) -> CrowdState:
     )
 
 
-def _learn(now: CrowdState, deviation: float, *, known_hour: bool) -> CrowdState:
+def _learn(now: CrowdState, passer: Passer) -> CrowdState:
     """One person's update."""
     # So much is forgotten with each person that the evidence levels off at WINDOW of them.
-    today_variance = now.today_variance + (SCATTER / WINDOW) ** 2
-    slow_gain, today_gain = now.slow_variance + now.covariance, today_variance + now.covariance
-    noise = SCATTER**2 + (0.0 if known_hour else HOUR_DOUBT**2)
-    total = slow_gain + today_gain + noise
+    loosened = _scaled(now.covariance, (1.0, 1.0, 1.0), (0.0, (SCATTER / WINDOW) ** 2, 0.0))
+    now = msgspec.structs.replace(now, covariance=loosened)
+    error, variance, shared = _predicted(now, passer.room)
+    total = variance + SCATTER**2 + (HOUR_DOUBT**2 if math.isnan(passer.hour) else 0.0)
     limit = CLIP * math.sqrt(total)
-    surprise = min(max(deviation - now.slow - now.today, -limit), limit)
-    seen = now.slow + now.today + surprise
+    surprise = min(max(passer.deviation - error, -limit), limit)
+    mean = [value + part / total * surprise for value, part in zip(now.mean, shared, strict=True)]
+    rows = [
+        [cell - shared[row] * shared[column] / total for column, cell in enumerate(line)]
+        for row, line in enumerate(loosened)
+    ]
+    # What the room's slope explains is no difference between days.
+    by_room = now.mean[2] * _seen_by(passer.room)[2]
     return msgspec.structs.replace(
         now,
-        slow=now.slow + slow_gain / total * surprise,
-        today=now.today + today_gain / total * surprise,
-        slow_variance=now.slow_variance - slow_gain**2 / total,
-        today_variance=today_variance - today_gain**2 / total,
-        covariance=now.covariance - slow_gain * today_gain / total,
-        day_sum=now.day_sum + seen - now.day_slow,
+        mean=_vector(mean),
+        covariance=(_vector(rows[0]), _vector(rows[1]), _vector(rows[2])),
+        day_sum=now.day_sum + error + surprise - by_room - now.day_slow,
         day_people=now.day_people + 1,
     )

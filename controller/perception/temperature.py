@@ -91,9 +91,9 @@ SHIPPED = FeverModel(
     with_canthi=RegionFit(0.7, 0.3, 0.0, 1.147, -0.0824, 0.29, 0.03),
     with_forehead=RegionFit(0.7, 0.3, 0.0, 1.147, -0.0824, 0.29, 0.03),
 )
-"""Fitted on the afebrile people of the chronological training part (doi 10.13026/3bhc-9065, before 2017-05), rounds 1
-to 3: `thermogate eval fever --data FILE --fit train` prints these figures. The forehead weighs nothing on purpose: it
-makes the afebrile scatter less, but stays cool in a fever, and every weight above 0 lost fevers of the training part.
+"""Fitted on the afebrile people of the chronological training part (doi 10.13026/3bhc-9065, until 2017-10-10),
+rounds 1 to 3: `thermogate eval fever --data FILE --fit train` prints these figures. The forehead weighs nothing on
+purpose: it makes the afebrile scatter less, but stays cool in a fever; every weight above 0 lost training fevers.
 """
 
 
