@@ -111,7 +111,12 @@ def read_file(path: Path) -> Recording:
     table = read_table(path)
     identity, oral = table.required(ID), table.required(ORAL)
     notes: list[str] = []
-    rows = [row for row in range(len(table.rows)) if any(table.rows[row])]
+    # Blank rows, and what spreadsheets write below a table: no number and no reference.
+    rows = [
+        row
+        for row in range(len(table.rows))
+        if any(table.text(row, at).lower() not in MISSING for at in (identity, oral))
+    ]
     subjects = [table.text(row, identity) for row in rows]
     for row, subject in zip(rows, subjects, strict=True):
         if subject.lower() in MISSING:

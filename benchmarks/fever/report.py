@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.fever.charts import NAMES
 from benchmarks.fever.data import FEBRILE, SOURCE
-from benchmarks.fever.frozen import KINDS, TRAINED_UNTIL
+from benchmarks.fever.frozen import CAMERA, KINDS, TRAINED_UNTIL, trained_on
 from benchmarks.fever.robustness import GATE_DAYS, GATE_PEOPLE, SCENES
 from benchmarks.fever.statistics import SPECIFICITY, Interval
 from benchmarks.fever.values import AVERAGED, HEADLINE
@@ -53,7 +53,7 @@ def sections(results: Sequence[CameraResult], how: str, sampling: Sampling) -> l
     if len(results) > 1:
         found.append(_cameras(results))
     for result in results:
-        found += _camera(result)
+        found += _camera(result, how)
     return found
 
 
@@ -69,18 +69,20 @@ def _cameras(results: Sequence[CameraResult]) -> Section:
     return Section("By camera", "", table, level=2)
 
 
-def _camera(result: CameraResult) -> list[Section]:
+def _camera(result: CameraResult, how: str) -> list[Section]:
     people = result.recording
     days = [dt.date.fromordinal(int(day)) for day in (people.day.min(), people.day.max())]
     about = (
         f"{len(people)} people ({int(people.febrile.sum())} febrile) from {days[0]} to {days[1]}, of whom "
         f"{int(result.training.sum())} belong to the fit's training part. Files: {', '.join(people.files)}."
     )
+    if how == "shipped" and not trained_on(people) and days[0] <= TRAINED_UNTIL:
+        about += f" Those until {TRAINED_UNTIL} may be in it too, as {CAMERA} saw them."
     if people.notes:
         about += "\nOdd in the files: " + "; ".join(people.notes) + "."
     found = [Section(f"Camera {people.camera}", about, [], level=2)]
     for part in result.parts:
-        found += _part(part)
+        found += _part(part, len(people) / len(set(people.day.tolist())))
     if result.grouped:
         text = (
             "Five groups, drawn by subject; each person is judged by a fit on the other four. Nobody is on both sides."
@@ -97,8 +99,8 @@ def _camera(result: CameraResult) -> list[Section]:
     return [*found, Section("Frozen thresholds", text, [header, *limits])]
 
 
-def _part(result: PartResult) -> list[Section]:
-    name, caveat = result.part.name, "Nobody here was used for the fit."
+def _part(result: PartResult, a_day: float) -> list[Section]:
+    name, caveat = result.part.name, "No reading here was used for the fit."
     if not result.part.honest:
         caveat = "Partly in-sample: it includes the training part, to which two coefficients and a weight were fitted."
     found = [Section(f"{name.capitalize()}: against the plain face maximum", caveat, _figures(result.rows))]
@@ -115,7 +117,7 @@ def _part(result: PartResult) -> list[Section]:
         )
         found.append(Section(f"{name.capitalize()}: by {by}", text, table))
     found.append(_agreement(name, result.calibration))
-    return [*found, _robustness(result)]
+    return [*found, _robustness(result, a_day)]
 
 
 def _figures(rows: Sequence[Row]) -> list[list[str]]:
@@ -157,7 +159,7 @@ def _agreement(name: str, found: Calibration) -> Section:
     return Section(f"{name.capitalize()}: estimate against oral", text, table)
 
 
-def _robustness(result: PartResult) -> Section:
+def _robustness(result: PartResult, a_day: float) -> Section:
     n = result.row(HEADLINE)
     table = [["disturbance", "kind", "before", "after", "cost in sensitivity", "frozen: sensitivity / specificity"]]
     for cost in result.costs:
@@ -167,7 +169,7 @@ def _robustness(result: PartResult) -> Section:
         f"{HEADLINE}, {n.febrile_n} febrile and {n.afebrile_n} afebrile: one fever is {1 / n.febrile_n:.3f}, and no "
         f"finer bound is claimed. Simulated: surfaces and the room as read are moved; nobody was measured so. "
         f"Disturbances of chance are means of {SCENES} scenes, and the interval draws scenes and people together. As "
-        f"recorded a day has some six people; lines that say so have {GATE_PEOPLE} a day for {GATE_DAYS} days, drawn "
+        f"recorded a day has {a_day:.0f} people; lines that say so have {GATE_PEOPLE} a day for {GATE_DAYS} days, drawn "
         f"from the same people."
     )
     return Section(f"{result.part.name.capitalize()}: what a disturbance costs", text, table)

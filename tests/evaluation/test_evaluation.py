@@ -47,7 +47,7 @@ def test_the_command_prints_and_writes_one_report(
     for words in ("Camera FLIR", "Camera ICI", "By camera", "by room, °C", "by hour", "gain in AUC", "out of fold"):
         assert words in text
         assert words in printed
-    assert "Nobody here was used for the fit." in text
+    assert "No reading here was used for the fit." in text
     pictures = [line for line in text.splitlines() if line.startswith("![")]
     assert len(pictures) == 7
     for line in pictures:

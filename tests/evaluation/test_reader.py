@@ -106,6 +106,13 @@ def test_blank_cells_are_not_measured_and_people_without_a_reference_left_out(ma
     assert "1 people left out" in found.notes[-1]
 
 
+def test_what_stands_below_the_table_is_nobody(make: Make, tmp_path: Path) -> None:
+    file = make(40)
+    file.rows.append([""] * len(file.names))
+    file.rows.append(["", "", "mean of the above", *[""] * (len(file.names) - 3)])
+    assert len(read_file(file.write(tmp_path / "FLIR.csv"))) == 40
+
+
 def test_an_impossible_value_is_not_measured_and_named(make: Make, tmp_path: Path) -> None:
     file = make(40)
     file.rows[4][file.column("T_Max2")] = "3.58"
