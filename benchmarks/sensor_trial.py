@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from controller.perception.registration import RegistrationSettings, thermal_box
-from controller.perception.screening import ScreeningAttempt, ScreeningSettings
+from controller.perception.screening import ScreeningAttempt
+from controller.perception.screening_settings import ScreeningSettings
 from controller.perception.types import Box
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.errors import FrameError

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from controller.config import Config
     from controller.perception.evaluation import Evaluated, ScreeningEvaluation
     from controller.perception.operating import Stages
-    from controller.perception.screening import ScreeningSettings
+    from controller.perception.screening_settings import ScreeningSettings
     from controller.screening_text import Plan
 
 DESCRIPTION = "Choose the alarm with open eyes, and see whether people's own history could help."

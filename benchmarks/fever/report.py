@@ -167,10 +167,10 @@ def _robustness(result: PartResult, a_day: float) -> Section:
         table.append([cost.name, NAMES[cost.kind], f"{cost.before:.3f}", f"{cost.after:.3f}", _signed(cost.cost), held])
     text = (
         f"{HEADLINE}, {n.febrile_n} febrile and {n.afebrile_n} afebrile: one fever is {1 / n.febrile_n:.3f}, and no "
-        f"finer bound is claimed. Simulated: surfaces and the room as read are moved; nobody was measured so. "
+        "finer bound is claimed. Simulated: surfaces and the room as read are moved; nobody was measured so. "
         f"Disturbances of chance are means of {SCENES} scenes, and the interval draws scenes and people together. As "
-        f"recorded a day has {a_day:.0f} people; lines that say so have {GATE_PEOPLE} a day for {GATE_DAYS} days, drawn "
-        f"from the same people."
+        f"recorded a day has {a_day:.0f} people; lines that say so have {GATE_PEOPLE} a day for {GATE_DAYS} days, "
+        f"drawn from the same people."
     )
     return Section(f"{result.part.name.capitalize()}: what a disturbance costs", text, table)
 
