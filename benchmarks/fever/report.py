@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import textwrap
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from benchmarks.fever.evaluation import CameraResult, PartResult
     from benchmarks.fever.statistics import Sampling
     from controller.perception.temperature import FeverModel
+
+
+WIDTH = 120
+"""Columns of a terminal, for sentences; tables take what they need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def _camera(result: CameraResult, how: str) -> list[Section]:
         f"{int(result.training.sum())} belong to the fit's training part. Files: {', '.join(people.files)}."
     )
     if how == "shipped" and not trained_on(people) and days[0] <= TRAINED_UNTIL:
-        about += f" Those until {TRAINED_UNTIL} may be in it too, as {CAMERA} saw them."
+        about += f" People until {TRAINED_UNTIL} may be in the fit as {CAMERA} saw them."
     if people.notes:
         about += "\nOdd in the files: " + "; ".join(people.notes) + "."
     found = [Section(f"Camera {people.camera}", about, [], level=2)]
@@ -218,7 +223,7 @@ def plain(found: Sequence[Section]) -> str:
     parts = []
     for section in found:
         lines = ["", section.title, "=" * len(section.title)] if section.level < 3 else ["", section.title]
-        lines += [section.text] if section.text else []
+        lines += [textwrap.fill(line, WIDTH) for line in section.text.splitlines()]
         if section.table:
             widths = [max(map(_width, column)) for column in zip(*section.table, strict=True)]
             for row in section.table:

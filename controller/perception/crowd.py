@@ -104,7 +104,7 @@ class Passer:
     """One person's reading."""
 
     time: float
-    """Seconds on an axis that only grows."""
+    """Seconds on an axis that goes on over a restart, or a night is not seen as one; a step back counts as no time."""
     room: float
     """°C; NaN where it is not known."""
     hour: float
