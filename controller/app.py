@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from controller.config import Config
     from controller.gallery.index import GalleryIndex
+    from controller.perception.pipeline import History
     from controller.perception.types import FaceEngine
     from controller.runner import JournalPort
     from controller.watch import Watch
@@ -71,6 +72,7 @@ class App:
         journal: JournalPort,
         services: tuple[Service, ...] = (),
         watches: tuple[Watch, ...] = (),
+        history: History | None = None,
     ) -> None:
         if board.real and engine.rehearsal_only:
             raise EngineError(
@@ -105,6 +107,7 @@ class App:
             gallery.identify,
             config.perception,
             footing=self._footing.keeper,
+            history=history,
             clock=board.clock,
             executor=ClockExecutor(board.clock, 1, "perception"),
             post=self.runner.post,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from controller.perception.footing import FootingKeeper
     from controller.perception.linearity import LinearityResult
-    from controller.perception.pipeline import Observation
+    from controller.perception.pipeline import History, Observation
     from controller.perception.settings import PerceptionSettings
     from controller.perception.types import FaceEngine, Identify
     from controller.watch import Watch
@@ -42,6 +42,7 @@ class Eyes:
         identify: the gallery's 1:N search.
         settings: [perception].
         footing: what the thermal sensor's absolute value rests on; only the executor's thread uses it from now on.
+        history: everybody's earlier readings, where they are kept.
         clock: the board's.
         executor: one worker; its thread is the only one that touches `Perception`.
         post: gives the lane an event.
@@ -55,6 +56,7 @@ class Eyes:
         settings: PerceptionSettings,
         *,
         footing: FootingKeeper | None = None,
+        history: History | None = None,
         clock: Clock,
         executor: Executor,
         post: Callable[[ev.LaneEvent], None],
@@ -62,7 +64,7 @@ class Eyes:
     ) -> None:
         self.pictures: LatestSlot[ImageFrame] = LatestSlot()
         self.heat: RecentFrames[ThermalFrame] = RecentFrames(HEAT_KEPT)
-        self._perception = Perception(engine, identify, settings, footing)
+        self._perception = Perception(engine, identify, settings, footing, history)
         self._clock = clock
         self._executor = executor
         self._post = post

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from controller.app import App
 from controller.gallery.index import GalleryIndex
 from controller.gallery.store import GalleryStore
+from controller.history import lane_history
 from controller.link.messages import State
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
@@ -142,6 +143,7 @@ async def serve(
             journal=journal,
             services=(lateness, counters, _Housekeeping(journal), *([link] if link else [])),
             watches=tuple(seen),
+            history=await stack.enter_async_context(lane_history(config, board, gallery)),
         )
         with _terminable():
             await app.run(None if beside is None else lambda: beside(app))

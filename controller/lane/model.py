@@ -187,6 +187,20 @@ class Uncertainty:
 
 
 @dataclass(frozen=True, slots=True)
+class Personal:
+    """A reading beside the person's own earlier ones."""
+
+    evidence: str
+    """Whether those may inform, or why not: a `controller.perception.history.Evidence` value."""
+    unusual: bool
+    """The reading is far above what is usual for this person, whether that informs or not."""
+    z: float | None
+    """By how many standard deviations; None: nothing can be said."""
+    days: int
+    """Days that went into it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Screening:
     """A person's temperature reading."""
 
@@ -212,8 +226,8 @@ class Screening:
     """The room that was compensated for, °C."""
     looks: int = 1
     """Looks that `value` is the mean of."""
-    personal: float | None = None
-    """Deviation from the person's own baseline, in standard deviations; None: no such baseline."""
+    personal: Personal | None = None
+    """What the person's own earlier readings say; None: nobody was identified, or no history is kept."""
 
 
 @dataclass(frozen=True, slots=True)

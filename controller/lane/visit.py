@@ -12,7 +12,7 @@ from controller.lane.states import State, Timer
 if TYPE_CHECKING:
     from controller.lane.core import Core, Scalar
     from controller.lane.events import Approached, Assessed, Left, OpenOnce, TimerFired
-    from controller.lane.model import Assessment, LaneSettings
+    from controller.lane.model import Assessment, LaneSettings, Personal
 
 REFUSALS = {
     State.LOCKDOWN: DenyReason.LOCKDOWN,
@@ -207,6 +207,17 @@ def _record_denial(core: Core, reason: DenyReason, found: Assessment) -> None:
     core.record(RecordKind.DENY, {"reason": reason.value, **_findings(found)}, person=identified(found))
 
 
+def _personal(told: Personal | None) -> dict[str, Scalar]:
+    if told is None:
+        return {}
+    return {
+        "personal": told.evidence,
+        "personal_unusual": told.unusual,
+        "personal_z": told.z,
+        "personal_days": told.days,
+    }
+
+
 def _findings(found: Assessment) -> dict[str, Scalar]:
     """Tell what was found. The temperature only of someone who was identified: a stranger's is nobody's business."""
     match, screening = found.match, found.screening
@@ -237,5 +248,5 @@ def _findings(found: Assessment) -> dict[str, Scalar]:
         "looks": screening.looks,
         "remarks": " ".join(remark.value for remark in screening.remarks) or None,
         "wait_minutes": screening.wait_minutes,
-        "personal": screening.personal,
+        **_personal(screening.personal),
     }

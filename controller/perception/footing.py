@@ -119,6 +119,10 @@ class FootingKeeper:
         )
         self.crowd.observe(passer)
 
+    def expected(self) -> float:
+        """Mean oral temperature of healthy people at this hour, °C."""
+        return expected(self._hour())
+
     def news(self) -> Fitness | None:
         """A change of fitness since the last call that the campus should know of; None: none."""
         unfit = self.footing().unfit

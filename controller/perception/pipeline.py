@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
-from controller.lane.model import Liveness, Verdict
+from controller.lane.model import Liveness, Personal, Verdict
 from controller.perception.attempt import Attempt
 from controller.perception.footing import FootingKeeper
 from controller.perception.head import face_levels, head_box
+from controller.perception.history import with_history
 from controller.perception.presence import Change, Presence, has_body, in_region
 from controller.perception.quality import assess
 from controller.perception.registration import thermal_box
@@ -24,12 +25,25 @@ if TYPE_CHECKING:
     from controller.lane.model import Assessment
     from controller.perception.footing import Fitness
     from controller.perception.heat import Levels
+    from controller.perception.history import PersonalNote
     from controller.perception.linearity import LinearityResult
     from controller.perception.settings import PerceptionSettings
     from controller.perception.types import Box, Face, FaceEngine, HeatFrame, Identify, Picture
 
 FACE_VALID = 0.4
 """Seconds for which a face's place in the last picture is taken for its place in a thermal frame."""
+
+
+class History(Protocol):
+    """Everybody's earlier readings. Called from the thread that calls `observe`; never blocks."""
+
+    def assess(self, person: str, value: float, noise: float, *, expected: float) -> PersonalNote:
+        """What they say about an estimate, oral-equivalent °C; `noise` and `expected` in K and °C."""
+        ...
+
+    def record(self, person: str, value: float, noise: float, *, expected: float, flagged: bool) -> None:
+        """Keep one reading: once a passage, after its last look; `flagged`: it was an alarm."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +76,11 @@ class Perception:
         identify: Identify,
         settings: PerceptionSettings,
         footing: FootingKeeper | None = None,
+        history: History | None = None,
     ) -> None:
         """`identify` answers an embedding with a person; it is called from the thread that calls `observe`.
 
-        `footing` None: one that knows no wall clock and remembers no crowd.
+        `footing` None: one that knows no wall clock and remembers no crowd. `history` None: none is kept.
         """
         self._engine = engine
         self._identify = identify
@@ -77,6 +92,7 @@ class Perception:
         self._earlier: tuple[tuple[float, float], ...] = ()
         self._learnt = False
         self._footing = footing or FootingKeeper(settings.screening, settings.reference)
+        self._history = history
         self._next_attempt = -math.inf
         self._face: tuple[float, Face, tuple[int, int]] | None = None
         self._now = -math.inf
@@ -150,8 +166,24 @@ class Perception:
         if finding is not None:
             self._attempt, self._next_attempt = None, math.inf
             self._looks, self._earlier = attempt.look, ()
+            finding = self._beside_history(finding)
             self._conclude(finding)
         return finding
+
+    def _beside_history(self, finding: Assessment) -> Assessment:
+        """The finding with what the person's own earlier readings say; they may ask for another look, nothing else."""
+        found, match = finding.screening, finding.match
+        if self._history is None or match is None or finding.liveness is not Liveness.LIVE:
+            return finding
+        if found.value is None or found.parts is None:
+            return finding
+        expected = self._footing.expected()
+        note = self._history.assess(match.person, found.value, found.parts.noise, expected=expected)
+        looks = self._settings.screening.looks
+        verdict = with_history(found.verdict, note, look=self._looks, looks=looks)
+        told = Personal(note.evidence.value, note.unusual, note.z, note.days)
+        risk = found.risk if verdict is found.verdict else None
+        return replace(finding, screening=replace(found, verdict=verdict, risk=risk, personal=told))
 
     def _conclude(self, finding: Assessment) -> None:
         """Remember a look that another one follows; tell the crowd of a person that was measured."""
@@ -164,6 +196,14 @@ class Perception:
         if living and not self._learnt and found.verdict.is_result and found.room is not None:
             self._learnt = True
             self._footing.learn(found, found.room)
+            if self._history is not None and finding.match is not None and found.value is not None and found.parts:
+                self._history.record(
+                    finding.match.person,
+                    found.value,
+                    found.parts.noise,
+                    expected=self._footing.expected(),
+                    flagged=found.verdict is Verdict.ELEVATED,
+                )
 
     def _running(self) -> Attempt | None:
         if self._attempt is None and self._now >= self._next_attempt:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from controller.lane.model import Assessment, Liveness, Match, Remark, Verdict
+from controller.lane.model import Assessment, Liveness, Match, Personal, Remark, Verdict
+from controller.perception.history import Evidence, PersonalNote
 from controller.perception.pipeline import Observation, Perception
 from controller.perception.presence import Change
 from controller.perception.registration import RegistrationSettings, thermal_box
@@ -235,3 +236,88 @@ def test_a_poor_picture_is_never_embedded(lane: Lane, film: Any, shot: Any, warm
     assert picky.engine.embedded == 0
     assert found.match is None
     assert 0 < found.quality < 1
+
+
+class Memory:
+    """Earlier readings that say the same of everybody."""
+
+    def __init__(self, *, second_look: bool) -> None:
+        self._note = PersonalNote(
+            Evidence.ENOUGH, informs=second_look, second_look=second_look, unusual=True, z=2.4, days=9
+        )
+        self.asked: list[tuple[str, float]] = []
+        self.kept: list[tuple[str, bool]] = []
+
+    def assess(self, person: str, value: float, noise: float, *, expected: float) -> PersonalNote:
+        assert 0 < noise < 1
+        assert 36 < expected < 38
+        self.asked.append((person, value))
+        return self._note
+
+    def record(self, person: str, value: float, noise: float, *, expected: float, flagged: bool) -> None:
+        assert abs(value - expected) < 5
+        assert 0 < noise < 1
+        self.kept.append((person, flagged))
+
+
+@pytest.fixture
+def with_memory(scripted: Any, film: Any, shot: Any) -> Callable[[Memory], Lane]:
+    def make(memory: Memory) -> Lane:
+        lane = Lane(scripted({1: [(320.0, 170.0, 1)], 3: [(320.0, 170.0, 5)]}), film, shot)
+        lane.perception = Perception(lane.engine, identify, SETTINGS, history=memory)
+        return lane
+
+    return make
+
+
+def test_an_unusual_reading_asks_for_one_more_look_and_is_kept_once(
+    with_memory: Callable[[Memory], Lane], warm: NDArray[np.float64]
+) -> None:
+    memory = Memory(second_look=True)
+    lane = with_memory(memory)
+    (first,) = lane.show(1, warm, 1.5)
+    assert first.screening.verdict is Verdict.RECHECK
+    assert memory.kept == []
+    lane.perception.reassess()
+    (second,) = lane.show(1, warm, 1.5)
+    assert (second.screening.verdict, second.screening.looks) == (Verdict.NORMAL, 2)
+    assert second.screening.personal == Personal("enough", unusual=True, z=2.4, days=9)
+    assert memory.kept == [("p1", False)]
+
+
+def test_a_history_that_may_not_inform_changes_nothing_and_is_told(
+    with_memory: Callable[[Memory], Lane], warm: NDArray[np.float64]
+) -> None:
+    memory = Memory(second_look=False)
+    (found,) = with_memory(memory).show(1, warm, 1.5)
+    assert found.screening.verdict is Verdict.NORMAL
+    assert found.screening.personal is not None
+    assert found.screening.personal.unusual
+    assert memory.kept == [("p1", False)]
+
+
+def test_a_history_silences_no_alarm(with_memory: Callable[[Memory], Lane], scene: Any, heat_place: Box) -> None:
+    memory = Memory(second_look=False)
+    lane = with_memory(memory)
+    hot = scene(NORMAL + 2.0, box=heat_place)
+    lane.show(1, hot, 1.5)
+    lane.perception.reassess()
+    (second,) = lane.show(1, hot, 1.5)
+    assert second.screening.verdict is Verdict.ELEVATED
+    assert memory.kept == [("p1", True)]
+
+
+def test_a_strangers_temperature_is_nobodys_history(
+    with_memory: Callable[[Memory], Lane], warm: NDArray[np.float64]
+) -> None:
+    memory = Memory(second_look=True)
+    with_memory(memory).show(3, warm, 2.0)
+    assert memory.asked == memory.kept == []
+
+
+def test_a_face_that_no_picture_shows_is_found_by_its_heat(lane: Lane, warm: NDArray[np.float64]) -> None:
+    """The camera is covered: no identity, but the warm head is screened or says why not."""
+    found = lane.show(0, warm, 6.0)
+    assert found
+    assert all(one.match is None for one in found)
+    assert found[-1].screening.frames > 0
