@@ -16,8 +16,9 @@ from controller.eyes import Eyes
 from controller.footing_state import FootingState
 from controller.lane import events as ev
 from controller.lane.machine import Lane
-from controller.lane.model import FaultKind
+from controller.lane.model import FaultKind, Remark
 from controller.observe.log import get_logger
+from controller.perception.resolution import lens_fault
 from controller.record.boot import clock_state
 from controller.runner import Runner
 from hw.errors import DeviceError
@@ -200,11 +201,26 @@ class App:
             text = f"{info.model} {info.serial}, {info.frame_rate:g} Hz"
             for warning in info.warnings:
                 log.warning("device", device=name, text=warning)
+            self._check_lens(info)
         else:
             text = str(info)
         log.info("device up", device=name, text=text)
         for watch in self.watches:
             watch.on_device(name, up=True, text=text)
+
+    def _check_lens(self, info: ThermalInfo) -> None:
+        """The lens and the pixels on a face are a condition of measuring at all; identity goes on without."""
+        if info.fov is None:
+            return
+        perception = self.config.perception
+        registration, pixels = perception.registration, perception.screening.pixels
+        fault = lens_fault(info.fov, (info.rows, info.columns), registration, pixels)
+        if fault is not None:
+            log.error("lens", text=fault)
+        elif registration.homography is None and info.fov != registration.thermal_fov:
+            told = " x ".join(f"{angle:g}" for angle in registration.thermal_fov)
+            log.warning("lens", text=f"[perception.registration] thermal_fov says {told} degrees", sensor=info.model)
+        self._footing.keeper.declare(None if fault is None else Remark.FEW_PIXELS)
 
     def _on_down(self, name: str, fault: FaultKind, error: Exception) -> None:
         log.warning("device down", device=name, error=str(error))

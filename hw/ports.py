@@ -57,6 +57,8 @@ class ThermalInfo:
     """NETD of one pixel of one frame at this rate, K (1 sigma), from the data sheet."""
     warnings: tuple[str, ...] = ()
     """What an operator should know: bad pixels, a bus too slow for the rate."""
+    fov: tuple[float, float] | None = None
+    """Horizontal and vertical field of view, degrees; None where the sensor does not tell."""
 
 
 class ThermalSensor(Protocol):

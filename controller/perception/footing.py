@@ -82,6 +82,7 @@ class FootingKeeper:
         self._unix = unix
         self._now = -math.inf
         self._nonlinear = False
+        self._declared: Remark | None = None
         self._told: Remark | None = None
         self._tests: list[LinearityResult] = []
 
@@ -101,7 +102,12 @@ class FootingKeeper:
     def footing(self) -> Footing:
         """What a look at the newest frame rests on."""
         found = self._by_reference(self._reference) if self._reference is not None else self._by_crowd()
-        return replace(found, unfit=Remark.NOT_LINEAR) if self._nonlinear else found
+        unfit = Remark.NOT_LINEAR if self._nonlinear else self._declared
+        return found if unfit is None else replace(found, unfit=unfit)
+
+    def declare(self, unfit: Remark | None) -> None:
+        """Say from outside that the sensor cannot measure people here, or (None) that it can. From any thread."""
+        self._declared = unfit
 
     def learn(self, screening: Screening, room: float) -> None:
         """What a passer-by's reading, taken on this footing, says of the crowd. Call it once a person."""

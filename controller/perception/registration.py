@@ -40,6 +40,8 @@ class RegistrationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """The array's place below the camera, m."""
     face_breadth: Annotated[float, msgspec.Meta(gt=0.05, lt=0.3)] = FACE_BREADTH
     """Breadth of a face as the detector's box shows it, m."""
+    mark: Annotated[float, msgspec.Meta(ge=0.2, le=3)] = 0.5
+    """Distance of the mark on the floor, where people stand, m."""
     homography: tuple[float, float, float, float, float, float, float, float, float] | None = None
     """As measured by `thermogate calibrate registration`: row by row the 3 × 3 matrix from the camera's picture to the
     array's, both as shares of their width and height, for what is `homography_distance` away. None: two pinholes that

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from controller.perception.registration import FACE_BREADTH
+from controller.perception.registration import FACE_BREADTH, RegistrationSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +60,19 @@ def pixels_on_face(
     pixel = view[0] / columns, view[1] / rows
     seen = min(breadth, view[0]) * min(tall, view[1])
     return FacePixels(pixel, min(breadth, view[0]) / pixel[0], math.pi / 4 * seen / (pixel[0] * pixel[1]))
+
+
+def lens_fault(
+    fov: tuple[float, float], shape: tuple[int, int], registration: RegistrationSettings, pixels: int
+) -> str | None:
+    """Why this lens cannot measure whoever stands on the mark; None where it can.
+
+    `fov` as the sensor tells it, degrees; `shape` rows and columns; `pixels` the least that a face must have.
+    """
+    face = pixels_on_face(fov, shape, registration.mark, registration.face_breadth)
+    if face.count >= pixels:
+        return None
+    return (
+        f"a lens of {fov[0]:g} x {fov[1]:g} degrees has {face.count:.0f} pixels of {100 * face.pixel[0]:.1f} cm on a "
+        f"face {registration.mark:g} m away, and {pixels} are needed: people must stand nearer, or the lens must be narrower"
+    )

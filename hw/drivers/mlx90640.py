@@ -47,7 +47,8 @@ POWER_ON_PERIOD: Final = 0.5
 """Seconds of a subpage at the factory's 2 Hz: after power-on one such may be under way, whatever was set since."""
 NETD_1HZ: Final = {"BAA": 0.14, "BAB": 0.25}
 """Average noise of a pixel at 1 Hz, K (Table 14)."""
-LENSES: Final = {"BAA": "110 x 75 degrees", "BAB": "55 x 35 degrees"}
+LENSES: Final = {"BAA": (110.0, 75.0), "BAB": (55.0, 35.0)}
+"""Fields of view, degrees (data sheet, ordering information)."""
 
 
 class Mlx90640Driver:
@@ -181,7 +182,7 @@ class Mlx90640Driver:
         kind = lens(eeprom.words)
         rate = refresh_hz(control)
         return ThermalInfo(
-            model=f"MLX90640 {kind} ({LENSES[kind]})",
+            model=f"MLX90640 {kind} ({LENSES[kind][0]:g} x {LENSES[kind][1]:g} degrees)",
             serial="".join(f"{word:04x}" for word in eeprom.words[7:10]),
             rows=ROWS,
             columns=COLUMNS,
@@ -192,6 +193,7 @@ class Mlx90640Driver:
                 *self._setting_warnings(eeprom, control, transfer),
                 *_defect_warnings(calibration),
             ),
+            fov=LENSES[kind],
         )
 
     def _bus_warnings(self, eeprom: EepromReading, transfer: float) -> list[str]:

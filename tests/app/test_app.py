@@ -15,6 +15,7 @@ from controller.capture import CaptureLimits
 from controller.config import Config, StoreSettings
 from controller.errors import EngineError
 from controller.gallery.index import GalleryIndex
+from controller.lane.model import FaultKind
 from controller.lane.states import State
 from controller.record.journal import Journal
 from controller.watch import Step, Watch
@@ -24,6 +25,7 @@ from hw.executor import ClockExecutor
 from hw.ports import ThermalInfo
 from hw.settings import GateSettings
 from hw.sim.clock import VirtualClock
+from hw.sim.mount import Mount
 from hw.sim.turnstile import RelayMove
 from hw.sim.world import World
 
@@ -77,12 +79,17 @@ GATE = GateSettings(stop=24, ready=16, fire=26)
 class Rig:
     """An app on a simulated board, on a virtual clock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mount: Mount | None = None) -> None:
         self.clock = VirtualClock()
         self.config = Config(gate=GATE, store=StoreSettings(folder=folder))
         self.simulation: Simulation
         board, self.simulation = simulated_board(
-            self.config.thermal, self.config.camera, GATE, clock=self.clock, world=World(self.clock, seed=3), seed=3
+            self.config.thermal,
+            self.config.camera,
+            GATE,
+            clock=self.clock,
+            world=World(self.clock, seed=3, mount=mount),
+            seed=3,
         )
         self.board: Board = board
         self.states = States()
@@ -164,6 +171,23 @@ def test_a_sensor_that_drops_off_is_a_fault_and_comes_back(rig: Rig) -> None:
 
     rig.play(scene)
     assert rig.states.seen == [State.SELFTEST, State.LOCKED, State.FAULT, State.LOCKED]
+
+
+@pytest.mark.parametrize(("lens", "fit"), [(55, True), (110, False)])
+def test_a_lens_too_wide_for_the_mark_leaves_identity_and_a_temperature_by_hand(
+    tmp_path: Path, lens: int, *, fit: bool
+) -> None:
+    rig = Rig(tmp_path, Mount.with_lens(lens))
+    rows = []
+
+    async def scene(app: App) -> None:
+        await app.ready.wait()
+        await asyncio.sleep(2.0)
+        rows.append(app.lane.faults)
+
+    rig.play(scene)
+    assert rig.states.seen == [State.SELFTEST, State.LOCKED]
+    assert (FaultKind.SCREENING in rows[0]) is not fit
 
 
 def test_a_fire_that_burns_before_the_program_starts_opens_both_ways(rig: Rig) -> None:

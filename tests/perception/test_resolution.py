@@ -9,7 +9,7 @@ import pytest
 
 from controller.perception.heat import Region
 from controller.perception.registration import RegistrationSettings, thermal_box
-from controller.perception.resolution import pixels_on_face
+from controller.perception.resolution import lens_fault, pixels_on_face
 from controller.perception.types import Box
 
 NARROW, WIDE, SHAPE = (55.0, 35.0), (110.0, 75.0), (24, 32)
@@ -59,3 +59,13 @@ def test_a_face_that_fills_the_view_has_no_more_than_the_array() -> None:
 def test_what_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         pixels_on_face(**{"fov": NARROW, "shape": SHAPE, "distance": 0.5, **wrong})
+
+
+def test_a_wide_lens_half_a_metre_away_is_a_fault_and_a_narrow_one_is_none() -> None:
+    registration = RegistrationSettings()
+    told = lens_fault((110.0, 75.0), (24, 32), registration, 32)
+    assert told is not None
+    assert "110 x 75 degrees" in told
+    assert "4.5 cm" in told
+    assert lens_fault((55.0, 35.0), (24, 32), registration, 32) is None
+    assert lens_fault((55.0, 35.0), (24, 32), RegistrationSettings(mark=1.0), 32) is not None
