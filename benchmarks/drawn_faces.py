@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from controller.perception.types import FaceEngine
-    from hw.sim.scene import Box
+    from hw.sim.placing import Box
 
 ENGINES = ("opencv", "tflite", "demo")
 THRESHOLDS = (0.45, 0.60, 0.65, 0.70, 0.75, 0.80, 0.82, 0.85, 0.86)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hw.settings import CameraSettings, GateSettings, ThermalSettings
     from hw.sim.i2c import SimulatedI2cBus
     from hw.sim.mlx90640 import SimulatedMlx90640
+    from hw.sim.mlx90640_flaws import Imperfections
     from hw.sim.recorded import Recording
     from hw.sim.turnstile import SimulatedTurnstile
     from hw.sim.world import World
@@ -141,14 +142,27 @@ def simulated_board(
     clock: Clock,
     world: World,
     seed: int,
+    imperfections: Imperfections | None = None,
 ) -> tuple[Board, Simulation]:
-    """A board whose sensor, camera and turnstile are simulated below the bus; the drivers are the shipped ones."""
+    """A board whose sensor, camera and turnstile are simulated below the bus; the drivers are the shipped ones.
+
+    The sensor has the lens that the world's mount says. With `imperfections` its die settles above the room by their
+    self-heating, and the scene reflects the room; without, die and room are equally warm, and Tr is 8 K below both.
+    """
     from hw.sim.camera import WorldCamera  # noqa: PLC0415
     from hw.sim.i2c import SimulatedI2cBus  # noqa: PLC0415
     from hw.sim.mlx90640 import SimulatedMlx90640  # noqa: PLC0415
     from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
 
-    chip = SimulatedMlx90640(world.heat, clock, seed=seed, ambient=world.ambient)
+    chip = SimulatedMlx90640(
+        world.heat,
+        clock,
+        seed=seed,
+        fov=world.mount.lens,
+        ambient=world.ambient + (imperfections.self_heating if imperfections else 0.0),
+        reflected=world.ambient if imperfections else None,
+        imperfections=imperfections,
+    )
     bus = SimulatedI2cBus({thermal.address: chip}, clock)
     turnstile = SimulatedTurnstile(gate, clock)
     board = Board(

@@ -27,12 +27,20 @@ EXTENT = (2.9, -1.75, 3.0)
 """Half-width, top and bottom of a map, face units."""
 CHEEK, FOREHEAD, FOREHEAD_TOP = 0.88, 0.955, 0.89
 NOSE, NECK, EAR, HAIR, CLOTH, LENS, HAT, MASK = 0.78, 0.94, 0.80, 0.42, 0.40, 0.62, 0.25, 0.72
+FRINGE = -0.45
+"""Ordinate of the lower edge of hair combed over the forehead, face units."""
+GAPE = (0.22, 0.12)
+"""Half-width and half-height of an open mouth, face units: 33 by 18 mm."""
+SUN = {"forehead": 1.0, "cheek": 0.9, "canthi": 0.5}
+"""Share of the sun's warming that parts of a face take: the corners of the eyes lie in the shade (our choice)."""
+EMISSIVITY = 0.98
+"""What the heat scene's temperatures mean: those of surfaces as emissive as skin (ISO/TR 13154)."""
 BREATH = 0.05
 """Swing of the share below the nostrils with each breath; three times that on a mask."""
 
 
 @lru_cache(maxsize=64)
-def shares(identity: int, *, hat: bool, mask: bool, glasses: bool | None) -> NDArray[np.float32]:
+def shares(identity: int, *, hat: bool, mask: bool, glasses: bool | None, fringe: bool = False) -> NDArray[np.float32]:
     """Warmth of a drawn person: float32[h, w, 3]: share, coverage 0..1, and share added at full exhalation.
 
     The origin (between the eyes) is at pixel (-EXTENT left, -EXTENT top) * SCALE.
@@ -45,20 +53,85 @@ def shares(identity: int, *, hat: bool, mask: bool, glasses: bool | None) -> NDA
     _lay(share, cover, EAR, canvas.soft(0.24 - np.hypot((np.abs(canvas.x) - 1.02) / 0.6, canvas.y - 0.12), 0.1))
     face = canvas.soft(1 - rho, 0.06)
     _lay(share, cover, _face(canvas, who.nose.length, who.nose.length + who.mouth.drop), face)
-    hairline = who.style.hairline if who.style.hair != "bald" else -9.0
-    thick = 1.0 + (0.6 * who.style.hair_volume if who.style.hair != "bald" else 0.0)
-    _lay(share, cover, HAIR, canvas.soft(np.minimum(hairline - canvas.y + 0.1 * canvas.x**2, thick - rho), 0.1))
-    if who.style.glasses if glasses is None else glasses:
-        for side in (-1.0, 1.0):
-            lens = 0.26 - np.hypot(canvas.x - side * 0.47, (canvas.y - 0.04) * 1.4)
-            _lay(share, cover, LENS, canvas.soft(lens, 0.08))
+    _lay(share, cover, HAIR, _hair(canvas, who, rho, fringe=fringe))
+    for lens in _lenses(canvas, who, glasses):
+        _lay(share, cover, LENS, lens)
     breath = BREATH * bump(canvas, 0, who.nose.length + 0.15, 0.22, 0.14)
     if mask:
-        _lay(share, cover, MASK, canvas.soft(np.minimum(canvas.y - 0.28, 1 - rho), 0.1))
+        _lay(share, cover, MASK, _mask(canvas, rho))
         breath = 3 * BREATH * bump(canvas, 0, who.nose.length + 0.2, 0.45, 0.35)
     if hat:
-        _lay(share, cover, HAT, canvas.soft(np.minimum(1.16 - rho, -0.52 - canvas.y), 0.06))
+        _lay(share, cover, HAT, _hat(canvas, rho))
     return np.dstack([share, cover, breath * face])
+
+
+@lru_cache(maxsize=16)
+def sunlight(
+    identity: int, *, hat: bool, mask: bool, glasses: bool | None, fringe: bool = False
+) -> NDArray[np.float32]:
+    """Share 0..1 of the sun's warming in each place of bare skin, on the grid of `shares`: float32[h, w]."""
+    who = Identity.of(identity)
+    canvas = Canvas.blank(SCALE, *EXTENT)
+    rho = outline(canvas, who.skull)
+    x, y = np.abs(canvas.x), canvas.y
+    share = SUN["cheek"] + (SUN["forehead"] - SUN["cheek"]) * canvas.soft(-0.12 - y, 0.3)
+    warm = canvas.soft(np.minimum(0.54 - x, 0.27 - np.abs(y + 0.02)), 0.16)
+    share = (share + (SUN["canthi"] - share) * warm) * canvas.soft(1 - rho, 0.06)
+    return _uncovered(share, canvas, who, rho, hat=hat, mask=mask, glasses=glasses, fringe=fringe)
+
+
+@lru_cache(maxsize=16)
+def gape(identity: int, *, hat: bool, mask: bool, glasses: bool | None, fringe: bool = False) -> NDArray[np.float32]:
+    """Coverage 0..1 of the inside of an open mouth, on the grid of `shares`: float32[h, w]."""
+    who = Identity.of(identity)
+    canvas = Canvas.blank(SCALE, *EXTENT)
+    line = who.nose.length + who.mouth.drop
+    reach = np.hypot(canvas.x / GAPE[0], (canvas.y - line) / GAPE[1])
+    open_part = canvas.soft((1 - reach) * GAPE[1], 0.04)
+    rho = outline(canvas, who.skull)
+    return _uncovered(open_part, canvas, who, rho, hat=hat, mask=mask, glasses=glasses, fringe=fringe)
+
+
+def _uncovered(
+    share: NDArray[np.float32],
+    canvas: Canvas,
+    who: Identity,
+    rho: NDArray[np.float32],
+    *,
+    hat: bool,
+    mask: bool,
+    glasses: bool | None,
+    fringe: bool,
+) -> NDArray[np.float32]:
+    """`share` where neither hair nor anything worn is before it."""
+    over = [_hair(canvas, who, rho, fringe=fringe), *_lenses(canvas, who, glasses)]
+    over += [_mask(canvas, rho)] if mask else []
+    over += [_hat(canvas, rho)] if hat else []
+    for cover in over:
+        share = share * (1 - cover)
+    return np.asarray(share, dtype=np.float32)
+
+
+def _hair(canvas: Canvas, who: Identity, rho: NDArray[np.float32], *, fringe: bool) -> NDArray[np.float32]:
+    hair = who.style.hair != "bald"
+    hairline = (FRINGE if fringe else who.style.hairline) if hair else -9.0
+    thick = 1.0 + (0.6 * who.style.hair_volume if hair else 0.0)
+    return canvas.soft(np.minimum(hairline - canvas.y + 0.1 * canvas.x**2, thick - rho), 0.1)
+
+
+def _lenses(canvas: Canvas, who: Identity, glasses: bool | None) -> list[NDArray[np.float32]]:  # noqa: FBT001
+    if not (who.style.glasses if glasses is None else glasses):
+        return []
+    reach = [np.hypot(canvas.x - side * 0.47, (canvas.y - 0.04) * 1.4) for side in (-1.0, 1.0)]
+    return [canvas.soft(0.26 - far, 0.08) for far in reach]
+
+
+def _mask(canvas: Canvas, rho: NDArray[np.float32]) -> NDArray[np.float32]:
+    return canvas.soft(np.minimum(canvas.y - 0.28, 1 - rho), 0.1)
+
+
+def _hat(canvas: Canvas, rho: NDArray[np.float32]) -> NDArray[np.float32]:
+    return canvas.soft(np.minimum(1.16 - rho, -0.52 - canvas.y), 0.06)
 
 
 def _body(canvas: Canvas, hair_end: float | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

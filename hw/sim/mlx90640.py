@@ -12,7 +12,8 @@ import numpy as np
 
 from hw.sim.mlx90640_calibration import decode, lens
 from hw.sim.mlx90640_eeprom import synthetic_eeprom
-from hw.sim.mlx90640_model import RawModel, Surroundings
+from hw.sim.mlx90640_flaws import Flaws, Imperfections
+from hw.sim.mlx90640_model import RawModel, Surroundings, arriving_flux
 from hw.sim.mlx90640_slave import (
     DATA_HOLD,
     NEW_DATA,
@@ -51,7 +52,7 @@ class SimulatedMlx90640(Mlx90640Slave):
             that reads the bus, when a measurement has ended.
         clock: the same as the bus'.
         seed: of the calibration and the noise.
-        ambient: die temperature Ta in °C, or a function of the monotonic time.
+        ambient: temperature Ta in °C that the die settles at, or a function of the monotonic time.
         supply: volts, or a function of the monotonic time.
         netd: mean NETD at 1 Hz in K; None: the data sheet's for the lens; 0: no noise (words stay rounded to integers).
         emissivity: of the scene, (0, 1].
@@ -59,6 +60,7 @@ class SimulatedMlx90640(Mlx90640Slave):
         fov: 55 (BAB) or 110 (BAA) degrees of the synthetic calibration.
         address: 7-bit I2C address.
         eeprom: uint16[832] of a known chip, instead of a synthetic calibration.
+        imperfections: how the chip deviates from its calibration; None: not at all.
 
     Raises:
         ValueError: the EEPROM is not usable, or a parameter is out of range.
@@ -78,11 +80,14 @@ class SimulatedMlx90640(Mlx90640Slave):
         fov: int = 55,
         address: int = 0x33,
         eeprom: NDArray[np.uint16] | None = None,
+        imperfections: Imperfections | None = None,
     ) -> None:
         if not 0 < emissivity <= 1:
             raise ValueError(f"emissivity {emissivity} is not in (0, 1]")
         words = synthetic_eeprom(seed, fov=fov, address=address) if eeprom is None else eeprom
         super().__init__(words, seed=seed)
+        self._flaws = Flaws(imperfections or Imperfections(), clock.monotonic())
+        self._flaws.mark(self.eeprom)
         self._scene = scene
         self._clock = clock
         self._ambient = ambient
@@ -113,6 +118,7 @@ class SimulatedMlx90640(Mlx90640Slave):
             self._next = math.inf
 
     def _start(self, at: float) -> None:
+        self._since = at
         self._ram[:] = 0
         self._status = 0
         self._control = int(self.eeprom[0x0C])
@@ -154,18 +160,20 @@ class SimulatedMlx90640(Mlx90640Slave):
         return self._subpage
 
     def _transfer(self, subpage: int, at: float) -> None:
-        ambient = self._ambient(at) if callable(self._ambient) else self._ambient
+        settled = self._ambient(at) if callable(self._ambient) else self._ambient
+        ambient = settled - self._flaws.cooler(at - self._since)
         surroundings = Surroundings(
             ambient=ambient,
             supply=self._supply(at) if callable(self._supply) else self._supply,
-            reflected=ambient - 8.0 if self._reflected is None else self._reflected,
+            reflected=settled - 8.0 if self._reflected is None else self._reflected,
             emissivity=self._emissivity,
         )
         scene = np.asarray(self._scene(at), dtype=np.float64).reshape(-1)
         if scene.shape != (PIXELS,) or not np.isfinite(scene).all():
             raise ValueError("a scene is finite float[24, 32] in °C")
         noise = self._netd * math.sqrt(1.0 / refresh_period(self._active))
-        raw = self._model.pixels(scene, surroundings, self._active, subpage)
+        arriving = self._flaws.flux(arriving_flux(scene, surroundings), at, at - self._since, subpage)
+        raw = self._model.pixels(scene, arriving, surroundings, self._active, subpage)
         raw += self._model.noise(noise, self._active) * self._random.standard_normal(PIXELS)
         owned = owned_pixels(subpage, chess=is_chess(self._active))
         words = np.clip(np.rint(raw), -32768, 32767).astype(np.int16).view(np.uint16)

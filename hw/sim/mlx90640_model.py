@@ -57,16 +57,19 @@ class RawModel:
         self._pattern_shift = c3 * (2 * parity - 1) - c2 * conversion
 
     def pixels(
-        self, scene: NDArray[np.float64], around: Surroundings, control: int, subpage: int
+        self,
+        scene: NDArray[np.float64],
+        arriving: NDArray[np.float64],
+        around: Surroundings,
+        control: int,
+        subpage: int,
     ) -> NDArray[np.float64]:
-        """Raw pixel words before rounding, float64[768], for `scene` float64[768] in °C."""
+        """Raw pixel words before rounding, float64[768].
+
+        `scene` is float64[768] in °C, `arriving` what of it reaches the pixels (`arriving_flux`, and a chip's flaws).
+        """
         cal = self._cal
         warm = around.ambient - 25.0
-        arriving = (
-            around.emissivity * _fourth(scene)
-            + (1.0 - around.emissivity) * _fourth(around.reflected)
-            - _fourth(around.ambient)
-        )
         sensitivity = (cal.alpha - cal.tgc * cal.cp_alpha[subpage]) * (1.0 + cal.ks_ta * warm)
         signal = sensitivity * self._object_factor(scene) * arriving
         resting = cal.offset * (1.0 + cal.kta * warm) * (1.0 + cal.kv * (around.supply - 3.3))
@@ -144,6 +147,15 @@ class RawModel:
             ],
             at_fourth * (1.0 + k4 * (scene - c4)),
         )
+
+
+def arriving_flux(scene: NDArray[np.float64], around: Surroundings) -> NDArray[np.float64]:
+    """What reaches a pixel less what it radiates itself, K⁴, for an object temperature in °C; of equal shape."""
+    return np.asarray(
+        around.emissivity * _fourth(scene)
+        + (1.0 - around.emissivity) * _fourth(around.reflected)
+        - _fourth(around.ambient)
+    )
 
 
 def _fourth(celsius: NDArray[np.float64] | float) -> NDArray[np.float64]:

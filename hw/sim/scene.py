@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -14,45 +14,25 @@ from hw.sim import heat, skin
 from hw.sim.backdrop import draw_backdrop
 from hw.sim.faces import Moment, Sheet, draw_face
 from hw.sim.faces_identity import Identity
-from hw.sim.figures import Card, Figure, Person, PhotoCard, PhotoPerson, Screen
+from hw.sim.figures import Card, Person, PhotoCard, PhotoPerson, Screen, Thing
+from hw.sim.placing import place
 from hw.sim.sprites import Sprite
+from hw.sim.things import draw_thing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw.sim.figures import AnyFigure
     from hw.sim.mount import Mount
+    from hw.sim.placing import Box, Drawn
 
 UNIT = 0.074
 """Metres of a face unit, half the width of a face (bizygomatic breadth of adults is about 0.13-0.15 m)."""
-WALK = 1.2
-"""How much further away a figure is when its approach begins, metres."""
 SPRITE_SCALE = 100.0
 BREATHS = 0.27
 """Breaths a second at rest."""
 FACE_TOP = -0.75
 """Ordinate of a face box's upper edge, face units."""
-Box = tuple[float, float, float, float]
-
-
-class Drawn(Protocol):
-    """A figure that is ready to be seen."""
-
-    def depth(self, time: float) -> float:
-        """Metres from the camera at `time`."""
-        ...
-
-    def paint(self, frame: NDArray[np.uint8], time: float) -> None:
-        """Lay it into the camera's BGR picture, in place."""
-        ...
-
-    def warm(self, field: NDArray[np.float32], time: float, ambient: float) -> None:
-        """Lay it into the heat scene (°C, a fine grid over the array's field of view), in place."""
-        ...
-
-    def face_box(self, size: tuple[int, int], time: float) -> Box:
-        """Its face in a picture of `size` (width, height): x, y, width, height in pixels."""
-        ...
 
 
 def draw(figure: AnyFigure, mount: Mount, seed: int) -> Drawn:
@@ -64,33 +44,37 @@ def draw(figure: AnyFigure, mount: Mount, seed: int) -> Drawn:
             return DrawnCard(figure, mount, seed)
         case PhotoPerson() | PhotoCard():
             return DrawnPhoto(figure, mount)
+        case Thing():
+            return draw_thing(figure, mount)
 
 
-def place(figure: Figure, time: float) -> tuple[float, float, float]:
-    """Where a figure's origin is at `time`, metres: it walks up to its mark, then stands."""
-    left = figure.arrival - time
-    walked = min(1.0, left / figure.approach) if figure.approach and left > 0 else 0.0
-    return figure.x, figure.y, figure.distance + WALK * walked
-
-
-def visible(figure: Figure, time: float) -> bool:
-    """Whether the figure is before the gate at `time`."""
-    return figure.arrival - figure.approach <= time < figure.leaves
-
-
-def dressed(identity: int, glasses: bool | None) -> Identity:  # noqa: FBT001 - three-valued
-    """The identity, with or without glasses where that differs from its habit."""
+def dressed(identity: int, glasses: bool | None, *, fringe: bool = False) -> Identity:  # noqa: FBT001 - three-valued
+    """The identity, with or without glasses where that differs from its habit, and its hair combed forward."""
     who = Identity.of(identity)
-    if glasses is None or glasses == bool(who.style.glasses):
-        return who
-    return replace(who, style=replace(who.style, glasses=0.018 if glasses else 0.0))
+    style = who.style
+    if glasses is not None and glasses != bool(style.glasses):
+        style = replace(style, glasses=0.018 if glasses else 0.0)
+    if fringe and style.hair != "bald":
+        style = replace(style, hair="fringe")
+    return who if style is who.style else replace(who, style=style)
 
 
 @lru_cache(maxsize=48)
-def person_sprite(identity: int, moment: int, *, hat: bool, mask: bool, glasses: bool | None) -> Sprite:
+def person_sprite(
+    identity: int,
+    moment: int,
+    *,
+    hat: bool,
+    mask: bool,
+    glasses: bool | None,
+    mouth_open: bool = False,
+    fringe: bool = False,
+) -> Sprite:
     """A person's cut-out on one occasion."""
     occasion = replace(Moment.of(np.random.default_rng((0x0CCA, identity, moment))), hat=hat, mask=mask)
-    sheet = draw_face(dressed(identity, glasses), occasion, scale=SPRITE_SCALE)
+    if mouth_open:
+        occasion = replace(occasion, part=2 * heat.GAPE[1])
+    sheet = draw_face(dressed(identity, glasses, fringe=fringe), occasion, scale=SPRITE_SCALE)
     return Sprite.of(sheet.image, sheet.alpha, sheet.scale, sheet.origin, grounded=True)
 
 
@@ -121,10 +105,11 @@ class DrawnPerson:
 
     def __init__(self, figure: Person, mount: Mount) -> None:
         self.figure, self._mount = figure, mount
-        self._sprite = person_sprite(
-            figure.identity, figure.moment, hat=figure.hat, mask=figure.mask, glasses=figure.glasses
-        )
-        self._shares = heat.shares(figure.identity, hat=figure.hat, mask=figure.mask, glasses=figure.glasses)
+        worn = {"hat": figure.hat, "mask": figure.mask, "glasses": figure.glasses, "fringe": figure.fringe}
+        self._sprite = person_sprite(figure.identity, figure.moment, mouth_open=figure.mouth_open, **worn)
+        self._shares = heat.shares(figure.identity, **worn)
+        self._sun = heat.sunlight(figure.identity, **worn) if figure.sunlit else None
+        self._gape = heat.gape(figure.identity, **worn) if figure.mouth_open else None
         self._phase = np.random.default_rng((0x5A1, figure.identity, figure.moment)).uniform(0, 2 * math.pi, 4)
 
     def depth(self, time: float) -> float:
@@ -152,6 +137,11 @@ class DrawnPerson:
         breath = max(0.0, math.sin(2 * math.pi * BREATHS * time + float(self._phase[3])))
         eyes, maximum = self._eyes(time), self.maximum(time, ambient)
         lay_warmth(field, self._mount, self._shares, eyes, unit=UNIT, maximum=maximum, ambient=ambient, breath=breath)
+        if self._sun is not None:
+            field += self.figure.sunlit * seen_map(field, self._mount, self._sun, eyes, unit=UNIT)
+        if self._gape is not None:
+            cover = seen_map(field, self._mount, self._gape, eyes, unit=UNIT)
+            field += (skin.open_mouth(self.figure.core) - field) * cover
 
     def maximum(self, time: float, ambient: float) -> float:
         """Temperature of the warmest part of the bare face at `time`, °C (`skin.face_maximum`)."""
@@ -189,17 +179,31 @@ def lay_warmth(
 
     A face unit is `unit` metres across, and `tall` times that in height.
     """
-    rows, columns = field.shape
-    column, row = mount.to_array(*at, columns, rows)
-    focal_x, focal_y = mount.array_focal(columns, rows)
-    across, down = (length * unit / at[2] / heat.SCALE for length in (focal_x, focal_y * tall))
-    ox, oy = heat.EXTENT[0] * heat.SCALE, -heat.EXTENT[1] * heat.SCALE
-    matrix = np.array([[across, 0, column - across * ox - 0.5], [0, down, row - down * oy - 0.5]])
-    # The map is clear at its sides and top; below, the body goes on.
-    seen = cv2.warpAffine(shares, matrix, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = seen_map(field, mount, shares, at, unit=unit, tall=tall)
     share, cover = seen[..., 0] + breath * seen[..., 2], seen[..., 1]
     # Away from the map's edge shares are those of the part itself, so that coverage alone blends with the room.
     field += (ambient + (maximum - ambient) * share - field) * cover
+
+
+def seen_map(
+    field: NDArray[np.float32],
+    mount: Mount,
+    figure: NDArray[np.float32],
+    at: tuple[float, float, float],
+    *,
+    unit: float,
+    tall: float = 1.0,
+) -> NDArray[np.float32]:
+    """A map on the grid of `heat.shares`, its origin at `at` (metres), as the cells of `field` see it."""
+    rows, columns = field.shape
+    column, row = mount.to_array(*at, columns, rows)
+    ox, oy = heat.EXTENT[0] * heat.SCALE, -heat.EXTENT[1] * heat.SCALE
+    slope = mount.slope(at, columns, rows, (unit, unit * tall)) / heat.SCALE
+    left, top = (column, row) - slope @ (ox, oy) - 0.5
+    matrix = np.array([[slope[0, 0], slope[0, 1], left], [slope[1, 0], slope[1, 1], top]])
+    # The map is clear at its sides and top; below, the body goes on.
+    seen = cv2.warpAffine(figure, matrix, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cast("NDArray[np.float32]", seen)
 
 
 class DrawnCard:

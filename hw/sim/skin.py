@@ -17,6 +17,9 @@ AMBIENT_SLOPE = -0.084
 """Change of (oral - skin) per °C of room temperature, same data: skin in a warmer room is nearer to the core."""
 SCATTER = 0.27
 """Standard deviation of one person's (oral - face maximum) around the mean, °C, same data; for scenarios."""
+MOUTH = 0.45
+"""Oral temperature less the maximum over the open mouth, °C: mean over 644 people of the same set (T_OR_Max4); it is
+0.68 °C above the maximum of the face with the mouth closed."""
 _MINUTES = (0.0, 1.0, 3.0, 5.0)
 _FOREHEAD = (33.2, 34.9, 35.8, 36.1)
 """Forehead after coming in from -5.5 to 0 °C, °C by minutes indoors (doi 10.1007/s00508-020-01754-2)."""
@@ -40,6 +43,11 @@ def face_maximum(core: float, ambient: float, *, scatter: float = 0.0, minutes_i
     """
     offset = OFFSET + AMBIENT_SLOPE * (ambient - REFERENCE)
     return core - offset + scatter - (chill(minutes_indoors) if minutes_indoors is not None else 0.0)
+
+
+def open_mouth(core: float) -> float:
+    """Temperature of the inside of an open mouth, °C, at an oral temperature of `core` °C."""
+    return core - MOUTH
 
 
 def surface(share: float, maximum: float, ambient: float) -> float:

@@ -11,7 +11,8 @@ import numpy as np
 from hw.sim import heat
 from hw.sim.backdrop import draw_backdrop
 from hw.sim.mount import Mount
-from hw.sim.scene import draw, visible
+from hw.sim.placing import visible
+from hw.sim.scene import draw
 from hw.sim.sprites import Grain
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from hw.clock import Clock
     from hw.sim.figures import AnyFigure
-    from hw.sim.scene import Box, Drawn
+    from hw.sim.placing import Box, Drawn
 
 ROWS, COLUMNS = 24, 32
 FINE = 4

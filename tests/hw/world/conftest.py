@@ -13,7 +13,7 @@ from hw.sim.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hw.sim.scene import Box
+    from hw.sim.placing import Box
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hw.sim.scene import Box
+    from hw.sim.placing import Box
     from hw.sim.world import World
 
 PEOPLE = 60

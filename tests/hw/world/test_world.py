@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hw.sim.clock import ManualClock
-    from hw.sim.scene import Box
+    from hw.sim.placing import Box
 
 
 def test_equal_worlds_look_equal(clock: ManualClock) -> None:
