@@ -59,6 +59,16 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
+class Sensors:
+    """What one lane sees with, and nothing that could move a lock. As in `Board`, each call gives a new device."""
+
+    name: str
+    clock: Clock
+    make_thermal: Callable[[], ThermalSensor]
+    make_camera: Callable[[], Camera]
+
+
+@dataclass(frozen=True, slots=True)
 class Simulation:
     """What the world of a simulated board is made of: for the director of a rehearsal, not for the program."""
 
@@ -80,6 +90,17 @@ def linux_board(thermal: ThermalSettings, camera: CameraSettings, gate: GateSett
         make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
         gate=GpioGate(gate, pin_factory(gate), clock),
+    )
+
+
+def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
+    """Sensor and camera of this machine without its gate, whose lines may belong to a lane that runs."""
+    clock = SystemClock()
+    return Sensors(
+        name="linux",
+        clock=clock,
+        make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
+        make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
     )
 
 

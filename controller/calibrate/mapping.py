@@ -52,6 +52,8 @@ class View:
     rows: int
     fov: tuple[float, float]
     """Horizontal and vertical, degrees: only scales metres of parallax to pixels."""
+    shared: float = 1.0
+    """Share of the array's area that the camera sees too."""
 
     @property
     def focal(self) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from controller.calibrate.mapping import Fit, Place, View, arrays, fit, left_out
+from controller.calibrate.mapping import Fit, Place, View, fit, left_out
 from controller.calibrate.refusal import CalibrationError, Refusal
 from controller.perception.registration import RegistrationSettings, thermal_point
 
@@ -25,7 +25,7 @@ PLACES: Final = 6
 FURTHER_PLACES: Final = 3
 """Least places at another distance."""
 SPREAD: Final = 0.12
-"""Least share of the array that the places span (their convex hull)."""
+"""Least share of what both see that the places span (their convex hull)."""
 LINE: Final = 1.5
 """Least standard deviation of the places across their longest direction, thermal pixels."""
 APART: Final = 0.35
@@ -118,7 +118,7 @@ def register(
             f"places are off by {found.rms:.2f} thermal pixels (RMS), the worst by {found.cross_worst:.2f} when predicted "
             f"from the others; {bound:g} is allowed. Fix both sensors, hold the target still, measure the distances anew",
         )
-    _require_certainty(fitted, view, bound)
+    _require_certainty(fitted, bound)
     return found
 
 
@@ -157,12 +157,12 @@ def _require_spread(points: NDArray[np.float64], view: View) -> None:
             f"the places lie on one line, from column {left[0]:.0f}, row {left[1]:.0f} to column {right[0]:.0f}, row "
             f"{right[1]:.0f}; add places beside it",
         )
-    area = cv2.contourArea(cv2.convexHull(points.astype(np.float32))) / (view.columns * view.rows)
+    area = cv2.contourArea(cv2.convexHull(points.astype(np.float32))) / (view.columns * view.rows * view.shared)
     if area < SPREAD:
         low, high = points.min(axis=0), points.max(axis=0)
         raise CalibrationError(
             Refusal.NOT_SPREAD,
-            f"the places span {100 * area:.0f} % of the thermal picture (columns {low[0]:.0f} to {high[0]:.0f}, rows "
+            f"the places span {100 * area:.0f} % of what both see (columns {low[0]:.0f} to {high[0]:.0f}, rows "
             f"{low[1]:.0f} to {high[1]:.0f}); {100 * SPREAD:.0f} % are needed, go nearer to its corners",
         )
 
@@ -225,7 +225,7 @@ def _require_orientation(fitted: Fit) -> None:
         )
 
 
-def _require_certainty(fitted: Fit, view: View, bound: float) -> None:
+def _require_certainty(fitted: Fit, bound: float) -> None:
     """Refuse a fit that residuals alone would pass: places that do not tell what is between and beside them."""
     error = max(fitted.offset_error)
     if error > OFFSET_BOUND:
@@ -234,7 +234,6 @@ def _require_certainty(fitted: Fit, view: View, bound: float) -> None:
             f"the array's place beside the camera is known to {100 * error:.1f} cm only, {100 * OFFSET_BOUND:.1f} cm are "
             "needed: show the target at distances further apart, and at more places",
         )
-    del view
     grid = np.array(list(itertools.product((0.3, 0.5, 0.7), (0.3, 0.5, 0.7))))
     spread = float(fitted.uncertainty(grid, np.full(len(grid), fitted.distance)).max())
     if spread > bound / 2:
@@ -278,6 +277,3 @@ def _named(place: Place) -> str:
 
 def _rms(values: Sequence[float]) -> float:
     return math.sqrt(sum(value * value for value in values) / len(values))
-
-
-__all__ = ["Registration", "PlaceResult", "register", "require_layout", "arrays"]
