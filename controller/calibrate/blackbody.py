@@ -102,7 +102,8 @@ def find_source(heat: StillMap, known: Known, at: tuple[float, float] | None = N
         shown = "; ".join(_shown(heat, patch) for patch in patches[:4])
         raise CalibrationError(
             Refusal.TWO_CANDIDATES,
-            f"{len(patches)} things are near {expected:.1f} °C: {shown}. Take away what is not the source (people too), or "
+            f"{len(patches)} things are near {expected:.1f} °C: {shown}. Take away what is not the source (people "
+            "too), or "
             "say which with --at COLUMN,ROW",
         )
     return _measured(heat, patches[0], expected)
@@ -148,6 +149,7 @@ def _measured(heat: StillMap, patch: NDArray[np.bool_], expected: float) -> Sour
     at = (float(columns[patch].mean()), float(rows[patch].mean()))
     reach = math.sqrt(patch.sum() / math.pi) + 1.5
     edge, plateau, around = 0.0, 0.0, 0.0
+    share = patch.astype(np.float64)
     for _ in range(10):
         far = np.hypot(columns - at[0], rows - at[1])
         ring = (far > reach + 0.8) & (far < reach + 2.5)
@@ -162,13 +164,15 @@ def _measured(heat: StillMap, patch: NDArray[np.bool_], expected: float) -> Sour
     if edge + 0.3 > min(at[0], at[1], columns_there - at[0], rows_there - at[1]):
         raise CalibrationError(
             Refusal.CUT_OFF,
-            f"the source at column {at[0]:.1f}, row {at[1]:.1f} reaches beyond the thermal picture's edge; move it inwards",
+            f"the source at column {at[0]:.1f}, row {at[1]:.1f} reaches beyond the thermal picture's edge; move it "
+            "inwards",
         )
     radius = _filled(heat, at, edge * _narrowness(share, rows - at[1], columns - at[0]), plateau, abs(plateau - around))
     if radius < LEAST_RADIUS:
         raise CalibrationError(
             Refusal.TOO_SMALL,
-            f"the source at column {at[0]:.1f}, row {at[1]:.1f} surely fills {radius:.1f} thermal pixels around its middle "
+            f"the source at column {at[0]:.1f}, row {at[1]:.1f} surely fills {radius:.1f} thermal pixels around its "
+            "middle "
             f"(its edge is at {edge:.1f}), {LEAST_RADIUS:.1f} are needed: put it nearer, or take a larger one",
         )
     return _read(heat, at, edge, radius, expected)
@@ -215,7 +219,8 @@ def _read(heat: StillMap, at: tuple[float, float], edge: float, radius: float, e
     if abs(reading - expected) > NEAR / 2:
         raise CalibrationError(
             Refusal.OFF_SET_POINT,
-            f"{place} reads {reading:.2f} °C where {expected:.2f} °C is right: {NEAR / 2:g} K are twice what the sensor's "
+            f"{place} reads {reading:.2f} °C where {expected:.2f} °C is right: {NEAR / 2:g} K are twice what the "
+            "sensor's "
             "data sheet allows. Is the set point right, has it settled, is the right thing looked at?",
         )
     return Source(at[0], at[1], edge, radius, reading, expected, noise, beyond, drift, swing, seconds)
@@ -243,7 +248,8 @@ def _in_time(heat: StillMap, inside: NDArray[np.bool_]) -> tuple[float, float, f
 def _shown(heat: StillMap, patch: NDArray[np.bool_]) -> str:
     rows, columns = np.nonzero(patch)
     return (
-        f"{float(np.median(heat.mean[patch])):.1f} °C at column {columns.mean() + 0.5:.1f}, row {rows.mean() + 0.5:.1f} "
+        f"{float(np.median(heat.mean[patch])):.1f} °C at column {columns.mean() + 0.5:.1f}, row "
+        f"{rows.mean() + 0.5:.1f} "
         f"({len(rows)} pixels)"
     )
 

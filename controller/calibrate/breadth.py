@@ -88,9 +88,7 @@ def fit_distance(
             f"{key} came out as {value:.3g}, which no gate has: is the other one right ([perception.registration] "
             f"{'face_breadth' if key == 'camera_fov' else 'camera_fov'}), and was the right person measured?",
         ) from problem
-    residuals = tuple(
-        distance(fitted, standing.box, picture_width) - standing.distance for standing in standings
-    )
+    residuals = tuple(distance(fitted, standing.box, picture_width) - standing.distance for standing in standings)
     _require_agreement(standings, residuals)
     return Ranging(fitted, key, value, error, residuals)
 
@@ -110,12 +108,14 @@ def _require_layout(standings: Sequence[Standing]) -> None:
     distances = sorted({round(standing.distance, 3) for standing in standings})
     if len(distances) < DISTANCES:
         raise CalibrationError(
-            Refusal.TOO_FEW, f"{DISTANCES} marked distances are needed at least (three are better), there are {len(distances)}"
+            Refusal.TOO_FEW,
+            f"{DISTANCES} marked distances are needed at least (three are better), there are {len(distances)}",
         )
     if distances[-1] / distances[0] < APART:
         raise CalibrationError(
             Refusal.ONE_DISTANCE,
-            f"{distances[0]:g} m and {distances[-1]:g} m are too near to each other; the furthest must be {APART:g} times as "
+            f"{distances[0]:g} m and {distances[-1]:g} m are too near to each other; the furthest must be {APART:g} "
+            "times as "
             "far as the nearest",
         )
 
@@ -126,7 +126,8 @@ def _require_agreement(standings: Sequence[Standing], residuals: Sequence[float]
         raise CalibrationError(
             Refusal.RESIDUAL,
             f"at {standings[worst].distance:g} m the fit is off by {100 * residuals[worst]:+.1f} cm, "
-            f"{100 * _allowed(standings[worst]):.1f} cm are allowed: was the tape measured from the lens to the face, and "
+            f"{100 * _allowed(standings[worst]):.1f} cm are allowed: was the tape measured from the lens to the face, "
+            "and "
             "did the same person stand upright at every mark?",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from controller.calibrate.refusal import CalibrationError, Refusal
 from hw.errors import BusError, DeviceTimeout, FrameError
@@ -44,7 +44,7 @@ class Eyes:
         self._thermal: ThermalSensor | None = None
         self._camera: Camera | None = None
 
-    def __enter__(self) -> Eyes:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -99,7 +99,7 @@ class Fit:
         """Standard uncertainty of a predicted place, thermal pixels (root of both directions' squares): float64[n]."""
         slopes = _slopes(self.unknowns, camera, 1 / distances - 1 / self.distance, self.view)
         spread = np.einsum("nij,jk,nik->n", slopes, self.covariance, slopes)
-        return np.sqrt(np.maximum(spread, 0.0))
+        return np.asarray(np.sqrt(np.maximum(spread, 0.0)))
 
 
 def fit(places: Sequence[Place], view: View, distance: float, start: Vector | None = None) -> Fit:
@@ -129,7 +129,8 @@ def fit(places: Sequence[Place], view: View, distance: float, start: Vector | No
     slopes = _slopes(unknowns, camera, nearer, view).reshape(-1, UNKNOWNS)
     spare = max(error.size - UNKNOWNS, 1)
     variance = max(float(error @ error) / spare, FINEST**2)
-    return Fit(unknowns, variance * np.linalg.pinv(slopes.T @ slopes, rcond=1e-13), distance, view)
+    covariance = np.asarray(variance * np.linalg.pinv(slopes.T @ slopes, rcond=1e-13), np.float64)
+    return Fit(unknowns, covariance, distance, view)
 
 
 def residuals(fitted: Fit, places: Sequence[Place]) -> NDArray[np.float64]:
@@ -167,7 +168,9 @@ def robust_start(camera: NDArray[np.float64], array: NDArray[np.float64], nearer
         unknowns[8 + axis] = -affine[3] / view.focal[axis]
     # Where all stand as they would at the common distance, a plain homography holds.
     common = array + nearer[:, None] * unknowns[8:] * np.array(view.focal)
-    matrix, _ = cv2.findHomography(camera - 0.5, common / size[0], cv2.RANSAC, SAMPLING_BOUND / size[0])
+    found: Any = cv2.findHomography(camera - 0.5, common / size[0], cv2.RANSAC, SAMPLING_BOUND / size[0])
+    # None where the places lie on a line, which OpenCV's stubs forget.
+    matrix: NDArray[np.float64] | None = found[0]
     if matrix is not None and abs(matrix[2, 2]) > 1e-6:
         scaled = (np.diag([1.0, size[0] / size[1], 1.0]) @ matrix / matrix[2, 2]).ravel()[:8]
         tried = np.concatenate([scaled, unknowns[8:]])
@@ -187,10 +190,10 @@ def _typical_error(
 def _least_absolute(basis: NDArray[np.float64], values: Vector) -> Vector:
     """Coefficients of least absolute error, by reweighted least squares."""
     weight = np.ones(len(values))
-    found = np.zeros(basis.shape[1])
+    found: Vector = np.zeros(basis.shape[1])
     for _ in range(50):
         root = np.sqrt(weight)
-        found = np.linalg.lstsq(basis * root[:, None], values * root, rcond=None)[0]
+        found = np.asarray(np.linalg.lstsq(basis * root[:, None], values * root, rcond=None)[0], np.float64)
         weight = 1 / np.maximum(np.abs(values - basis @ found), 1e-3)
     return found
 

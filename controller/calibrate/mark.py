@@ -16,6 +16,7 @@ from controller.calibrate.refusal import CalibrationError, Refusal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cv2.typing import MatLike
     from numpy.typing import NDArray
 
     from controller.perception.types import Picture
@@ -97,7 +98,7 @@ def _candidates(grey: NDArray[np.float32]) -> Iterable[Mark]:
                     yield mark
 
 
-def _is_full(contour: NDArray[np.int32], radius: float) -> bool:
+def _is_full(contour: MatLike, radius: float) -> bool:
     """Whether a contour has a cross's share of its circle at least (five ninths of a square in a wider circle)."""
     return bool(cv2.contourArea(contour) > 0.3 * np.pi * radius**2)
 

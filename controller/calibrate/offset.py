@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from controller.calibrate.refusal import CalibrationError, Refusal
+from controller.perception.screening import compensation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ skin and core part."""
 CLINICAL: Final = (33.0, 43.0)
 GATE: Final = (25.0, 45.0)
 """Readings outside, °C, are another unit or a slip of the pen."""
+ROOM: Final = (0.0, 45.0)
 OUTLIER: Final = 3.5
 """Robust standard deviations from the median beyond which a pair is an outlier (Iglewicz and Hoaglin, 1993)."""
 OUTLIERS: Final = 0.2
@@ -101,12 +103,14 @@ def find_offset(pairs: Sequence[Pair], present: float) -> Offset:
     if len(outliers) > OUTLIERS * len(afebrile):
         raise CalibrationError(
             Refusal.CONTRADICTION,
-            f"{len(outliers)} of {len(afebrile)} people are unlike the others ({_names(outliers)}): did they come from the "
+            f"{len(outliers)} of {len(afebrile)} people are unlike the others ({_names(outliers)}): did they come "
+            "from the "
             "cold, were two columns or two people swapped?",
         )
     if len(used) < LEAST:
         raise CalibrationError(
-            Refusal.TOO_FEW, f"{LEAST} people are needed; without the outliers ({_names(outliers)}) there are {len(used)}"
+            Refusal.TOO_FEW,
+            f"{LEAST} people are needed; without the outliers ({_names(outliers)}) there are {len(used)}",
         )
     kept = differences[agree]
     change, scatter = float(kept.mean()), float(kept.std(ddof=1))
@@ -115,7 +119,8 @@ def find_offset(pairs: Sequence[Pair], present: float) -> Offset:
     if abs(value) > LIMIT:
         raise CalibrationError(
             Refusal.IMPOSSIBLE,
-            f"the offset came out as {value:+.2f} K; more than {LIMIT:g} K is a sensor that is broken, a wrong emissivity or "
+            f"the offset came out as {value:+.2f} K; more than {LIMIT:g} K is a sensor that is broken, a wrong "
+            "emissivity or "
             "a wrong column",
         )
     return Offset(round(value, 3), change, value - half, value + half, scatter, used, febrile, outliers)
@@ -130,6 +135,8 @@ def student(freedom: int) -> float:
 def read_pairs(path: Path) -> list[Pair]:
     """Pairs from a CSV file with the columns `gate` and `clinical` and optionally `name`; lines with # are remarks.
 
+    In place of `gate` (an estimate, oral-equivalent) there may be `surface` and `room`, which are brought to it here.
+
     Comma or semicolon separate; with semicolons a decimal comma is understood. Raises `CalibrationError` (WRONG_INPUT)
     that names the file and the line.
     """
@@ -139,14 +146,16 @@ def read_pairs(path: Path) -> list[Pair]:
         raise CalibrationError(Refusal.WRONG_INPUT, f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CalibrationError(Refusal.WRONG_INPUT, f"{path}: is not UTF-8 text (byte {error.start})") from error
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and line.strip()[0] != "#"]
+    lines = [
+        (number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and line.strip()[0] != "#"
+    ]
     if not lines:
         raise CalibrationError(Refusal.WRONG_INPUT, f"{path}: is empty")
     separator = ";" if ";" in lines[0][1] else ","
     reader = csv.DictReader((line for _, line in lines), delimiter=separator, skipinitialspace=True)
     columns = [name.strip().lower() for name in reader.fieldnames or ()]
     reader.fieldnames = columns
-    for name in ("gate", "clinical"):
+    for name in ("clinical", *(("surface", "room") if "surface" in columns else ("gate",))):
         if name not in columns:
             found = ", ".join(columns)
             raise CalibrationError(
@@ -159,7 +168,11 @@ def read_pairs(path: Path) -> list[Pair]:
 def _pairs(path: Path, rows: Iterable[tuple[int, Mapping[str, str | None]]]) -> Iterable[Pair]:
     for number, row in rows:
         where = f"{path}, line {number}"
-        gate = reading(row["gate"], GATE, f"{where}, gate")
+        if "surface" in row:
+            room = reading(row["room"], ROOM, f"{where}, room")
+            gate = reading(row["surface"], GATE, f"{where}, surface") + compensation(room)
+        else:
+            gate = reading(row["gate"], GATE, f"{where}, gate")
         clinical = reading(row["clinical"], CLINICAL, f"{where}, clinical")
         yield Pair((row.get("name") or "").strip() or f"line {number}", gate, clinical)
 
@@ -174,7 +187,8 @@ def reading(text: str | None, limits: tuple[float, float], where: str) -> float:
     if not limits[0] <= value <= limits[1]:
         fahrenheit = " (that is Fahrenheit)" if 90 <= value <= 110 else ""
         raise CalibrationError(
-            Refusal.WRONG_INPUT, f"{where}: {text!r} is no temperature from {limits[0]:g} to {limits[1]:g} °C{fahrenheit}"
+            Refusal.WRONG_INPUT,
+            f"{where}: {text!r} is no temperature from {limits[0]:g} to {limits[1]:g} °C{fahrenheit}",
         )
     return value
 

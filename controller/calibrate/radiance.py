@@ -72,13 +72,18 @@ def emissivity_of(target: Target) -> Emissivity:
     if abs(apart) < APART:
         raise CalibrationError(
             Refusal.BADLY_CONDITIONED,
-            f"the target at {target.surface:.1f} °C is {abs(apart):.1f} K from what it reflects ({target.reflected:.1f} °C), "
+            f"the target at {target.surface:.1f} °C is {abs(apart):.1f} K from what it reflects "
+            f"({target.reflected:.1f} °C), "
             f"{APART:g} K are needed: warm it to 45-60 °C",
         )
     raw = _solve(target.reading, target.surface, target.reflected, target)
     slopes = (
         ("reading", target.reading_error, _solve(target.reading + 0.01, target.surface, target.reflected, target)),
-        ("contact thermometer", target.surface_error, _solve(target.reading, target.surface + 0.01, target.reflected, target)),
+        (
+            "contact thermometer",
+            target.surface_error,
+            _solve(target.reading, target.surface + 0.01, target.reflected, target),
+        ),
         ("reflected", target.reflected_error, _solve(target.reading, target.surface, target.reflected + 0.01, target)),
     )
     parts = tuple((name, abs(moved - raw) / 0.01 * error) for name, error, moved in slopes)
@@ -87,7 +92,8 @@ def emissivity_of(target: Target) -> Emissivity:
         largest = max(parts, key=lambda part: part[1])
         raise CalibrationError(
             Refusal.BADLY_CONDITIONED,
-            f"the emissivity, {raw:.3f}, is known to ±{error:.3f} only ({LARGEST_ERROR:g} is allowed), most of it by the "
+            f"the emissivity, {raw:.3f}, is known to ±{error:.3f} only ({LARGEST_ERROR:g} is allowed), most of it by "
+            "the "
             f"{largest[0]} (±{largest[1]:.3f}): warm the target further, or compare with a patch of known emissivity",
         )
     if raw > 1 + 2 * error or raw < LOWEST:
@@ -100,7 +106,7 @@ def emissivity_of(target: Target) -> Emissivity:
 
 
 def sensor_error(reading: float, surface: float, emissivity: float, target: Target) -> float:
-    """What the sensor reads too much, K, told by a patch of known emissivity at `surface` °C that reads `reading` °C."""
+    """What the sensor reads too much, K: a patch of known emissivity at `surface` °C reads `reading` °C."""
     right = reading_of(surface, emissivity, told=target.told, reflected=target.reflected, assumed=target.assumed)
     return reading - right
 

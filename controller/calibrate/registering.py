@@ -108,15 +108,19 @@ def register(
     errors = left_out(fitted, [places[number] for number in used])
     apart = {number: math.hypot(*error) for number, error in zip(used, errors, strict=True)}
     results = tuple(
-        PlaceResult(place, _residual(written, place, view), apart.get(number, off.get(number, math.nan)), number in apart)
+        PlaceResult(
+            place, _residual(written, place, view), apart.get(number, off.get(number, math.nan)), number in apart
+        )
         for number, place in enumerate(places)
     )
     found = Registration(written, results, fitted.offset_error)
     if found.cross_worst > bound or found.rms > bound:
         raise CalibrationError(
             Refusal.RESIDUAL,
-            f"places are off by {found.rms:.2f} thermal pixels (RMS), the worst by {found.cross_worst:.2f} when predicted "
-            f"from the others; {bound:g} is allowed. Fix both sensors, hold the target still, measure the distances anew",
+            f"places are off by {found.rms:.2f} thermal pixels (RMS), the worst by {found.cross_worst:.2f} when "
+            "predicted "
+            f"from the others; {bound:g} is allowed. Fix both sensors, hold the target still, measure the distances "
+            "anew",
         )
     _require_certainty(fitted, bound)
     return found
@@ -212,7 +216,9 @@ def _without_outliers(
 def _require_orientation(fitted: Fit) -> None:
     """Refuse pictures that are mirrored or turned against each other."""
     a, b, _, d, e = fitted.unknowns[:5]
-    jacobian = np.array([[a * fitted.view.columns, b * fitted.view.columns], [d * fitted.view.rows, e * fitted.view.rows]])
+    jacobian = np.array(
+        [[a * fitted.view.columns, b * fitted.view.columns], [d * fitted.view.rows, e * fitted.view.rows]]
+    )
     if np.linalg.det(jacobian) < 0:
         raise CalibrationError(
             Refusal.MIRRORED, "the pictures are mirrored against each other: change [thermal] flip, then begin anew"
@@ -221,7 +227,8 @@ def _require_orientation(fitted: Fit) -> None:
     if abs(turned) > TURN:
         raise CalibrationError(
             Refusal.TURNED,
-            f"the pictures are turned against each other by {turned:.0f} degrees: turn a sensor, or set [camera] rotate",
+            f"the pictures are turned against each other by {turned:.0f} degrees: turn a sensor, or set [camera] "
+            "rotate",
         )
 
 
@@ -231,7 +238,8 @@ def _require_certainty(fitted: Fit, bound: float) -> None:
     if error > OFFSET_BOUND:
         raise CalibrationError(
             Refusal.BADLY_CONDITIONED,
-            f"the array's place beside the camera is known to {100 * error:.1f} cm only, {100 * OFFSET_BOUND:.1f} cm are "
+            f"the array's place beside the camera is known to {100 * error:.1f} cm only, {100 * OFFSET_BOUND:.1f} cm "
+            "are "
             "needed: show the target at distances further apart, and at more places",
         )
     grid = np.array(list(itertools.product((0.3, 0.5, 0.7), (0.3, 0.5, 0.7))))
@@ -239,7 +247,8 @@ def _require_certainty(fitted: Fit, bound: float) -> None:
     if spread > bound / 2:
         raise CalibrationError(
             Refusal.BADLY_CONDITIONED,
-            f"the middle of the picture is known to {spread:.2f} thermal pixels only, {bound / 2:g} are needed: show the "
+            f"the middle of the picture is known to {spread:.2f} thermal pixels only, {bound / 2:g} are needed: show "
+            "the "
             "target at more places, spread over the picture",
         )
 
@@ -262,7 +271,9 @@ def _written(fitted: Fit, settings: RegistrationSettings) -> RegistrationSetting
     try:
         return msgspec.convert({**msgspec.structs.asdict(settings), **changed}, RegistrationSettings)
     except msgspec.ValidationError as error:
-        raise CalibrationError(Refusal.IMPOSSIBLE, f"the registration came out as one that cannot be: {error}") from error
+        raise CalibrationError(
+            Refusal.IMPOSSIBLE, f"the registration came out as one that cannot be: {error}"
+        ) from error
 
 
 def _residual(written: RegistrationSettings, place: Place, view: View) -> tuple[float, float]:

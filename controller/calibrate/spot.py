@@ -129,7 +129,9 @@ def _measure(heat: StillMap, column: float, row: float, radius: float) -> Spot:
         if abs(moved[0] - column) + abs(moved[1] - row) < 1e-4:
             break
         column, row = moved
-    filled = np.clip((heat.mean - around) / max(peak - around, 1e-9), 0, 1)[np.hypot(columns - column, rows - row) <= radius + 1.5]
+    filled = np.clip((heat.mean - around) / max(peak - around, 1e-9), 0, 1)[
+        np.hypot(columns - column, rows - row) <= radius + 1.5
+    ]
     lever = np.sqrt(((weight > 0) * (columns - column) ** 2).sum())
     error = heat.left * float(lever) / max(float(weight.sum()), 1e-9)
     return Spot(column, row, float(np.sqrt(filled.sum() / np.pi)), peak, around, error)
