@@ -103,8 +103,7 @@ def find_source(heat: StillMap, known: Known, at: tuple[float, float] | None = N
         raise CalibrationError(
             Refusal.TWO_CANDIDATES,
             f"{len(patches)} things are near {expected:.1f} °C: {shown}. Take away what is not the source (people "
-            "too), or "
-            "say which with --at COLUMN,ROW",
+            "too), or say which with --at COLUMN,ROW",
         )
     return _measured(heat, patches[0], expected)
 
@@ -116,8 +115,8 @@ def _patches(heat: StillMap, expected: float) -> list[NDArray[np.bool_]]:
     if abs(contrast) < CONTRAST:
         raise CalibrationError(
             Refusal.BADLY_CONDITIONED,
-            f"the source at {expected:.1f} °C is too near to the room at {room:.1f} °C to be told from it; set it to a "
-            f"temperature {CONTRAST:g} K away at least, best that of skin, 35 to 38 °C",
+            f"the source at {expected:.1f} °C is too near to the room at {room:.1f} °C to be told from it; set it to "
+            f"a temperature {CONTRAST:g} K away at least, best that of skin, 35 to 38 °C",
         )
     near = (np.abs(heat.mean - expected) <= NEAR).astype(np.uint8)
     count, labels = cv2.connectedComponents(near, connectivity=4)
@@ -172,8 +171,7 @@ def _measured(heat: StillMap, patch: NDArray[np.bool_], expected: float) -> Sour
         raise CalibrationError(
             Refusal.TOO_SMALL,
             f"the source at column {at[0]:.1f}, row {at[1]:.1f} surely fills {radius:.1f} thermal pixels around its "
-            "middle "
-            f"(its edge is at {edge:.1f}), {LEAST_RADIUS:.1f} are needed: put it nearer, or take a larger one",
+            f"middle (its edge is at {edge:.1f}), {LEAST_RADIUS:.1f} are needed: put it nearer, or take a larger one",
         )
     return _read(heat, at, edge, radius, expected)
 
@@ -212,16 +210,15 @@ def _read(heat: StillMap, at: tuple[float, float], edge: float, radius: float, e
     if abs(drift) > DRIFT + 3 * expected_swing or swing > DRIFT / 2 + 2 * expected_swing:
         raise CalibrationError(
             Refusal.UNSTEADY,
-            f"{place} changed by {drift:+.2f} K in {seconds:.0f} s and swings by {swing:.2f} K: let it settle (and the "
-            "sensor for four minutes after power-on), keep draughts and hands away",
+            f"{place} changed by {drift:+.2f} K in {seconds:.0f} s and swings by {swing:.2f} K: let it settle (and "
+            "the sensor for four minutes after power-on), keep draughts and hands away",
         )
     reading = float(pixels.mean())
     if abs(reading - expected) > NEAR / 2:
         raise CalibrationError(
             Refusal.OFF_SET_POINT,
             f"{place} reads {reading:.2f} °C where {expected:.2f} °C is right: {NEAR / 2:g} K are twice what the "
-            "sensor's "
-            "data sheet allows. Is the set point right, has it settled, is the right thing looked at?",
+            "sensor's data sheet allows. Is the set point right, has it settled, is the right thing looked at?",
         )
     return Source(at[0], at[1], edge, radius, reading, expected, noise, beyond, drift, swing, seconds)
 
@@ -249,8 +246,7 @@ def _shown(heat: StillMap, patch: NDArray[np.bool_]) -> str:
     rows, columns = np.nonzero(patch)
     return (
         f"{float(np.median(heat.mean[patch])):.1f} °C at column {columns.mean() + 0.5:.1f}, row "
-        f"{rows.mean() + 0.5:.1f} "
-        f"({len(rows)} pixels)"
+        f"{rows.mean() + 0.5:.1f} ({len(rows)} pixels)"
     )
 
 

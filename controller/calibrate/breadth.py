@@ -115,8 +115,7 @@ def _require_layout(standings: Sequence[Standing]) -> None:
         raise CalibrationError(
             Refusal.ONE_DISTANCE,
             f"{distances[0]:g} m and {distances[-1]:g} m are too near to each other; the furthest must be {APART:g} "
-            "times as "
-            "far as the nearest",
+            "times as far as the nearest",
         )
 
 
@@ -127,8 +126,7 @@ def _require_agreement(standings: Sequence[Standing], residuals: Sequence[float]
             Refusal.RESIDUAL,
             f"at {standings[worst].distance:g} m the fit is off by {100 * residuals[worst]:+.1f} cm, "
             f"{100 * _allowed(standings[worst]):.1f} cm are allowed: was the tape measured from the lens to the face, "
-            "and "
-            "did the same person stand upright at every mark?",
+            "and did the same person stand upright at every mark?",
         )
 
 

@@ -104,8 +104,7 @@ def find_offset(pairs: Sequence[Pair], present: float) -> Offset:
         raise CalibrationError(
             Refusal.CONTRADICTION,
             f"{len(outliers)} of {len(afebrile)} people are unlike the others ({_names(outliers)}): did they come "
-            "from the "
-            "cold, were two columns or two people swapped?",
+            "from the cold, were two columns or two people swapped?",
         )
     if len(used) < LEAST:
         raise CalibrationError(
@@ -120,8 +119,7 @@ def find_offset(pairs: Sequence[Pair], present: float) -> Offset:
         raise CalibrationError(
             Refusal.IMPOSSIBLE,
             f"the offset came out as {value:+.2f} K; more than {LIMIT:g} K is a sensor that is broken, a wrong "
-            "emissivity or "
-            "a wrong column",
+            "emissivity or a wrong column",
         )
     return Offset(round(value, 3), change, value - half, value + half, scatter, used, febrile, outliers)
 

@@ -51,12 +51,10 @@ class Truth:
         mount = self.mount
         return (
             f"the simulated lane is: array {100 * mount.array_x:+.1f} cm right of and {100 * mount.array_y:+.1f} cm "
-            "below the "
-            f"camera, turned by {mount.array_yaw:+.1f}, {mount.array_pitch:+.1f} and {mount.array_roll:+.1f} degrees "
-            "(yaw, "
-            f"pitch, roll); camera_fov {mount.camera_fov:g}; black body at column {self.source[0]:.2f}, row "
-            f"{self.source[1]:.2f}; plate {self.plate_emissivity:g} at {self.plate_temperature:g} °C, patch "
-            f"{self.patch_emissivity:g}; the sensor reads {self.bias:+.1f} K off"
+            f"below the camera, turned by {mount.array_yaw:+.1f}, {mount.array_pitch:+.1f} and "
+            f"{mount.array_roll:+.1f} degrees (yaw, pitch, roll); camera_fov {mount.camera_fov:g}; black body at "
+            f"column {self.source[0]:.2f}, row {self.source[1]:.2f}; plate {self.plate_emissivity:g} at "
+            f"{self.plate_temperature:g} °C, patch {self.patch_emissivity:g}; the sensor reads {self.bias:+.1f} K off"
         )
 
 

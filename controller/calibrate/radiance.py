@@ -73,8 +73,7 @@ def emissivity_of(target: Target) -> Emissivity:
         raise CalibrationError(
             Refusal.BADLY_CONDITIONED,
             f"the target at {target.surface:.1f} °C is {abs(apart):.1f} K from what it reflects "
-            f"({target.reflected:.1f} °C), "
-            f"{APART:g} K are needed: warm it to 45-60 °C",
+            f"({target.reflected:.1f} °C), {APART:g} K are needed: warm it to 45-60 °C",
         )
     raw = _solve(target.reading, target.surface, target.reflected, target)
     slopes = (
@@ -93,8 +92,8 @@ def emissivity_of(target: Target) -> Emissivity:
         raise CalibrationError(
             Refusal.BADLY_CONDITIONED,
             f"the emissivity, {raw:.3f}, is known to ±{error:.3f} only ({LARGEST_ERROR:g} is allowed), most of it by "
-            "the "
-            f"{largest[0]} (±{largest[1]:.3f}): warm the target further, or compare with a patch of known emissivity",
+            f"the {largest[0]} (±{largest[1]:.3f}): warm the target further, or compare with a patch of known "
+            "emissivity",
         )
     if raw > 1 + 2 * error or raw < LOWEST:
         raise CalibrationError(

@@ -118,9 +118,8 @@ def register(
         raise CalibrationError(
             Refusal.RESIDUAL,
             f"places are off by {found.rms:.2f} thermal pixels (RMS), the worst by {found.cross_worst:.2f} when "
-            "predicted "
-            f"from the others; {bound:g} is allowed. Fix both sensors, hold the target still, measure the distances "
-            "anew",
+            f"predicted from the others; {bound:g} is allowed. Fix both sensors, hold the target still, measure the "
+            "distances anew",
         )
     _require_certainty(fitted, bound)
     return found
@@ -183,8 +182,8 @@ def _require_sizes(by_distance: dict[float, list[Place]]) -> None:
         if not 1 / SIZES < ratio < SIZES:
             raise CalibrationError(
                 Refusal.WRONG_INPUT,
-                f"the target's size says that {other:g} m is {other / ratio:.2f} m if {one:g} m is right: measure both "
-                "distances anew",
+                f"the target's size says that {other:g} m is {other / ratio:.2f} m if {one:g} m is right: measure "
+                "both distances anew",
             )
 
 
@@ -239,8 +238,7 @@ def _require_certainty(fitted: Fit, bound: float) -> None:
         raise CalibrationError(
             Refusal.BADLY_CONDITIONED,
             f"the array's place beside the camera is known to {100 * error:.1f} cm only, {100 * OFFSET_BOUND:.1f} cm "
-            "are "
-            "needed: show the target at distances further apart, and at more places",
+            "are needed: show the target at distances further apart, and at more places",
         )
     grid = np.array(list(itertools.product((0.3, 0.5, 0.7), (0.3, 0.5, 0.7))))
     spread = float(fitted.uncertainty(grid, np.full(len(grid), fitted.distance)).max())
@@ -248,8 +246,7 @@ def _require_certainty(fitted: Fit, bound: float) -> None:
         raise CalibrationError(
             Refusal.BADLY_CONDITIONED,
             f"the middle of the picture is known to {spread:.2f} thermal pixels only, {bound / 2:g} are needed: show "
-            "the "
-            "target at more places, spread over the picture",
+            "the target at more places, spread over the picture",
         )
 
 

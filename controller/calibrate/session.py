@@ -29,7 +29,14 @@ T = TypeVar("T")
 ATTEMPTS: Final = 5
 """How often one thing is tried to be seen before it is skipped."""
 AGAIN: Final = frozenset(
-    {Refusal.NO_TARGET, Refusal.TWO_CANDIDATES, Refusal.UNSTEADY, Refusal.CUT_OFF, Refusal.TOO_SMALL}
+    {
+        Refusal.NO_TARGET,
+        Refusal.TWO_CANDIDATES,
+        Refusal.UNSTEADY,
+        Refusal.CUT_OFF,
+        Refusal.TOO_SMALL,
+        Refusal.SENSOR,
+    }
 )
 """What the person at the gate can mend at once."""
 

@@ -61,8 +61,8 @@ def find_spot(heat: StillMap, expected: float | None = None) -> Spot:
     if best < LEAST_CONTRAST:
         raise CalibrationError(
             Refusal.NO_TARGET,
-            f"nothing in the thermal picture is {LEAST_CONTRAST:g} K warmer than what is around it (most: {best:.1f} K "
-            f"at column {column:.1f}, row {row:.1f}); warm the target to 40-60 °C and hold it free of the body",
+            f"nothing in the thermal picture is {LEAST_CONTRAST:g} K warmer than what is around it (most: {best:.1f} "
+            f"K at column {column:.1f}, row {row:.1f}); warm the target to 40-60 °C and hold it free of the body",
         )
     spot = _measure(heat, column, row, radius)
     _require_alone(heat, score, spot, radius)
@@ -88,8 +88,8 @@ def _require_alone(heat: StillMap, score: NDArray[np.float64], spot: Spot, radiu
         return
     raise CalibrationError(
         Refusal.TWO_CANDIDATES,
-        f"two warm things could be the target: {spot.peak:.1f} °C at column {spot.column:.1f}, row {spot.row:.1f}, and "
-        f"{rival:.1f} °C at column {column:.1f}, row {row:.1f}; take one away, or make the target hotter than "
+        f"two warm things could be the target: {spot.peak:.1f} °C at column {spot.column:.1f}, row {spot.row:.1f}, "
+        f"and {rival:.1f} °C at column {column:.1f}, row {row:.1f}; take one away, or make the target hotter than "
         f"{SKIN:g} °C",
     )
 

@@ -42,8 +42,7 @@ def measure(session: Session, distances: Sequence[float], *, key: Fitted = "came
     if engine.rehearsal_only and not practice:
         raise EngineError(
             f"the {engine.name} engine is for rehearsals only, and its boxes are not those of the gate's; get the "
-            "models "
-            "with `thermogate models pull`"
+            "models with `thermogate models pull`"
         )
     standings: list[Seen] = []
     for far in distances:

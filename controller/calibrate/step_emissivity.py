@@ -42,8 +42,7 @@ SET_UP = Text(
 )
 SKIN = Text(
     "The lane measures skin, whose emissivity is 0.98 (ISO/TR 13154). Change [thermal] emissivity only if the lane "
-    "looks "
-    "at skin through something, or at another surface",
+    "looks at skin through something, or at another surface",
     "通道测量的是皮肤，其发射率为0.98。只有隔着材料测量或测量其他表面时才应更改",
 )
 
@@ -125,8 +124,7 @@ def read(heat: StillMap, at: Place) -> Reading:
         raise CalibrationError(
             Refusal.TOO_SMALL,
             f"the spot at column {at[0]:.1f}, row {at[1]:.1f} differs by {spread:.1f} K between its pixels: it is not "
-            "wholly "
-            "on the target; go nearer, or take a larger one",
+            "wholly on the target; go nearer, or take a larger one",
         )
     return Reading(at, float(values.mean()), heat.left / math.sqrt(values.size))
 

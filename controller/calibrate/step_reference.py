@@ -78,16 +78,15 @@ def draw(heat: StillMap, source: Source | None) -> NDArray[np.uint8]:
 def _lines(source: Source, heat: StillMap, radius: float) -> tuple[str, ...]:
     return (
         (
-            f"source: column {source.column:.2f}, row {source.row:.2f}; surely fills {radius:.1f} thermal pixels around "
-            "its "
-            f"middle, its edge is at {source.edge:.1f}"
+            f"source: column {source.column:.2f}, row {source.row:.2f}; surely fills {radius:.1f} thermal pixels "
+            f"around its middle, its edge is at {source.edge:.1f}"
         ),
         (
             f"reads {source.reading:.2f} ± {source.noise:.2f} °C (noise), should read {source.expected:.2f} °C: "
             f"{source.error:+.2f} K, which the gate takes out of every frame from now on"
         ),
         (
-            f"steadiness over {source.seconds:.0f} s: drift {source.drift:+.2f} K, swing {source.swing:.2f} K; unevenness "
-            f"{source.unevenness:.2f} K; one pixel's noise {heat.noise:.2f} K a sample"
+            f"steadiness over {source.seconds:.0f} s: drift {source.drift:+.2f} K, swing {source.swing:.2f} K; "
+            f"unevenness {source.unevenness:.2f} K; one pixel's noise {heat.noise:.2f} K a sample"
         ),
     )

@@ -127,8 +127,7 @@ def sight(session: Session, distance: float) -> Sighting:
         raise CalibrationError(
             Refusal.UNSTEADY,
             f"the target moved by {moved:.1f} thermal pixels while it was looked at, {STILL:g} are allowed: hold it "
-            "against "
-            "something, a stand is better than a hand",
+            "against something, a stand is better than a hand",
         )
     spot = find_spot(heat, mark.radius * scale)
     place = Place((mark.x / width, mark.y / height), (spot.column, spot.row), distance, mark.radius / width)
@@ -159,8 +158,8 @@ def draw(sightings: Sequence[Sighting], found: Registration | None) -> NDArray[n
     lines = [f"{len(sightings)} places; red: left out; arrows: what is left, {canvas.ARROW:g} times as long"]
     if found is not None:
         lines.append(
-            f"left: {found.rms:.2f} thermal pixels RMS, worst {found.worst:.2f}; "
-            f"predicted from the others: {found.cross_rms:.2f} RMS, worst {found.cross_worst:.2f}"
+            f"left: {found.rms:.2f} thermal pixels RMS, worst {found.worst:.2f}; predicted from the others: "
+            f"{found.cross_rms:.2f} RMS, worst {found.cross_worst:.2f}"
         )
     return canvas.sheet(panels, lines)
 
@@ -204,8 +203,8 @@ def _lines(found: Registration) -> tuple[str, ...]:
         place = result.place
         rows.append(
             f"{number:5d}  {place.distance:6.2f} m  {place.array[0]:6.2f} {place.array[1]:6.2f}        "
-            f"{result.residual[0]:+6.2f} "
-            f"{result.residual[1]:+6.2f}  {result.left_out:6.2f}{'' if result.used else '  left out'}"
+            f"{result.residual[0]:+6.2f} {result.residual[1]:+6.2f}  "
+            f"{result.left_out:6.2f}{'' if result.used else '  left out'}"
         )
     settings = found.settings
     return (
