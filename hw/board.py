@@ -6,6 +6,7 @@ Importing this module loads neither side: a real board needs no simulation, a re
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,7 @@ from hw.errors import DeviceError, DeviceMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from contextlib import AbstractContextManager
 
     from hw.bus import FrameSource, I2cBus
     from hw.clock import Clock
@@ -66,6 +68,8 @@ class Sensors:
     clock: Clock
     make_thermal: Callable[[], ThermalSensor]
     make_camera: Callable[[], Camera]
+    taking_part: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+    """Around each use of a device: simulated time moves for those who take part in it, and real time for all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,26 +120,33 @@ def _patches(heat: StillMap, expected: float) -> list[NDArray[np.bool_]]:
         )
     near = (np.abs(heat.mean - expected) <= NEAR).astype(np.uint8)
     count, labels = cv2.connectedComponents(near, connectivity=4)
-    found = [labels == number for number in range(1, count)]
-    return sorted((patch for patch in found if _is_disc(heat, patch)), key=lambda patch: -int(patch.sum()))
+    apart = [patch for patch in (labels == number for number in range(1, count)) if _stands_out(heat, patch)]
+    found = [patch for patch in apart if _is_compact(patch)]
+    if not found:
+        for patch in apart:
+            if patch.sum() > 3 and (patch[[0, -1]].any() or patch[:, [0, -1]].any()):
+                raise CalibrationError(
+                    Refusal.CUT_OFF, f"{_shown(heat, patch)} reaches beyond the thermal picture's edge; move it inwards"
+                )
+    return sorted(found, key=lambda patch: -int(patch.sum()))
 
 
-def _is_disc(heat: StillMap, patch: NDArray[np.bool_]) -> bool:
-    """Whether a patch is a whole of its own: not the slope around something hotter, and about as high as wide."""
-    rows, columns = np.nonzero(patch)
-    if len(rows) < 2:
-        return False
-    tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
-    if max(tall, wide) > 2.0 * min(tall, wide) + 1 or len(rows) < 0.5 * tall * wide:
-        return False
+def _stands_out(heat: StillMap, patch: NDArray[np.bool_]) -> bool:
+    """Whether a patch is a thing of its own: a slope around something hotter has one side warmer and one colder."""
     grown = cv2.dilate(patch.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~patch
     around = heat.mean[grown]
-    inside = float(np.median(heat.mean[patch]))
-    if not around.size:
+    if patch.sum() < 2 or not around.size:
         return False
-    # A slope has one side warmer and one side colder than itself; a source is the warmest, or the coldest, thing there.
+    inside = float(np.median(heat.mean[patch]))
     warmer, colder = float((around > inside + 1.0).mean()), float((around < inside - 1.0).mean())
     return min(warmer, colder) < 0.1 and max(warmer, colder) > 0.7
+
+
+def _is_compact(patch: NDArray[np.bool_]) -> bool:
+    """Whether a patch is about as high as wide, and filled."""
+    rows, columns = np.nonzero(patch)
+    tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
+    return bool(max(tall, wide) <= 2.0 * min(tall, wide) + 1 and len(rows) >= 0.5 * tall * wide)
 
 
 def _measured(heat: StillMap, patch: NDArray[np.bool_], expected: float) -> Source:

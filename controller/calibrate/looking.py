@@ -69,11 +69,12 @@ class Eyes:
         Opens the sensor if needed, once more if it drops off. Raises `CalibrationError` (SENSOR) when most frames are
         torn, `DeviceError` kinds when it does not come back.
         """
-        try:
-            return self._frames(seconds)
-        except (BusError, DeviceTimeout):
-            self._close_thermal()
-            return self._frames(seconds)
+        with self.sensors.taking_part():
+            try:
+                return self._frames(seconds)
+            except (BusError, DeviceTimeout):
+                self._close_thermal()
+                return self._frames(seconds)
 
     def _frames(self, seconds: float) -> list[ThermalFrame]:
         if self._thermal is None:
@@ -102,11 +103,12 @@ class Eyes:
 
     def pictures(self, count: int) -> list[ImageFrame]:
         """The next `count` pictures exposed from now on. Raises `DeviceError` kinds."""
-        try:
-            return self._pictures(count)
-        except (BusError, DeviceTimeout):
-            self._close_camera()
-            return self._pictures(count)
+        with self.sensors.taking_part():
+            try:
+                return self._pictures(count)
+            except (BusError, DeviceTimeout):
+                self._close_camera()
+                return self._pictures(count)
 
     def _pictures(self, count: int) -> list[ImageFrame]:
         if self._camera is None:

@@ -97,7 +97,14 @@ class Practice:
             seed=seed,
             imperfections=Imperfections(bias=BIAS),
         )
-        self.sensors = Sensors("practice", self._clock, board.make_thermal, board.make_camera)
+        self.sensors = Sensors(
+            "practice",
+            self._clock,
+            board.make_thermal,
+            board.make_camera,
+            # Somebody at the terminal may think for as long as they like; the lane's time waits for them.
+            taking_part=lambda: self._clock.participant("calibration"),
+        )
         column, row = mount.to_array(*SOURCE, SOURCE_DISTANCE, 32, 24)
         self.truth = Truth(mount, (column, row))
 

@@ -11,7 +11,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from controller.calibrate.mapping import Fit, Place, View, fit, left_out
+from controller.calibrate.mapping import Fit, Place, View, arrays, fit, left_out, residuals, robust_start
 from controller.calibrate.refusal import CalibrationError, Refusal
 from controller.perception.registration import RegistrationSettings, thermal_point
 
@@ -35,6 +35,8 @@ BOUND: Final = 1.0
 OFFSET_BOUND: Final = 0.015
 """Largest standard uncertainty of an offset, m: half a pixel between 0.4 and 0.6 m."""
 OUTLIER_SIGMAS: Final = 4.0
+ROUNDS: Final = 8
+"""Most times that outliers are judged anew."""
 OUTLIERS: Final = 0.2
 """Largest share of places that may be left out as outliers."""
 SIZES: Final = 1.2
@@ -191,25 +193,32 @@ def _without_outliers(
     places: Sequence[Place], view: View, main: float, bound: float
 ) -> tuple[list[int], dict[int, float]]:
     """Numbers of the places that agree, and how far off each other one is, thermal pixels."""
-    used = list(range(len(places)))
-    off: dict[int, float] = {}
-    allowed = int(OUTLIERS * len(places))
-    while True:
-        fitted = fit([places[number] for number in used], view, main)
-        errors = np.hypot(*left_out(fitted, [places[number] for number in used]).T)
-        worst = int(errors.argmax())
-        limit = max(bound / 2, OUTLIER_SIGMAS * float(np.median(errors)))
-        if errors[worst] <= limit or len(used) <= PLACES + FURTHER_PLACES:
-            return used, off
-        if len(off) >= allowed:
-            named = ", ".join(_named(places[number]) for number in [*off, used[worst]])
-            raise CalibrationError(
-                Refusal.CONTRADICTION,
-                f"{len(off) + 1} of {len(places)} places contradict the others ({named}): something moved, or another "
-                "thing was taken for the target; fix both sensors and begin anew",
-            )
-        off[used[worst]] = float(errors[worst])
-        del used[worst]
+    camera, array, far = arrays(places)
+    start = Fit(robust_start(camera, array, 1 / far - 1 / main, view), np.zeros((10, 10)), main, view)
+    # Judged by a fit that the outliers hardly move: least squares over all would follow them, and blame others.
+    errors = np.hypot(*residuals(start, places).T)
+    agree = errors <= max(bound, OUTLIER_SIGMAS * float(np.median(errors)))
+    for _ in range(ROUNDS):
+        used = [number for number in range(len(places)) if agree[number]]
+        if len(used) < PLACES + FURTHER_PLACES:
+            break
+        chosen = [places[number] for number in used]
+        fitted = fit(chosen, view, main)
+        errors = np.hypot(*residuals(fitted, places).T)
+        errors[used] = np.hypot(*left_out(fitted, chosen).T)
+        now = errors <= max(bound / 2, OUTLIER_SIGMAS * float(np.median(errors[used])))
+        if (now == agree).all():
+            break
+        agree = now
+    off = {number: float(errors[number]) for number in range(len(places)) if not agree[number]}
+    if len(off) > OUTLIERS * len(places):
+        named = ", ".join(_named(places[number]) for number in off)
+        raise CalibrationError(
+            Refusal.CONTRADICTION,
+            f"{len(off)} of {len(places)} places contradict the others ({named}): something moved, or another thing "
+            "was taken for the target; fix both sensors and begin anew",
+        )
+    return [number for number in range(len(places)) if agree[number]], off
 
 
 def _require_orientation(fitted: Fit) -> None:

@@ -57,12 +57,16 @@ def find_spot(heat: StillMap, expected: float | None = None) -> Spot:
     """
     radius = min(max(expected or 2.0, 0.8), 6.0)
     score = _contrast(heat.mean, radius)
+    # Only what is hotter than skin, so that nobody who holds it or stands behind is taken for it.
+    score[cv2.dilate(heat.mean, np.ones((3, 3))) <= SKIN] = -np.inf
     column, row, best = _highest(score)
     if best < LEAST_CONTRAST:
+        warmest = np.unravel_index(int(heat.mean.argmax()), heat.mean.shape)
         raise CalibrationError(
             Refusal.NO_TARGET,
-            f"nothing in the thermal picture is {LEAST_CONTRAST:g} K warmer than what is around it (most: {best:.1f} "
-            f"K at column {column:.1f}, row {row:.1f}); warm the target to 40-60 °C and hold it free of the body",
+            f"nothing compact in the thermal picture reads more than {SKIN:g} °C, as a face never does (warmest: "
+            f"{heat.mean.max():.1f} °C at column {warmest[1] + 0.5:.1f}, row {warmest[0] + 0.5:.1f}); warm the target "
+            "to 45-60 °C, and use a larger one if it is far away",
         )
     spot = _measure(heat, column, row, radius)
     _require_alone(heat, score, spot, radius)
@@ -77,20 +81,17 @@ def find_spot(heat: StillMap, expected: float | None = None) -> Spot:
 
 
 def _require_alone(heat: StillMap, score: NDArray[np.float64], spot: Spot, radius: float) -> None:
-    """Refuse where a second warm thing could be meant. People are no rivals of a target that is hotter than skin."""
+    """Refuse where a second hot thing could be meant."""
     rows, columns = np.indices(score.shape) + 0.5
     elsewhere = np.where(np.hypot(columns - spot.column, rows - spot.row) > 2 * radius + 1.5, score, -np.inf)
     column, row, second = _highest(elsewhere)
-    if not second > RIVAL * spot.contrast:
+    if second <= RIVAL * spot.contrast:
         return
     rival = float(heat.mean[int(row), int(column)])
-    if spot.peak > SKIN >= rival:
-        return
     raise CalibrationError(
         Refusal.TWO_CANDIDATES,
         f"two warm things could be the target: {spot.peak:.1f} °C at column {spot.column:.1f}, row {spot.row:.1f}, "
-        f"and {rival:.1f} °C at column {column:.1f}, row {row:.1f}; take one away, or make the target hotter than "
-        f"{SKIN:g} °C",
+        f"and {rival:.1f} °C at column {column:.1f}, row {row:.1f}; take one away",
     )
 
 
