@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from controller.calibrate.session import Outcome, Session
     from controller.cli_types import Subparsers
     from controller.config import Config
-    from hw.clock import Clock
+    from hw.board import Sensors
 
 DESCRIPTION = """\
 Measures one thing about this gate at a time, draws what it saw to a picture file, shows what would change in gate.toml
@@ -134,7 +134,7 @@ def _add_emissivity(kinds: Subparsers) -> None:
         metavar="C",
         help="reflected temperature (default: the room as it is seen)",
     )
-    add("--at", type=_place, metavar="COLUMN,ROW", help="where the target is (default: the warmest compact thing)")
+    add("--at", type=_place, metavar="COLUMN,ROW", help="where the target is (default: the one hot thing)")
     add(
         "--known",
         type=_number(0.3, 1),
@@ -196,7 +196,7 @@ def run(arguments: argparse.Namespace, name: str, measure: Callable[[argparse.Na
         config = load(path)
         practice = _practice(arguments, config)
     sensors = linux_sensors(config.thermal, config.camera) if practice is None else practice.sensors
-    guide = _guide(arguments, sensors.clock)
+    guide = _guide(arguments, sensors)
     with Eyes(sensors) as eyes:
         session = Session(config, eyes, guide, practice or Nobody(), arguments.seconds, picture)
         outcome = measure(arguments, session)
@@ -252,12 +252,17 @@ def _offset(arguments: argparse.Namespace, session: Session) -> Outcome:
     return measure(session.guide, session.config.perception.screening.offset, arguments.pairs)
 
 
-def _guide(arguments: argparse.Namespace, clock: Clock) -> Guide:
+def _guide(arguments: argparse.Namespace, sensors: Sensors) -> Guide:
     """A person at the terminal, or nobody where flags answer everything."""
     from controller.calibrate.dialogue import Terminal, Unattended
 
     if arguments.every is not None or (arguments.simulated and arguments.yes):
-        return Unattended(clock, arguments.every or 0.0, print, yes=arguments.yes)
+
+        def wait() -> None:
+            with sensors.taking_part():
+                sensors.clock.sleep(arguments.every or 0.0)
+
+        return Unattended(wait, print, yes=arguments.yes)
     return Terminal(input, print, yes=arguments.yes)
 
 

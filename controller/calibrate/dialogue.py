@@ -11,8 +11,6 @@ from controller.prompts import Text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hw.clock import Clock
-
 
 class Answer(enum.Enum):
     """To `Press Enter when ready`."""
@@ -80,10 +78,10 @@ class Terminal:
 
 
 class Unattended:
-    """Nobody to ask: waits `pause` seconds at each step, and answers questions as `yes` says."""
+    """Nobody to ask: `wait`s at each step, and answers questions as `yes` says."""
 
-    def __init__(self, clock: Clock, pause: float, write: Callable[[str], None], *, yes: bool) -> None:
-        self._clock, self._pause, self._write, self._yes = clock, pause, write, yes
+    def __init__(self, wait: Callable[[], None], write: Callable[[str], None], *, yes: bool) -> None:
+        self._wait, self._write, self._yes = wait, write, yes
 
     def say(self, text: Text | str) -> None:
         """See `Guide`."""
@@ -92,7 +90,7 @@ class Unattended:
     def ready(self, text: Text) -> Answer:
         """See `Guide`."""
         self._write(str(text))
-        self._clock.sleep(self._pause)
+        self._wait()
         return Answer.READY
 
     def confirm(self, text: Text) -> bool:

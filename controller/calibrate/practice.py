@@ -5,6 +5,7 @@ The drivers are those of a real board. `truth` says what a good calibration find
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ PLATE, PATCH = (-0.08, 0.0), (0.12, 0.0)
 PLATE_EMISSIVITY: Final = 0.93
 PATCH_EMISSIVITY: Final = 0.95
 PLATE_TEMPERATURE: Final = 52.0
+TARGET: Final = 55.0
 ROOM: Final = 22.0
 BIAS: Final = 0.3
 """What the practice sensor reads too much, K."""
@@ -72,6 +74,7 @@ class Practice:
         rng = np.random.default_rng((0xCA11B, seed))
         yaw, pitch, roll = (float(value) for value in rng.uniform(-2.5, 2.5, 3))
         mount = Mount(
+            array_fov=config.perception.registration.thermal_fov,
             array_yaw=yaw,
             array_pitch=pitch,
             array_roll=roll,
@@ -87,7 +90,9 @@ class Practice:
             ambient=ROOM,
             mount=mount,
         )
-        self._seed, self._temperature, self._emissivity = seed, temperature, emissivity
+        self._temperature, self._emissivity = temperature, emissivity
+        # A wide lens needs a larger target, though one as many thermal pixels wide would not fit the camera's picture.
+        self._size = math.sqrt(math.tan(math.radians(mount.array_fov[0] / 2)) / math.tan(math.radians(27.5)))
         board, _ = simulated_board(
             config.thermal,
             config.camera,
@@ -113,7 +118,16 @@ class Practice:
         self._world.clear()
         behind = distance + 0.3
         self._world.place(Person(identity=5, distance=behind, x=(x + 0.25) * behind, y=y * behind - 0.05))
-        self._world.place(WarmTarget(distance=distance, x=x * distance, y=y * distance, temperature=48.0))
+        self._world.place(
+            WarmTarget(
+                distance=distance,
+                x=x * distance,
+                y=y * distance,
+                temperature=TARGET,
+                radius=0.03 * self._size,
+                board=0.08 * self._size,
+            )
+        )
 
     def source(self) -> None:
         """See `dialogue.Helper`."""

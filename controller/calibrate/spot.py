@@ -24,6 +24,8 @@ RIVAL: Final = 0.6
 """A second place with this share of the target's contrast could be meant just as well."""
 BACKGROUND: Final = 0.8
 """Quantile of the ring around a target that counts as its background: an arm that holds it covers less of the ring."""
+LEAST_PIXELS: Final = 5
+"""Of a plate, to be one."""
 STEPS: Final = 20
 
 
@@ -78,6 +80,34 @@ def find_spot(heat: StillMap, expected: float | None = None) -> Spot:
             f"the target at column {spot.column:.1f}, row {spot.row:.1f} reaches beyond the thermal picture's edge",
         )
     return spot
+
+
+def find_plate(heat: StillMap) -> tuple[float, float]:
+    """(column, row) of the middle of the one hot thing in the picture, of any size.
+
+    Raises `CalibrationError`: NO_TARGET, TWO_CANDIDATES.
+    """
+    hot = heat.mean > (heat.room + float(heat.mean.max())) / 2
+    count, labels, stats, middles = cv2.connectedComponentsWithStats(hot.astype(np.uint8), connectivity=4)
+    things = [number for number in range(1, count) if stats[number, cv2.CC_STAT_AREA] >= LEAST_PIXELS]
+    if not things or float(heat.mean.max()) - heat.room < LEAST_CONTRAST:
+        raise CalibrationError(
+            Refusal.NO_TARGET,
+            f"nothing of {LEAST_PIXELS} thermal pixels is warmer than the room (warmest: {heat.mean.max():.1f} °C, "
+            f"room {heat.room:.1f} °C); warm the target, or put it nearer",
+        )
+    if len(things) > 1:
+        places = "; ".join(
+            f"{heat.mean[labels == number].max():.1f} °C at column {middles[number][0] + 0.5:.1f}, row "
+            f"{middles[number][1] + 0.5:.1f}"
+            for number in things
+        )
+        raise CalibrationError(
+            Refusal.TWO_CANDIDATES,
+            f"{len(things)} hot things are in the picture: {places}; say which with --at COLUMN,ROW",
+        )
+    column, row = middles[things[0]]
+    return float(column) + 0.5, float(row) + 0.5
 
 
 def _require_alone(heat: StillMap, score: NDArray[np.float64], spot: Spot, radius: float) -> None:

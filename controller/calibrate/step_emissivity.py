@@ -14,7 +14,7 @@ from controller.calibrate.radiance import Target, emissivity_of, sensor_error
 from controller.calibrate.refusal import CalibrationError, Refusal
 from controller.calibrate.rewrite import Change
 from controller.calibrate.session import Outcome, drawn_anyway, today
-from controller.calibrate.spot import find_spot
+from controller.calibrate.spot import find_plate
 from controller.calibrate.stillness import StillMap, still
 from controller.prompts import Text
 
@@ -59,7 +59,7 @@ class Question:
     reflected_error: float = 1.0
     """Standard uncertainty of a reflected temperature that was given, K."""
     at: Place | None = None
-    """(column, row); None: the warmest compact thing."""
+    """(column, row); None: the one hot thing."""
     known: float | None = None
     """Emissivity of a patch on the same plate, which tells the sensor's own error; None: no patch."""
     known_at: Place | None = None
@@ -105,8 +105,7 @@ def measure(session: Session, question: Question) -> Outcome:
 def _place(heat: StillMap, question: Question) -> Place:
     if question.at is not None:
         return question.at
-    spot = find_spot(heat)
-    return spot.column, spot.row
+    return find_plate(heat)
 
 
 def read(heat: StillMap, at: Place) -> Reading:

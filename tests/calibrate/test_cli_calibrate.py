@@ -6,7 +6,6 @@ import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,9 +20,6 @@ from controller.cli import main
 from controller.config import load
 from controller.perception.registration import thermal_point
 from controller.prompts import Text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 EXAMPLE = Path(__file__).parents[2] / "image" / "gate.toml"
 
@@ -111,7 +107,12 @@ def test_emissivity_of_the_lane_is_asked_about(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = iter(["", "n"])
-    monkeypatch.setattr("builtins.input", lambda prompt: print(prompt) or next(asked))
+
+    def answer(prompt: str) -> str:
+        print(prompt)
+        return next(asked)
+
+    monkeypatch.setattr("builtins.input", answer)
     assert calibrate("emissivity", "--surface", "52") == 1
     said = capsys.readouterr().out
     assert "0.98 (ISO/TR 13154)" in said
@@ -143,7 +144,7 @@ def test_offset_from_a_file_and_from_the_terminal(
     assert 0.25 < offset < 0.5
     lines = [row.partition(",")[2] for row in rows]
     answers = iter([*lines[:3], "36,4", "98.1, 98.2", *lines[3:], "", "y"])
-    monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
+    monkeypatch.setattr("builtins.input", lambda _: next(answers))
     assert calibrate("offset") == 0
     assert "person 4, gate: '98.1'" in capsys.readouterr().out
     # The same pairs again: what the gate said then held no offset, so it is added once more.
@@ -179,7 +180,12 @@ def test_nobody_at_the_terminal_is_told_so() -> None:
         Terminal(gone, print).ready(Text("a", "b"))
     said: list[str] = []
     lines = iter(["s", "f", "", "Y", "maybe"])
-    guide = Terminal(lambda prompt: said.append(prompt) or next(lines), said.append)  # type: ignore[func-returns-value]
+
+    def answer(prompt: str) -> str:
+        said.append(prompt)
+        return next(lines)
+
+    guide = Terminal(answer, said.append)
     answers = [guide.ready(Text("a", "甲")) for _ in range(3)]
     assert answers == [Answer.SKIP, Answer.FINISH, Answer.READY]
     assert guide.confirm(Text("a", "b"))
@@ -189,11 +195,22 @@ def test_nobody_at_the_terminal_is_told_so() -> None:
 
 def test_no_lock_is_even_opened() -> None:
     program = (
-        "import sys; from controller.cli import main; "
-        "code = main(['calibrate', 'reference', '--config', 'gate.toml', '--temperature', '37', '--every', '0']); "
-        "assert not [name for name in sys.modules if name.startswith(('gpiozero', 'lgpio', 'hw.linux.gpio'))]; "
-        "sys.exit(code)"
+        "import sys; from controller.cli import main; code = main(['calibrate', 'reference', '--config', "
+        "'gate.toml', '--temperature', '37', '--every', '0']); assert not [name for name in sys.modules if "
+        "name.startswith(('gpiozero', 'lgpio', 'hw.linux.gpio'))]; sys.exit(code)"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "/dev/i2c-1" in ran.stderr
+
+
+def test_a_wide_lens_and_a_mirrored_one(capsys: pytest.CaptureFixture[str]) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    lens = "[perception.registration]\nthermal_fov = [110.0, 75.0]\n"
+    Path("gate.toml").write_text(f"{text}\n{lens}", encoding="utf-8")
+    assert calibrate("registration", "--yes", "--seconds", "1") == 0
+    assert load(Path("gate.practice.toml")).perception.registration.thermal_fov == (110.0, 75.0)
+    Path("gate.practice.toml").unlink()
+    Path("gate.toml").write_text(text.replace("[thermal]\n", "[thermal]\nflip = true\n"), encoding="utf-8")
+    assert calibrate("registration", "--yes", "--seconds", "1") == 1
+    assert "mirrored: " in capsys.readouterr().err

@@ -70,8 +70,10 @@ def test_its_own_remark_is_renewed_and_the_users_is_kept() -> None:
         "[perception.screening]\nalarm = 37.4\n[thermal]\nemissivity=0.9 # mine\n[perception]\nengine='auto'\n",
         "perception = { engine = 'auto' } # small\n",
         "perception.registration.camera_fov = 61.0 # mine\nthermal.emissivity = 0.97\n",
-        "[perception.registration]\nhomography = [1.0,0.0,0.0, 0.0,1.0,0.0, 0.0,0.0,1.0] # "
-        "old\n[lane]\nunlock_pulse=0.3\n",
+        (
+            "[perception.registration]\nhomography = [1.0,0.0,0.0, 0.0,1.0,0.0, 0.0,0.0,1.0] # "
+            "old\n[lane]\nunlock_pulse=0.3\n"
+        ),
         "[thermal]\r\nemissivity = 0.9 # \u4eba\r\n\r\n[site]\r\nname = 'a'\r\n",
     ],
 )

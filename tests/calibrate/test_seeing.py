@@ -11,10 +11,10 @@ import pytest
 
 from controller.calibrate.mark import find_mark, mean_picture
 from controller.calibrate.refusal import CalibrationError, Refusal
-from controller.calibrate.spot import find_spot
+from controller.calibrate.spot import find_plate, find_spot
 from controller.calibrate.stillness import still
 from hw.ports import ThermalFrame
-from hw.sim.figures import Mug, Person, WarmTarget
+from hw.sim.figures import BlackBody, Mug, Person, WarmTarget
 from hw.sim.mount import Mount
 
 if TYPE_CHECKING:
@@ -126,3 +126,15 @@ def test_too_little_to_average_is_refused() -> None:
     assert refused(lambda: still([])) is Refusal.SENSOR
     assert refused(lambda: still([frame(np.full((24, 32), 22.0), n) for n in range(30)])) is Refusal.SENSOR
     assert refused(lambda: still([frame(np.full((24, 32), np.nan), n) for n in range(30)])) is Refusal.SENSOR
+
+
+def test_a_plate_of_any_size_is_found(make_lane: Callable[..., Any]) -> None:
+    lane = make_lane()
+    for radius in (0.025, 0.08):
+        column, row = find_plate(lane.heat(BlackBody(distance=0.45, radius=radius, x=-0.02, temperature=50.0)))
+        true = lane.on_array(-0.02, -0.03, 0.45)
+        assert math.hypot(column - true[0], row - true[1]) < 0.6
+    two = lane.heat(BlackBody(x=-0.12, temperature=50.0), BlackBody(x=0.12, temperature=50.0))
+    assert refused(lambda: find_plate(two)) is Refusal.TWO_CANDIDATES
+    lane.show()
+    assert refused(lambda: find_plate(lane.heat())) is Refusal.NO_TARGET
