@@ -180,9 +180,10 @@ def _add_offset(kinds: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace, name: str, measure: Callable[[argparse.Namespace, Session], Outcome]) -> int:
     """Measure one thing, and write it if that is wanted; returns the exit status."""
-    from controller.calibrate.dialogue import Nobody
+    from controller.calibrate.dialogue import REFUSED, Nobody
     from controller.calibrate.finishing import finish
     from controller.calibrate.looking import Eyes
+    from controller.calibrate.refusal import CalibrationError
     from controller.calibrate.session import Session
     from controller.config import load
     from hw.board import linux_sensors
@@ -199,7 +200,11 @@ def run(arguments: argparse.Namespace, name: str, measure: Callable[[argparse.Na
     guide = _guide(arguments, sensors)
     with Eyes(sensors) as eyes:
         session = Session(config, eyes, guide, practice or Nobody(), arguments.seconds, picture)
-        outcome = measure(arguments, session)
+        try:
+            outcome = measure(arguments, session)
+        except CalibrationError as error:
+            guide.say(REFUSED[error.refusal])
+            raise
     status = finish(outcome, path, picture, guide, dry_run=arguments.dry_run)
     if practice is not None:
         guide.say(practice.truth.text)

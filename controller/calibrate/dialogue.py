@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from controller.calibrate.refusal import CalibrationError, Refusal
 from controller.prompts import Text
@@ -22,6 +22,27 @@ class Answer(enum.Enum):
 
 READY = Text("Enter: measure   s: skip   f: finish", "回车：测量   s：跳过   f：结束")
 CONFIRM = Text("Write this?", "写入吗？")
+REFUSED: Final[dict[Refusal, Text]] = {
+    Refusal.NO_TARGET: Text("Not seen", "未找到目标"),
+    Refusal.TWO_CANDIDATES: Text("More than one could be meant", "有多个可能的目标，请只保留一个"),
+    Refusal.UNSTEADY: Text("It moved or changed", "目标移动或不稳定，请保持不动"),
+    Refusal.TOO_SMALL: Text("Too small", "目标太小，请靠近或换大的"),
+    Refusal.CUT_OFF: Text("At the picture's edge", "目标超出画面，请向中间移动"),
+    Refusal.TOO_FEW: Text("Too few measurements", "测量次数不足"),
+    Refusal.NOT_SPREAD: Text("Places too near to each other", "位置过于集中，请分散到画面四角"),
+    Refusal.ON_A_LINE: Text("Places on one line", "位置在一条直线上"),
+    Refusal.ONE_DISTANCE: Text("A second distance is needed", "需要第二个距离"),
+    Refusal.MIRRORED: Text("Pictures are mirrored", "两个画面左右相反"),
+    Refusal.TURNED: Text("Pictures are turned", "两个画面方向不一致"),
+    Refusal.CONTRADICTION: Text("Measurements contradict each other", "测量结果互相矛盾，请重新开始"),
+    Refusal.RESIDUAL: Text("Too inexact", "误差过大，请重新测量"),
+    Refusal.BADLY_CONDITIONED: Text("This cannot tell it well enough", "条件不足，无法得出可靠结果"),
+    Refusal.IMPOSSIBLE: Text("Not a possible result", "结果不合理"),
+    Refusal.OFF_SET_POINT: Text("Too far from its set point", "与设定温度相差过大"),
+    Refusal.SENSOR: Text("The sensor gave too little", "传感器数据不足"),
+    Refusal.WRONG_INPUT: Text("Wrong input", "输入有误"),
+}
+"""In short, before the full reason in English."""
 YES = ("y", "yes", "是", "好")
 
 

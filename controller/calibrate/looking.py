@@ -19,8 +19,6 @@ READ_TIMEOUT: Final = 3.0
 """Seconds; a picture or frame is due within one, and an SD card's pause must not end a calibration."""
 BAD_FRAMES: Final = 0.5
 """Share of torn or glitched frames from which the sensor is no basis for anything."""
-WARM_UP: Final = 240.0
-"""Seconds after power-on from which the MLX90640's data sheet promises its accuracy (12.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from controller.calibrate.canvas import save
-from controller.calibrate.dialogue import Answer
+from controller.calibrate.dialogue import REFUSED, Answer
 from controller.calibrate.refusal import CalibrationError, Refusal
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def seen(session: Session, text: Text, look: Callable[[int], T]) -> T | Answer:
         except CalibrationError as error:
             if error.refusal not in AGAIN:
                 raise
-            session.guide.say(f"  {error}")
+            session.guide.say(f"  {REFUSED[error.refusal]}\n  {error}")
     return Answer.SKIP
 
 

@@ -10,11 +10,13 @@ import numpy as np
 from controller.calibrate.refusal import CalibrationError, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from controller.perception.types import HeatFrame
+
+    Statistic = Callable[..., NDArray[np.float64]]
 
 LEAST_SAMPLES: Final = 4
 """Independent samples of a pixel from which its noise can be told."""
@@ -96,10 +98,10 @@ def still(frames: Sequence[HeatFrame]) -> StillMap:
     )
 
 
-def _over_time(what: object, fresh: NDArray[np.float64], dead: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _over_time(what: Statistic, fresh: NDArray[np.float64], dead: NDArray[np.bool_]) -> NDArray[np.float64]:
     """A statistic of every pixel's samples; NaN where the pixel is dead (whose samples NumPy would warn of)."""
     picture = np.full(dead.shape, np.nan)
-    picture[~dead] = what(fresh[:, ~dead], axis=0)  # type: ignore[operator]
+    picture[~dead] = what(fresh[:, ~dead], axis=0)
     return picture
 
 

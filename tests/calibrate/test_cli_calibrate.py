@@ -13,9 +13,9 @@ import pytest
 
 from controller import models as registry
 from controller.calibrate.canvas import GREEN
-from controller.calibrate.dialogue import Answer, Terminal
+from controller.calibrate.dialogue import REFUSED, Answer, Terminal
 from controller.calibrate.practice import Practice
-from controller.calibrate.refusal import CalibrationError
+from controller.calibrate.refusal import CalibrationError, Refusal
 from controller.cli import main
 from controller.config import load
 from controller.perception.registration import thermal_point
@@ -67,7 +67,9 @@ def test_registration_finds_the_simulated_mount(seed: str, capsys: pytest.Captur
 
 def test_one_distance_is_refused_and_still_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     assert calibrate("registration", "--yes", "--distance", "0.5", "--seconds", "1") == 1
-    assert "thermogate: one-distance: only 0.5 m" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "thermogate: one-distance: only 0.5 m" in said.err
+    assert "需要第二个距离" in said.out
     assert marked("calibrate-registration.png") > 200
     assert Path("gate.practice.toml").read_bytes() == EXAMPLE.read_bytes()
 
@@ -170,6 +172,11 @@ def test_a_dry_run_and_an_unwritable_picture(capsys: pytest.CaptureFixture[str])
     assert Path("gate.practice.toml").read_bytes() == EXAMPLE.read_bytes()
     assert calibrate("reference", "--yes", "--temperature", "37", "--picture", "none/seen.png") == 1
     assert "none/seen.png: the picture cannot be written" in capsys.readouterr().err
+
+
+def test_every_refusal_has_words_in_both_languages() -> None:
+    assert set(REFUSED) == set(Refusal)
+    assert all(text.english.isascii() and not text.chinese.isascii() for text in REFUSED.values())
 
 
 def test_nobody_at_the_terminal_is_told_so() -> None:
