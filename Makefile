@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The build backend warns of every editable installation.
 INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint requirements.lock
 
-.PHONY: help venv venv-convert drill test check check-c bench sanitize test-bounds test-portable test-aarch64 \
+.PHONY: help venv venv-convert drill test check check-c bench eval sanitize test-bounds test-portable test-aarch64 \
 	test-trixie fuzz wheels predict-arm lock clean
 .DEFAULT_GOAL := help
 
@@ -15,6 +15,7 @@ help:
 	@echo "make test         run the tests"
 	@echo "make check        lint, types, import directions, C warnings (make check-c alone)"
 	@echo "make bench        the fast core beside its peers: BENCH=--quick, BENCH=--help"
+	@echo "make eval         the fever screening on public data: DATA=file or folder, EVAL=--help"
 	@echo "make sanitize     the kernels' tests under ASan and UBSan; also test-bounds, test-portable"
 	@echo "make test-aarch64 the kernels' tests as on a Raspberry Pi 4 and 5, emulated"
 	@echo "make fuzz         the kernels under a coverage-guided fuzzer, FUZZ_SECONDS=60 a harness"
@@ -46,6 +47,10 @@ $(VENV)/.convert: $(VENV)/.dev
 $(VENV)/.bench: $(VENV)/.built
 	$(INSTALL) --editable ".[bench]"
 	@$(INSTALL) --editable ".[bench,bench-cpp]" || echo "hnswlib has no wheel, and it did not compile: the benchmark does without"
+	@touch $@
+
+$(VENV)/.eval: $(VENV)/.built
+	$(INSTALL) --editable ".[tflite,eval]"
 	@touch $@
 
 $(VENV)/.release: $(VENV)/.dev
@@ -111,6 +116,10 @@ test-trixie:
 
 bench: $(VENV)/.bench
 	$(BIN)/thermogate bench $(BENCH)
+
+# The fever screening on the published data; the report and its pictures go to build/eval.
+eval: $(VENV)/.eval
+	$(BIN)/thermogate eval fever $(if $(DATA),--data "$(DATA)") --out build/eval $(EVAL)
 
 # Cycles of the inner loops on a Raspberry Pi 4 and 5, from LLVM's models of them.
 predict-arm: $(VENV)/.dev

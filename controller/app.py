@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from controller.capture import Capture, CaptureLimits
 from controller.errors import EngineError
 from controller.eyes import Eyes
+from controller.footing_state import FootingState
 from controller.lane import events as ev
 from controller.lane.machine import Lane
 from controller.lane.model import FaultKind
@@ -98,10 +99,12 @@ class App:
             on_reassess=self._reassess,
             watches=watches,
         )
+        self._footing = FootingState(config, board)
         self.eyes = Eyes(
             engine,
             gallery.identify,
             config.perception,
+            footing=self._footing.keeper,
             clock=board.clock,
             executor=ClockExecutor(board.clock, 1, "perception"),
             post=self.runner.post,
@@ -124,6 +127,7 @@ class App:
                 tasks.create_task(self.eyes.run(), name="eyes")
                 tasks.create_task(self._supervise(), name="supervisor")
                 tasks.create_task(self._self_test(), name="self-test")
+                tasks.create_task(self._footing.run(), name="footing")
                 for service in self._services:
                     tasks.create_task(service.run(), name=type(service).__name__)
                 if beside is not None:

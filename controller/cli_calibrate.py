@@ -174,7 +174,7 @@ def _add_offset(kinds: Subparsers) -> None:
         type=Path,
         nargs="?",
         metavar="PAIRS.csv",
-        help="columns gate (or surface and room), clinical, and name if you like; °C (default: asks for them)",
+        help="columns gate, clinical, and name if you like; °C (default: asks for them)",
     )
 
 

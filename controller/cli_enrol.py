@@ -58,7 +58,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     command.add_argument("--models", type=Path, metavar="DIR", help="folder of the model files")
     command.add_argument("--dry-run", action="store_true", help="judge the photographs, write nothing")
-    command.add_argument("--remove", metavar="PERSON_ID", help="erase a person and all their templates")
+    command.add_argument("--remove", metavar="PERSON_ID", help="erase a person, their templates and their readings")
     command.add_argument("--list", action="store_true", help="print the ids and validities of everybody enrolled")
     command.set_defaults(run=run)
 
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     from controller.gallery.store import GalleryStore
 
     with GalleryStore.open(config.store.folder, config.store.key) as store:
-        return _list(store) if arguments.list else _remove(store, arguments.remove)
+        return _list(store) if arguments.list else _remove(store, arguments.remove, config)
 
 
 def _settings(arguments: argparse.Namespace) -> Config:
@@ -102,11 +102,22 @@ def _list(store: GalleryStore) -> int:
     return 0
 
 
-def _remove(store: GalleryStore, person: str) -> int:
-    if not store.remove(person):
+def _remove(store: GalleryStore, person: str, config: Config) -> int:
+    from controller.errors import GateError
+    from controller.gallery.history_store import erase_person
+
+    found = store.remove(person)
+    try:
+        # Also of somebody who is enrolled no more: an earlier removal may have ended in between.
+        readings = erase_person(config.store.folder, config.store.key, person)
+    except GateError as error:
+        erased = "templates erased" if found else "not enrolled"
+        print(f"thermogate enrol: {person}: {erased}, but the temperature readings stay: {error}", file=sys.stderr)
+        return 1
+    if not found and not readings:
         print(f"thermogate enrol: nobody is enrolled as {person!r} in {store.path}", file=sys.stderr)
         return 1
-    print(f"{person} erased")
+    print(f"{person} erased" + (f", with {readings} temperature readings" if readings else ""))
     return 0
 
 

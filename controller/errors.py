@@ -37,3 +37,7 @@ class LinkError(GateError, ConnectionError):
 
 class MessageError(GateError, ValueError):
     """A message from the campus is not one we understand."""
+
+
+class EvaluationError(GateError, ValueError):
+    """Data of an evaluation, or its shipped figures, are wrong; the message names the file, and row and column."""

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from controller.errors import EngineError, ImageError
 from controller.lane import events as ev
+from controller.lane.model import FaultKind
 from controller.observe.log import get_logger
 from controller.perception.pipeline import Perception
 from controller.perception.presence import Change
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
+    from controller.perception.footing import FootingKeeper
+    from controller.perception.linearity import LinearityResult
     from controller.perception.pipeline import Observation
     from controller.perception.settings import PerceptionSettings
     from controller.perception.types import FaceEngine, Identify
@@ -38,6 +41,7 @@ class Eyes:
         engine: finds and compares faces.
         identify: the gallery's 1:N search.
         settings: [perception].
+        footing: what the thermal sensor's absolute value rests on; only the executor's thread uses it from now on.
         clock: the board's.
         executor: one worker; its thread is the only one that touches `Perception`.
         post: gives the lane an event.
@@ -50,6 +54,7 @@ class Eyes:
         identify: Identify,
         settings: PerceptionSettings,
         *,
+        footing: FootingKeeper | None = None,
         clock: Clock,
         executor: Executor,
         post: Callable[[ev.LaneEvent], None],
@@ -57,7 +62,7 @@ class Eyes:
     ) -> None:
         self.pictures: LatestSlot[ImageFrame] = LatestSlot()
         self.heat: RecentFrames[ThermalFrame] = RecentFrames(HEAT_KEPT)
-        self._perception = Perception(engine, identify, settings)
+        self._perception = Perception(engine, identify, settings, footing)
         self._clock = clock
         self._executor = executor
         self._post = post
@@ -113,6 +118,7 @@ class Eyes:
 
     def _report(self, seen: Observation, *, stale: bool) -> None:
         now = self._clock.monotonic()
+        self._report_sensor(seen, now)
         if seen.change is Change.APPROACHED:
             self._presence += 1
             self._post(ev.Approached(now=now, presence=self._presence))
@@ -122,3 +128,28 @@ class Eyes:
         if seen.assessment is not None and not stale:
             found = ev.Assessed(now=now, assessment=seen.assessment, grant_id=uuid4().hex, presence=self._presence)
             self._post(found)
+
+    def _report_sensor(self, seen: Observation, now: float) -> None:
+        """Tell of the thermal sensor's self-tests, and whether it is fit to measure people."""
+        for test in seen.tests:
+            log.info("thermal self-test", passed=test.passed, slope=test.slope, worst=test.worst)
+            self._post(ev.SelfTested(now=now, passed=test.passed, detail=_told(test)))
+        if seen.fitness is None:
+            return
+        if seen.fitness.unfit is None:
+            self._post(ev.DeviceBack(now=now, fault=FaultKind.SCREENING))
+        else:
+            self._post(ev.DeviceLost(now=now, fault=FaultKind.SCREENING, cause=seen.fitness.unfit.value))
+
+
+def _told(test: LinearityResult) -> dict[str, str | float | bool]:
+    """A self-test as its record has it."""
+    points = {f"error_at_{point:g}": error for point, error in zip(test.points, test.errors, strict=False)}
+    return {
+        "test": "linearity",
+        "complete": test.complete,
+        "slope": test.slope,
+        "worst": test.worst,
+        "noise": test.noise,
+        **points,
+    }

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 CONTROL_WORD, CHESS_BIT = 832, 0x1000
 """Control register 1 in a recorded frame, and its bit for the readout pattern (data sheet, table 9)."""
 
+SETTLED = 300.0
+"""Seconds that the board has been on when the recording begins: its sensor is warm."""
 TOLD = frozenset(kind.value for kind in RecordKind) - {RecordKind.STATE.value}
 
 
@@ -103,7 +105,7 @@ def replay(
     with tempfile.TemporaryDirectory(prefix="thermogate-replay-") as scratch:
         settings = _settings(played, config, engine, models, Path(scratch))
         teller = Teller(tell)
-        clock = VirtualClock()
+        clock = VirtualClock(SETTLED)
         board, turnstile = recorded_board(
             settings.thermal, settings.camera, settings.gate, clock=clock, recording=played, pictures=pictures
         )

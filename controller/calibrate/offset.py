@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from controller.calibrate.refusal import CalibrationError, Refusal
-from controller.perception.screening import compensation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +24,6 @@ skin and core part."""
 CLINICAL: Final = (33.0, 43.0)
 GATE: Final = (25.0, 45.0)
 """Readings outside, °C, are another unit or a slip of the pen."""
-ROOM: Final = (0.0, 45.0)
 OUTLIER: Final = 3.5
 """Robust standard deviations from the median beyond which a pair is an outlier (Iglewicz and Hoaglin, 1993)."""
 OUTLIERS: Final = 0.2
@@ -74,6 +72,8 @@ class Offset:
     """95 % confidence interval of `value`, K."""
     scatter: float
     """Standard deviation of one person's difference, K."""
+    error: float
+    """Standard uncertainty of `value`, K."""
     used: tuple[Pair, ...]
     febrile: tuple[Pair, ...]
     """Left out: oral temperature from FEBRILE."""
@@ -113,7 +113,8 @@ def find_offset(pairs: Sequence[Pair], present: float) -> Offset:
         )
     kept = differences[agree]
     change, scatter = float(kept.mean()), float(kept.std(ddof=1))
-    half = student(len(kept) - 1) * scatter / math.sqrt(len(kept))
+    error = scatter / math.sqrt(len(kept))
+    half = student(len(kept) - 1) * error
     value = present + change
     if abs(value) > LIMIT:
         raise CalibrationError(
@@ -121,7 +122,9 @@ def find_offset(pairs: Sequence[Pair], present: float) -> Offset:
             f"the offset came out as {value:+.2f} K; more than {LIMIT:g} K is a sensor that is broken, a wrong "
             "emissivity or a wrong column",
         )
-    return Offset(round(value, 3), change, value - half, value + half, scatter, used, febrile, outliers)
+    return Offset(
+        round(value, 3), change, value - half, value + half, scatter, round(error, 3), used, febrile, outliers
+    )
 
 
 def student(freedom: int) -> float:
@@ -132,8 +135,6 @@ def student(freedom: int) -> float:
 
 def read_pairs(path: Path) -> list[Pair]:
     """Pairs from a CSV file with the columns `gate` and `clinical` and optionally `name`; lines with # are remarks.
-
-    In place of `gate` (an estimate, oral-equivalent) there may be `surface` and `room`, which are brought to it here.
 
     Comma or semicolon separate; with semicolons a decimal comma is understood. Raises `CalibrationError` (WRONG_INPUT)
     that names the file and the line.
@@ -153,7 +154,7 @@ def read_pairs(path: Path) -> list[Pair]:
     reader = csv.DictReader((line for _, line in lines), delimiter=separator, skipinitialspace=True)
     columns = [name.strip().lower() for name in reader.fieldnames or ()]
     reader.fieldnames = columns
-    for name in ("clinical", *(("surface", "room") if "surface" in columns else ("gate",))):
+    for name in ("gate", "clinical"):
         if name not in columns:
             found = ", ".join(columns)
             raise CalibrationError(
@@ -166,11 +167,7 @@ def read_pairs(path: Path) -> list[Pair]:
 def _pairs(path: Path, rows: Iterable[tuple[int, Mapping[str, str | None]]]) -> Iterable[Pair]:
     for number, row in rows:
         where = f"{path}, line {number}"
-        if "surface" in row:
-            room = reading(row["room"], ROOM, f"{where}, room")
-            gate = reading(row["surface"], GATE, f"{where}, surface") + compensation(room)
-        else:
-            gate = reading(row["gate"], GATE, f"{where}, gate")
+        gate = reading(row["gate"], GATE, f"{where}, gate")
         clinical = reading(row["clinical"], CLINICAL, f"{where}, clinical")
         yield Pair((row.get("name") or "").strip() or f"line {number}", gate, clinical)
 

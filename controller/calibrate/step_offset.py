@@ -29,7 +29,7 @@ def measure(guide: Guide, present: float, pairs_file: Path | None) -> Outcome:
     pairs = read_pairs(pairs_file) if pairs_file is not None else asked(guide)
     found = find_offset(pairs, present)
     remark = f"{today()}: 95 % {found.low:+.2f}..{found.high:+.2f} K, n = {len(found.used)}"
-    change = Change("perception.screening", {"offset": found.value}, remark)
+    change = Change("perception.screening", {"offset": found.value, "offset_uncertainty": found.error}, remark)
     return Outcome((change,), _lines(found, present), draw(found))
 
 

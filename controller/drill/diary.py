@@ -15,7 +15,17 @@ from controller.lane.model import DenyReason
 if TYPE_CHECKING:
     from controller.drill.scenario import Ending, Visit
 
-_REFUSALS: Final = frozenset({Prompt.DENIED, Prompt.SEE_DOCTOR, Prompt.WARM_UP, Prompt.ONE_AT_A_TIME})
+_REFUSALS: Final = frozenset(
+    {
+        Prompt.DENIED,
+        Prompt.SEE_DOCTOR,
+        Prompt.SEE_GUARD,
+        Prompt.WARM_UP,
+        Prompt.COOL_DOWN,
+        Prompt.UNCOVER,
+        Prompt.ONE_AT_A_TIME,
+    }
+)
 _OUT_OF_ORDER: Final = frozenset(
     {
         DenyReason.LANE_FAULT.value,
@@ -24,6 +34,8 @@ _OUT_OF_ORDER: Final = frozenset(
         DenyReason.JOURNAL_FAILED.value,
     }
 )
+_GO_ON: Final = frozenset({DenyReason.RECHECK_TEMPERATURE.value})
+"""Another look follows by itself: no answer yet."""
 _ALL_REASONS: Final = frozenset(reason.value for reason in DenyReason)
 
 
@@ -46,7 +58,7 @@ class Sign:
         """It says no to this person; being out of service says no to everybody and is no answer."""
         if self.reason in _OUT_OF_ORDER or self.prompt is Prompt.OUT_OF_SERVICE:
             return False
-        return self.prompt in _REFUSALS or self.reason in _ALL_REASONS
+        return self.prompt in _REFUSALS or self.reason in _ALL_REASONS - _GO_ON
 
     @property
     def invites(self) -> bool:

@@ -53,8 +53,8 @@ class Stage(Protocol):
         """Get everything ready that would take long once somebody steps up."""
         ...
 
-    def step_up(self, visit: Visit, *, warm_minutes: float | None) -> None:
-        """Put this visit's person (or photograph) on the mark."""
+    def step_up(self, visit: Visit, *, warm_minutes: float | None, bare: bool) -> None:
+        """Put this visit's person (or photograph) on the mark, with or without glasses."""
         ...
 
     def step_off(self) -> None:
@@ -175,6 +175,8 @@ class Director:
                 return await self._go_out(notes)
             case Kind.FROM_COLD:
                 return await self._come_from_the_cold(notes)
+            case Kind.GLASSES:
+                return await self._come_with_glasses(notes)
             case Kind.SENSOR_DROPOUT:
                 return await self._come_while_the_sensor_is_away(notes)
             case _:
@@ -182,9 +184,11 @@ class Director:
 
     # Ways to come
 
-    async def _come(self, notes: _Notes, *, warm_minutes: float | None, tries: int = TRIES) -> Ending:
+    async def _come(
+        self, notes: _Notes, *, warm_minutes: float | None, tries: int = TRIES, bare: bool = True
+    ) -> Ending:
         """Step up, look, and try once more after a refusal."""
-        await self._step_up(notes, warm_minutes)
+        await self._step_up(notes, warm_minutes, bare=bare)
         for _ in range(tries):
             answer = await self._answer(notes)
             if answer is None:
@@ -205,6 +209,14 @@ class Director:
             return ending
         self._step_off(notes)
         return await self._come(notes, warm_minutes=WARMED_UP)
+
+    async def _come_with_glasses(self, notes: _Notes) -> Ending:
+        """Try once with glasses on; told to take them off, do so and step up again."""
+        ending = await self._come(notes, warm_minutes=None, tries=1, bare=False)
+        if ending is not Ending.TURNED_AWAY:
+            return ending
+        self._step_off(notes)
+        return await self._come(notes, warm_minutes=None)
 
     async def _come_while_the_sensor_is_away(self, notes: _Notes) -> Ending:
         """The sensor drops off the bus under somebody on the mark; meanwhile somebody else walks out."""
@@ -231,11 +243,11 @@ class Director:
 
     # At the gate
 
-    async def _step_up(self, notes: _Notes, warm_minutes: float | None) -> None:
+    async def _step_up(self, notes: _Notes, warm_minutes: float | None, *, bare: bool) -> None:
         await self._sign.now_or_within(lambda sign: sign.invites, INVITE_WAIT)
         self._sign.forget()
         notes.standing, notes.fresh = (self._clock.monotonic(), warm_minutes), True
-        self._stage.step_up(notes.visit, warm_minutes=warm_minutes)
+        self._stage.step_up(notes.visit, warm_minutes=warm_minutes, bare=bare)
 
     def _step_off(self, notes: _Notes) -> None:
         self._stage.step_off()

@@ -62,7 +62,7 @@ def _draw(folder: Path, identity: int) -> None:
     folder.mkdir(parents=True)
     for moment in range(PHOTOS):
         path = folder / f"{moment}.png"
-        if not cv2.imwrite(str(path), enrolment_photo(identity, moment)):
+        if not cv2.imwrite(str(path), enrolment_photo(identity, moment, glasses=False)):
             raise GalleryError(f"{path}: the drawn photograph cannot be written")
 
 

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 PACE_STEP: Final = 0.05
 """Gate seconds between two looks at the pace."""
+SETTLED: Final = 300.0
+"""Seconds that the board has been on when the rehearsal begins: its sensor is warm."""
 BAB: Final = 55
 """Degrees of the simulated sensor's lens."""
 GATE: Final = GateSettings(stop=24, buzzer=25, ready=16, fire=26)
@@ -85,7 +87,7 @@ class Rehearsal:
         self._engine = engine
         self._gallery = gallery
         self._scores = scores
-        self._clock: Clock = VirtualClock() if speed is None else ScaledClock(speed)
+        self._clock: Clock = VirtualClock(SETTLED) if speed is None else ScaledClock(speed, SETTLED)
         world = World(self._clock, seed=scenario.seed)
         perception = PerceptionSettings(registration=_registration(world.mount))
         self._config = Config(gate=GATE, perception=perception, store=StoreSettings(folder=folder))

@@ -42,6 +42,7 @@ class Kind(enum.Enum):
     TAILGATE = "tailgate"
     SENSOR_DROPOUT = "sensor dropout"
     FROM_COLD = "from the cold"
+    GLASSES = "glasses"
     WALK_AWAY = "walk away"
     LEAVER = "leaver"
 
@@ -52,13 +53,13 @@ class Kind(enum.Enum):
 
     @property
     def is_screened(self) -> bool:
-        """Whether a living person stands before a working sensor, so that the first reading can be predicted."""
-        return self not in (Kind.PHOTOGRAPH, Kind.LEAVER, Kind.SENSOR_DROPOUT)
+        """Whether a bare living face is before a working sensor, so that the first reading can be predicted."""
+        return self not in (Kind.PHOTOGRAPH, Kind.LEAVER, Kind.SENSOR_DROPOUT, Kind.GLASSES)
 
     @property
     def may_enter(self) -> bool:
         """Whether this person ought to be granted in the end: the ones whose refusal is a false reject."""
-        return self in (Kind.ENROLLED, Kind.TAILGATE, Kind.SENSOR_DROPOUT, Kind.FROM_COLD, Kind.WALK_AWAY)
+        return self in NEEDS_GRANT | {Kind.ENROLLED}
 
 
 class Ending(enum.Enum):
@@ -81,6 +82,7 @@ EXPECTED: Final[dict[Kind, Ending]] = {
     Kind.TAILGATE: Ending.ADMITTED,
     Kind.SENSOR_DROPOUT: Ending.ADMITTED,
     Kind.FROM_COLD: Ending.ADMITTED,
+    Kind.GLASSES: Ending.ADMITTED,
     Kind.WALK_AWAY: Ending.LEFT_UNUSED,
     Kind.LEAVER: Ending.WENT_OUT,
 }
@@ -169,7 +171,7 @@ def _kinds(people: int, dice: random.Random) -> list[Kind]:
     return [Kind.ENROLLED, *order]
 
 
-NEEDS_GRANT: Final = frozenset({Kind.TAILGATE, Kind.SENSOR_DROPOUT, Kind.FROM_COLD, Kind.WALK_AWAY})
+NEEDS_GRANT: Final = frozenset({Kind.TAILGATE, Kind.SENSOR_DROPOUT, Kind.FROM_COLD, Kind.GLASSES, Kind.WALK_AWAY})
 """Kinds whose point comes after a grant. They are drawn near the mean, so that no borderline temperature hides it."""
 
 

@@ -26,10 +26,13 @@ _FELT: Final = {
 }
 
 
-def figure_of(visit: Visit, *, arrival: float, warm_minutes: float | None) -> Person | Card:
-    """What stands on the mark from `arrival` on (monotonic seconds) in a visit."""
+def figure_of(visit: Visit, *, arrival: float, warm_minutes: float | None, bare: bool = True) -> Person | Card:
+    """What stands on the mark from `arrival` on (monotonic seconds) in a visit; not `bare`: with glasses on.
+
+    Glasses are taken off before a thermal camera; who forgot is told by the sign.
+    """
     if visit.kind is Kind.PHOTOGRAPH and visit.companion is not None:
-        holder = Person(identity=visit.companion, core=visit.core, moment=visit.number)
+        holder = Person(identity=visit.companion, core=visit.core, moment=visit.number, glasses=False)
         return Card(
             identity=visit.identity,
             held_by=holder,
@@ -47,6 +50,7 @@ def figure_of(visit: Visit, *, arrival: float, warm_minutes: float | None) -> Pe
         distance=visit.distance,
         x=visit.offset,
         arrival=arrival,
+        glasses=not bare,
     )
 
 
@@ -72,13 +76,14 @@ class SimulatedStage:
             await asyncio.get_running_loop().run_in_executor(self._wings, self._draw, visit)
 
     def _draw(self, visit: Visit) -> None:
-        figure = figure_of(visit, arrival=math.inf, warm_minutes=None)
-        self._simulation.world.place(figure)
-        self._simulation.world.remove(figure)
+        for bare in (True, False) if visit.kind is Kind.GLASSES else (True,):
+            figure = figure_of(visit, arrival=math.inf, warm_minutes=None, bare=bare)
+            self._simulation.world.place(figure)
+            self._simulation.world.remove(figure)
 
-    def step_up(self, visit: Visit, *, warm_minutes: float | None) -> None:
+    def step_up(self, visit: Visit, *, warm_minutes: float | None, bare: bool) -> None:
         """Put this visit's person (or photograph) on the mark."""
-        figure = figure_of(visit, arrival=self._clock.monotonic(), warm_minutes=warm_minutes)
+        figure = figure_of(visit, arrival=self._clock.monotonic(), warm_minutes=warm_minutes, bare=bare)
         self._simulation.world.place(figure)
 
     def step_off(self) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 
 from controller.drill.stage import figure_of, indoors
 from controller.lane.model import Verdict
-from controller.perception.screening import HOTTEST, prediction
-from hw.sim.world import World
+from controller.perception.prediction import Scene, elevated_at_last, prediction
+from controller.perception.screening import HOTTEST
+from hw.sim.world import COLUMNS, ROWS, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from controller.drill.diary import VisitLog
     from controller.drill.scenario import Visit
     from controller.lane.model import Assessment
-    from controller.perception.screening import ScreeningSettings
+    from controller.perception.screening_settings import ScreeningSettings
     from hw.clock import Clock
 
 LOOK: Final = 0.8
@@ -54,27 +55,25 @@ class Truth:
         """True surface, °C, and the chance of each verdict, for the look that ended at `at` with `found`."""
         stay = log.stays[0]
         surface, room = self._heat(log.visit, stay.begin, stay.warm_minutes, at)
-        return surface, self._chances(surface, room, found.screening.frames, look=1)
+        return surface, prediction(self._settings, self._scene(log.visit, surface, room, found.screening.frames))
 
     def refused_twice(self, visit: Visit, frames: int) -> float:
         """Chance that noise alone has this person refused at both looks, once they are warm."""
         surface, room = self._heat(visit, 0.0, indoors(visit), LOOK)
-        first = self._chances(surface, room, frames, look=1)
-        second = self._chances(surface, room, frames, look=2)
-        again = first.get(Verdict.RECHECK, 0.0)
-        normal = first.get(Verdict.NORMAL, 0.0)
-        return again * (1 - second.get(Verdict.NORMAL, 0.0)) + (1 - again - normal) * (1 - normal)
+        scene = self._scene(visit, surface, room, frames)
+        cold = prediction(self._settings, scene).get(Verdict.TOO_COLD, 0.0)
+        return elevated_at_last(self._settings, scene) + cold**2
 
-    def _chances(self, surface: float, room: float, frames: int, *, look: int) -> Mapping[Verdict, float]:
-        return prediction(
-            self._settings,
-            true_surface=surface,
+    def _scene(self, visit: Visit, surface: float, room: float, frames: int) -> Scene:
+        across, _ = self._world.mount.array_focal(COLUMNS, ROWS)
+        return Scene(
+            surface=surface,
+            size=visit.distance / across,
             room=room,
             noise=self._noise,
             frames=max(frames, self._settings.frames),
             renewed=RENEWED,
             bias=BIAS,
-            look=look,
         )
 
     def _heat(self, visit: Visit, arrival: float, warm_minutes: float | None, end: float) -> tuple[float, float]:

@@ -118,6 +118,11 @@ class GalleryIndex:
         """Whether a person is in it."""
         return person in self._people
 
+    def people(self) -> tuple[str, ...]:
+        """The ids of everybody in it."""
+        with self._lock:
+            return tuple(self._people)
+
     def add(self, person: Person, embeddings: Iterable[NDArray[np.float32]]) -> None:
         """Add somebody, or replace all their templates.
 

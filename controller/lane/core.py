@@ -15,7 +15,7 @@ from controller.lane.policy import RepeatedFailures
 from controller.lane.states import IDLE, State, Timer
 
 if TYPE_CHECKING:
-    from controller.lane.model import Grant, LaneSettings
+    from controller.lane.model import Grant, LaneSettings, Waiting
 
 REMEMBERED_GRANTS = 256
 
@@ -87,6 +87,8 @@ class Core:
         self.fresh = False
         """Whoever stands there came after the latest grant."""
         self.failures = RepeatedFailures(settings.failed_attempts)
+        self.waiting: Waiting | None = None
+        """Who waits for the guard's thermometer."""
         self.unseen = 0
         """Grants in a row without a passage."""
         self.last_entry: tuple[float, str] | None = None

@@ -24,7 +24,11 @@ class Prompt(enum.Enum):
     PASS = "pass"
     DENIED = "denied"
     SEE_DOCTOR = "see_doctor"
+    SEE_GUARD = "see_guard"
     WARM_UP = "warm_up"
+    COOL_DOWN = "cool_down"
+    UNCOVER = "uncover"
+    COME_CLOSER = "come_closer"
     ONE_AT_A_TIME = "one_at_a_time"
     OUT_OF_SERVICE = "out_of_service"
     FREE = "free"
@@ -48,6 +52,10 @@ class RecordKind(enum.Enum):
     COMMAND = "command"
     TAMPER = "tamper"
     WARNING = "warning"
+    TICKET = "ticket"
+    """Somebody is to see the doctor."""
+    SELF_TEST = "self_test"
+    """A sensor was tested against its reference."""
 
 
 @dataclass(frozen=True, slots=True)

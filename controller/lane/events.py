@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from controller.lane.model import Assessment, Direction, FaultKind
 
 
@@ -115,6 +117,8 @@ class DeviceLost(Event):
     """A device the lane depends on stopped working."""
 
     fault: FaultKind
+    cause: str | None = None
+    """What is known of why, for the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +126,15 @@ class DeviceBack(Event):
     """It works again."""
 
     fault: FaultKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTested(Event):
+    """A sensor was tested against its reference; whether it is fit comes as `DeviceLost` or `DeviceBack`."""
+
+    passed: bool
+    detail: Mapping[str, str | float | int | bool | None]
+    """Flat, JSON-able: what was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +156,8 @@ class OpenOnce(Command):
 
     direction: Direction
     grant_id: str
+    temperature: float | None = None
+    """What the guard's own thermometer showed, °C, where the lane asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +203,7 @@ LaneEvent = (
     | JournalFailed
     | DeviceLost
     | DeviceBack
+    | SelfTested
     | RelayMismatch
     | OpenOnce
     | SetFree

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.lane import contacts, egress, visit
+from controller.lane.effects import RecordKind
 from controller.lane.facts import LATCHED
 from controller.lane.model import Direction, FaultKind
 from controller.lane.orders import clear_faults, raise_fault
@@ -13,12 +14,25 @@ from controller.lane.states import State, Timer
 
 if TYPE_CHECKING:
     from controller.lane.core import Core
-    from controller.lane.events import DeviceBack, DeviceLost, Home, JournalFailed, RelayMismatch, TimerFired
+    from controller.lane.events import (
+        DeviceBack,
+        DeviceLost,
+        Home,
+        JournalFailed,
+        RelayMismatch,
+        SelfTested,
+        TimerFired,
+    )
 
 
 def lose(core: Core, event: DeviceLost) -> None:
     """Go on without a device; whoever has a grant may still use it."""
-    raise_fault(core, event.fault)
+    raise_fault(core, event.fault, event.cause)
+
+
+def note_test(core: Core, event: SelfTested) -> None:
+    """Put a sensor's test into the record."""
+    core.record(RecordKind.SELF_TEST, {"passed": event.passed, **event.detail})
 
 
 def regain(core: Core, event: DeviceBack) -> None:

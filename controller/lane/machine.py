@@ -142,7 +142,7 @@ def _renew_image(core: Core, event: ev.LaneEvent) -> None:
         case ev.Approached(presence=presence):
             core.present, core.presence, core.fresh = True, presence, True
         case ev.Left():
-            core.present = False
+            core.present, core.waiting = False, None
             core.failures.left()
         case ev.PassContact():
             contacts.note(core, event)

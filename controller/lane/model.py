@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -62,7 +63,11 @@ class DenyReason(enum.Enum):
     ELEVATED_TEMPERATURE = "elevated_temperature"
     RECHECK_TEMPERATURE = "recheck_temperature"
     TOO_COLD = "too_cold"
+    TOO_HOT = "too_hot"
+    FACE_COVERED = "face_covered"
+    TOO_FAR = "too_far"
     NO_TEMPERATURE = "no_temperature"
+    MANUAL_TEMPERATURE = "manual_temperature"
     NOT_PERMITTED = "not_permitted"
     CREDENTIAL_EXPIRED = "credential_expired"
     ANTI_PASSBACK = "anti_passback"
@@ -78,6 +83,8 @@ class FaultKind(enum.Enum):
 
     SELF_TEST = "self_test"
     SENSOR_THERMAL = "sensor_thermal"
+    SCREENING = "screening"
+    """The thermal sensor works, and is not fit to measure people."""
     CAMERA = "camera"
     PASS_STUCK = "pass_stuck"
     RELAY = "relay"
@@ -106,6 +113,79 @@ class Match:
     """Score less the best score of any other person; infinite where there is none."""
 
 
+class Remark(enum.Enum):
+    """What is to be said about a reading, or why there is none; the value is the stable name on the wire."""
+
+    NO_FRAME = "no_frame"
+    NOT_A_NUMBER = "not_a_number"
+    """Too few of the face's pixels gave a temperature."""
+    IMPLAUSIBLE = "implausible"
+    """Frames with values no scene has, as swapped bytes or a wrong calibration make them."""
+    SATURATED = "saturated"
+    """Frames at the end of the sensor's range."""
+    STALE = "stale"
+    """Frames older than the look."""
+    FROZEN = "frozen"
+    """Frame after frame the same to the last bit."""
+    IMPOSSIBLE_AMBIENT = "impossible_ambient"
+    """A die or a room at a temperature at which nothing can be concluded."""
+    ROOM_OUTSIDE_FIT = "room_outside_fit"
+    """The room is colder or warmer than those the compensation was fitted in; the uncertainty says so."""
+    WARMING_UP = "warming_up"
+    """The sensor has been on for less than its warm-up, and no reference makes up for that."""
+    REFERENCE_MISSING = "reference_missing"
+    """The black body is covered, off, or not where it was."""
+    REFERENCE_DRIFT = "reference_drift"
+    """The sensor is further from the black body than it may be."""
+    CROWD_DRIFT = "crowd_drift"
+    """Passers-by as a whole read further from normal than people can be."""
+    NOT_LINEAR = "not_linear"
+    """The daily self-test over the black body's set points failed."""
+    NO_REFERENCE = "no_reference"
+    """The absolute value rests on the sensor's own calibration and the crowd."""
+    FRAMES_LEFT_OUT = "frames_left_out"
+    GLITCHES_LEFT_OUT = "glitches_left_out"
+    HOT_OBJECT_LEFT_OUT = "hot_object_left_out"
+    """A lamp, a cup, a heater beside the face."""
+    HOT_OBJECT = "hot_object"
+    """Too much of the face is as hot as no skin."""
+    SUN_WARMED = "sun_warmed"
+    """The forehead is warmer than the corners of the eyes: heated from outside."""
+    CHILLED = "chilled"
+    EYES_COVERED = "eyes_covered"
+    """Glasses, hair or a hand over the corners of the eyes."""
+    FOREHEAD_COVERED = "forehead_covered"
+    """A hat or hair; the reading does not need the forehead."""
+    FACE_COVERED = "face_covered"
+    """Too little of it is as warm as skin."""
+    FACE_AT_EDGE = "face_at_edge"
+    """Part of the face is outside the thermal picture."""
+    FEW_PIXELS = "few_pixels"
+    FEW_FRAMES = "few_frames"
+    MOVED = "moved"
+    """Too few frames in which the face stood still."""
+    NOISY = "noisy"
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Standard uncertainties of an estimated temperature, K, by cause (GUM, JCGM 100)."""
+
+    noise: float
+    """Sensor noise left after averaging; the only part that another look changes."""
+    reference: float
+    """The absolute value: the sensor's calibration, or what the reference or the crowd leaves of its error."""
+    region: float
+    """How far the warmest spot is from what pixels of this size on the face show of it."""
+    compensation: float
+    """How much people, and rooms, differ in oral less surface temperature."""
+
+    @property
+    def combined(self) -> float:
+        """Root of the sum of squares."""
+        return math.hypot(self.noise, self.reference, self.region, self.compensation)
+
+
 @dataclass(frozen=True, slots=True)
 class Screening:
     """A person's temperature reading."""
@@ -119,6 +199,21 @@ class Screening:
     """Warmest face surface seen (averaged), °C."""
     frames: int
     """Thermal frames that went into it."""
+    parts: Uncertainty | None = None
+    """`uncertainty` by cause."""
+    risk: float | None = None
+    """The chance, 0..1, that the verdict is on the wrong side of the alarm, by the whole uncertainty (JCGM 106)."""
+    remarks: tuple[Remark, ...] = ()
+    wait_minutes: int | None = None
+    """How long to wait before coming again, TOO_COLD and TOO_HOT."""
+    correction: float | None = None
+    """What reference or crowd added, K."""
+    room: float | None = None
+    """The room that was compensated for, °C."""
+    looks: int = 1
+    """Looks that `value` is the mean of."""
+    personal: float | None = None
+    """Deviation from the person's own baseline, in standard deviations; None: no such baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +264,14 @@ class Denial:
 Decision = Grant | Denial
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody identified who may pass as soon as a temperature taken by hand says so."""
+
+    person: str
+    presence: int
+
+
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
 
 
@@ -185,6 +288,12 @@ class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """From the first contact to completion; a longer passage is noted."""
     deny_show: Seconds = 2.0
     """How long a denial is shown before the lane looks again."""
+    recheck_show: Seconds = 0.3
+    """The same before a second look: the person is asked to hold still, and measured again at once."""
+    manual_wait: Seconds = 30.0
+    """How long somebody identified waits for the guard's thermometer before the lane looks again."""
+    manual_alarm: Annotated[float, msgspec.Meta(ge=36.5, le=39.5)] = 37.3
+    """A temperature taken by hand from here on, °C, goes to the doctor: what the guard's thermometer calls a fever."""
     warm_up: Seconds = 5.0
     """The same for someone straight from the cold: looking again at once only repeats the denial."""
     complete_show: Seconds = 0.3

@@ -55,7 +55,7 @@ def fail_test(core: Core, event: SelfTestFailed) -> None:
     raise_fault(core, event.fault)
 
 
-def raise_fault(core: Core, fault: FaultKind) -> None:
+def raise_fault(core: Core, fault: FaultKind, cause: str | None = None) -> None:
     """Note a fault, once. One that shuts the entry ends FREE as well."""
     if fault is FaultKind.PASS_STUCK:
         for direction in Direction:
@@ -66,7 +66,7 @@ def raise_fault(core: Core, fault: FaultKind) -> None:
     core.change(faults=core.facts.faults | {fault})
     if fault in LATCHED:
         core.change(free=core.facts.free - _NO_ENTRY)
-    detail: dict[str, Scalar] = {"fault": fault.value}
+    detail: dict[str, Scalar] = {"fault": fault.value} | ({} if cause is None else {"cause": cause})
     core.record(RecordKind.FAULT, detail | ({"degraded": True} if fault in core.facts.tolerated else {}))
 
 

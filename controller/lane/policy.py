@@ -21,6 +21,8 @@ class PolicyContext:
 
     passed_back: bool = False
     """Anti-passback holds against the matched person."""
+    manual: bool = False
+    """The sensor is not fit to measure people: a temperature is taken by hand."""
     minimum_quality: float = 0.0
     """Picture quality, 0..1, below which nothing is concluded."""
 
@@ -30,9 +32,9 @@ TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
     Verdict.ELEVATED: DenyReason.ELEVATED_TEMPERATURE,
     Verdict.RECHECK: DenyReason.RECHECK_TEMPERATURE,
     Verdict.TOO_COLD: DenyReason.TOO_COLD,
-    Verdict.TOO_HOT: DenyReason.NO_TEMPERATURE,
-    Verdict.OBSTRUCTED: DenyReason.NO_TEMPERATURE,
-    Verdict.TOO_FAR: DenyReason.NO_TEMPERATURE,
+    Verdict.TOO_HOT: DenyReason.TOO_HOT,
+    Verdict.OBSTRUCTED: DenyReason.FACE_COVERED,
+    Verdict.TOO_FAR: DenyReason.TOO_FAR,
     Verdict.UNSTABLE: DenyReason.NO_TEMPERATURE,
     Verdict.SENSOR_UNFIT: DenyReason.NO_TEMPERATURE,
 }
@@ -42,6 +44,11 @@ _RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ..
     (DenyReason.SPOOF_SUSPECTED, lambda found, _: found.liveness is Liveness.SPOOF),
     (DenyReason.POOR_PICTURE, lambda found, context: not found.quality >= context.minimum_quality),
     (DenyReason.AMBIGUOUS_MATCH, lambda found, _: found.ambiguous),
+    # Nobody is called a stranger behind glasses that had to come off anyway; that they are on is no secret.
+    (
+        DenyReason.FACE_COVERED,
+        lambda found, _: found.match is None and found.screening.verdict is Verdict.OBSTRUCTED,
+    ),
     (DenyReason.UNKNOWN_PERSON, lambda found, _: found.match is None),
     (DenyReason.CREDENTIAL_EXPIRED, lambda found, _: found.expired),
     (DenyReason.NOT_PERMITTED, lambda found, _: not found.permitted),
@@ -56,6 +63,8 @@ def decide(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
     for reason, holds in _RULES:
         if holds(assessment, context):
             return reason
+    if context.manual:
+        return DenyReason.MANUAL_TEMPERATURE
     return TEMPERATURE_REASONS[assessment.screening.verdict]
 
 
@@ -94,7 +103,11 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.ELEVATED_TEMPERATURE: Advice(Prompt.SEE_DOCTOR, Counted.HERE),
     DenyReason.RECHECK_TEMPERATURE: Advice(Prompt.WAIT, Counted.HERE),
     DenyReason.TOO_COLD: Advice(Prompt.WARM_UP, Counted.NEVER),
+    DenyReason.TOO_HOT: Advice(Prompt.COOL_DOWN, Counted.NEVER),
+    DenyReason.FACE_COVERED: Advice(Prompt.UNCOVER, Counted.HERE),
+    DenyReason.TOO_FAR: Advice(Prompt.COME_CLOSER, Counted.HERE),
     DenyReason.NO_TEMPERATURE: Advice(Prompt.WAIT, Counted.HERE),
+    DenyReason.MANUAL_TEMPERATURE: Advice(Prompt.SEE_GUARD, Counted.NEVER),
     DenyReason.NOT_PERMITTED: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.CREDENTIAL_EXPIRED: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.ANTI_PASSBACK: Advice(Prompt.DENIED, Counted.ACROSS),

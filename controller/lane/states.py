@@ -92,6 +92,7 @@ class Trigger(enum.Enum):
     JOURNAL_FAILED = "JournalFailed"
     DEVICE_LOST = "DeviceLost"
     DEVICE_BACK = "DeviceBack"
+    SELF_TESTED = "SelfTested"
     RELAY_MISMATCH = "RelayMismatch"
     OPEN_ENTRY = "OpenOnce(entry)"
     OPEN_EXIT = "OpenOnce(exit)"
@@ -149,6 +150,8 @@ def trigger_of(event: ev.LaneEvent) -> Trigger:  # noqa: C901, PLR0912 - one bra
             return Trigger.DEVICE_LOST
         case ev.DeviceBack():
             return Trigger.DEVICE_BACK
+        case ev.SelfTested():
+            return Trigger.SELF_TESTED
         case ev.RelayMismatch():
             return Trigger.RELAY_MISMATCH
         case ev.OpenOnce(direction=direction):

@@ -51,6 +51,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.SELFTEST: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -64,6 +65,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.LOCKED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -77,6 +79,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.SCREENING: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -90,6 +93,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.GRANTED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -103,6 +107,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.PASSING: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -116,6 +121,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.COMPLETE: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -129,6 +135,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.DENIED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -142,6 +149,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.GRANT_EXPIRED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -155,6 +163,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.LANE_OCCUPIED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -168,6 +177,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.FREE_ENTRY: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -181,6 +191,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.FREE_EXIT: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -194,6 +205,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.FREE_BOTH: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -207,6 +219,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.LOCKDOWN: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -220,6 +233,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.EMERGENCY_OPEN: {
         T.BOOTED: orders.start,             T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -233,6 +247,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: ILLEGAL,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.KEY_OVERRIDE: {
         T.BOOTED: orders.start,             T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -246,6 +261,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.MAINTENANCE: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -259,6 +275,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
     S.FAULT: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -272,6 +289,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
+        T.SELF_TESTED: faults.note_test,
     },
 }
 # fmt: on
@@ -290,7 +308,7 @@ LEADS_TO: Mapping[Handler, frozenset[State]] = {
     visit.look_away: IDLE,
     visit.assess: frozenset({S.GRANTED, S.DENIED, S.LANE_OCCUPIED}),
     visit.shown: _NEXT,
-    visit.open_entry: frozenset({S.GRANTED}),
+    visit.open_entry: frozenset({S.GRANTED, S.DENIED}),
     passage.begin: frozenset({S.PASSING}),
     passage.complete: _WAITED_LONGER | {S.COMPLETE},
     passage.stick_passing: _WAITED_LONGER | {S.COMPLETE},

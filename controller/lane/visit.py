@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.lane.effects import Prompt, Reassess, RecordKind
-from controller.lane.model import CredentialKind, DenyReason, Direction, Grant, Outcome
+from controller.lane.model import CredentialKind, DenyReason, Direction, FaultKind, Grant, Outcome, Waiting
 from controller.lane.policy import ADVICE, PolicyContext, decide, identified
 from controller.lane.states import State, Timer
 
 if TYPE_CHECKING:
     from controller.lane.core import Core, Scalar
     from controller.lane.events import Approached, Assessed, Left, OpenOnce, TimerFired
-    from controller.lane.model import Assessment
+    from controller.lane.model import Assessment, LaneSettings
 
 REFUSALS = {
     State.LOCKDOWN: DenyReason.LOCKDOWN,
@@ -20,6 +20,8 @@ REFUSALS = {
     State.FAULT: DenyReason.LANE_FAULT,
 }
 """Standing states that deny whoever was assessed, and the reason they give."""
+MANUAL_RANGE = (30.0, 45.0)
+"""What a thermometer shows of a person, °C; anything else was mistyped."""
 
 
 def look(core: Core, _event: Approached) -> None:
@@ -58,10 +60,14 @@ def assess(core: Core, event: Assessed) -> None:
     passed_back = person is not None and core.anti_passback.blocks(person, event.now)
     # Where passages cannot be seen, who is inside is a guess: it may warn, but not shut anyone out.
     soft = bool(core.facts.stuck)
-    context = PolicyContext(passed_back=passed_back and not soft, minimum_quality=core.settings.minimum_quality)
+    context = PolicyContext(
+        passed_back=passed_back and not soft,
+        manual=FaultKind.SCREENING in core.facts.faults,
+        minimum_quality=core.settings.minimum_quality,
+    )
     reason = decide(found, context)
     if reason is not None:
-        _deny(core, found, reason)
+        _deny(core, event, reason)
         return
     grant = Grant(
         grant_id=event.grant_id,
@@ -105,21 +111,56 @@ def revoke_unrecorded(core: Core) -> None:
 
 
 def open_entry(core: Core, event: OpenOnce) -> None:
-    """Let one person in on the guard's word, where what stands doesn't forbid it."""
+    """Let one person in on the guard's word, where what stands doesn't forbid it.
+
+    With a temperature it is the word on whoever waits for one: a fever goes to the doctor, anyone else in by name.
+    """
+    waiting = _who_waits(core) if event.temperature is not None else None
     bar = "repeated" if event.grant_id in core.used else core.facts.admission_bar
+    if bar is None and event.temperature is not None:
+        bar = _temperature_bar(core, event.temperature, waiting)
     if bar is not None:
-        _record_order(core, event, {"accepted": False, "refused": bar})
+        _record_order(core, event, {"accepted": False, "refused": bar}, waiting)
+        if bar == _FEVER and waiting is not None:
+            _send_to_doctor(core, event, waiting)
         return
-    _record_order(core, event, {"accepted": True})
+    _record_order(core, event, {"accepted": True}, waiting)
     grant = Grant(
         grant_id=event.grant_id,
-        person=None,
+        person=waiting.person if waiting else None,
         direction=Direction.ENTRY,
-        credential=CredentialKind.REMOTE,
+        credential=CredentialKind.FACE if waiting else CredentialKind.REMOTE,
         granted_at=event.now,
         deadline=event.now + core.settings.passage_wait,
     )
-    admit(core, grant, {"actor": event.actor})
+    core.waiting = None
+    admit(core, grant, {"actor": event.actor, **({"manual_temperature": event.temperature} if waiting else {})})
+
+
+def _who_waits(core: Core) -> Waiting | None:
+    """Who was asked to have a temperature taken, and stands there still."""
+    waiting = core.waiting
+    still = core.state is State.DENIED and core.present and waiting is not None and waiting.presence == core.presence
+    return waiting if still else None
+
+
+_FEVER = "elevated_temperature"
+
+
+def _temperature_bar(core: Core, temperature: float, waiting: Waiting | None) -> str | None:
+    if waiting is None:
+        return "nobody_waits"
+    if not MANUAL_RANGE[0] <= temperature <= MANUAL_RANGE[1]:
+        return "no_temperature"
+    return _FEVER if temperature >= core.settings.manual_alarm else None
+
+
+def _send_to_doctor(core: Core, event: OpenOnce, waiting: Waiting) -> None:
+    core.waiting = None
+    reason = DenyReason.ELEVATED_TEMPERATURE
+    core.enter(State.DENIED, ADVICE[reason].prompt, reason.value, seconds=core.settings.deny_show)
+    told: dict[str, Scalar] = {"manual_temperature": event.temperature, "actor": event.actor}
+    core.record(RecordKind.TICKET, told, grant_id=event.grant_id, person=waiting.person)
 
 
 def refuse_entry(core: Core, event: OpenOnce) -> None:
@@ -127,21 +168,39 @@ def refuse_entry(core: Core, event: OpenOnce) -> None:
     _record_order(core, event, {"accepted": False, "refused": core.state.value})
 
 
-def _record_order(core: Core, event: OpenOnce, detail: dict[str, Scalar]) -> None:
+def _record_order(core: Core, event: OpenOnce, detail: dict[str, Scalar], waiting: Waiting | None = None) -> None:
     told: dict[str, Scalar] = {"command": "open_once", "direction": event.direction.value, "actor": event.actor}
-    core.record(RecordKind.COMMAND, told | detail, grant_id=event.grant_id)
+    person = waiting.person if waiting else None
+    core.record(RecordKind.COMMAND, told | detail, grant_id=event.grant_id, person=person)
 
 
-def _deny(core: Core, found: Assessment, reason: DenyReason) -> None:
-    settings = core.settings
+def _deny(core: Core, event: Assessed, reason: DenyReason) -> None:
+    found, settings, person = event.assessment, core.settings, identified(event.assessment)
     state = State.LANE_OCCUPIED if reason is DenyReason.LANE_OCCUPIED else State.DENIED
-    seconds = max(settings.warm_up, settings.deny_show) if reason is DenyReason.TOO_COLD else settings.deny_show
-    core.enter(state, ADVICE[reason].prompt, reason.value, seconds=seconds)
+    core.enter(state, ADVICE[reason].prompt, reason.value, seconds=_shown_for(settings, reason))
     _record_denial(core, reason, found)
+    core.waiting = None
+    if reason is DenyReason.MANUAL_TEMPERATURE and person is not None:
+        core.waiting = Waiting(person, core.presence)
+    if reason is DenyReason.ELEVATED_TEMPERATURE:
+        core.record(RecordKind.TICKET, _findings(found), grant_id=event.grant_id, person=person)
     if core.failures.denied(reason):
         told: dict[str, Scalar] = {"reason": "repeated_failures", "attempts": settings.failed_attempts}
-        core.record(RecordKind.WARNING, told, person=identified(found))
+        core.record(RecordKind.WARNING, told, person=person)
         core.alarm("repeated_failures")
+
+
+def _shown_for(settings: LaneSettings, reason: DenyReason) -> float:
+    """Seconds for which a denial is shown before the lane looks again."""
+    match reason:
+        case DenyReason.RECHECK_TEMPERATURE:
+            return settings.recheck_show
+        case DenyReason.TOO_COLD | DenyReason.TOO_HOT:
+            return max(settings.warm_up, settings.deny_show)
+        case DenyReason.MANUAL_TEMPERATURE:
+            return max(settings.manual_wait, settings.deny_show)
+        case _:
+            return settings.deny_show
 
 
 def _record_denial(core: Core, reason: DenyReason, found: Assessment) -> None:
@@ -151,17 +210,32 @@ def _record_denial(core: Core, reason: DenyReason, found: Assessment) -> None:
 def _findings(found: Assessment) -> dict[str, Scalar]:
     """Tell what was found. The temperature only of someone who was identified: a stranger's is nobody's business."""
     match, screening = found.match, found.screening
-    known = identified(found) is not None
-    return {
+    told: dict[str, Scalar] = {
         "attempt": found.attempt,
         "faces": found.faces,
         "quality": found.quality,
         "liveness": found.liveness.value,
         "score": match.score if match else None,
         "margin": match.margin if match else None,
-        "verdict": screening.verdict.value if known else None,
-        "temperature": screening.value if known else None,
-        "uncertainty": screening.uncertainty if known else None,
-        "surface": screening.surface if known else None,
         "frames": screening.frames,
+    }
+    if identified(found) is None:
+        return told
+    parts = screening.parts
+    return told | {
+        "verdict": screening.verdict.value,
+        "temperature": screening.value,
+        "uncertainty": screening.uncertainty,
+        "u_noise": parts.noise if parts else None,
+        "u_reference": parts.reference if parts else None,
+        "u_region": parts.region if parts else None,
+        "u_compensation": parts.compensation if parts else None,
+        "risk": screening.risk,
+        "surface": screening.surface,
+        "correction": screening.correction,
+        "room": screening.room,
+        "looks": screening.looks,
+        "remarks": " ".join(remark.value for remark in screening.remarks) or None,
+        "wait_minutes": screening.wait_minutes,
+        "personal": screening.personal,
     }

@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from controller.lane.model import Assessment, Liveness, Screening, Verdict
+from controller.lane.model import Assessment, Liveness, Remark, Screening, Verdict
 from controller.perception.liveness import judge_liveness
-from controller.perception.screening import ScreeningAttempt
+from controller.perception.screening import ScreeningAttempt, no_result
 from controller.perception.types import Identification
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from controller.perception.heat import Levels
+    from controller.perception.screening import Footing
     from controller.perception.settings import PerceptionSettings
     from controller.perception.types import Box, HeatFrame, Identify, Probe
 
 KEEP_PROBES = 8
 """Newest usable probes that are fused."""
+STALE = 0.25
+"""Seconds before its begin from which an attempt still takes a thermal frame: it and the picture travel apart."""
 PENDING = frozenset({Verdict.UNSTABLE, Verdict.TOO_FAR, Verdict.SENSOR_UNFIT, Verdict.OBSTRUCTED})
 """Verdicts that more frames may still change; they are given only when the time is used up."""
 
@@ -31,18 +35,29 @@ class Attempt:
     """Collects evidence about one person until it is enough or the time is used up."""
 
     def __init__(
-        self, identify: Identify, settings: PerceptionSettings, *, started: float, number: int = 1, look: int = 1
+        self,
+        identify: Identify,
+        settings: PerceptionSettings,
+        *,
+        started: float,
+        number: int = 1,
+        look: int = 1,
+        earlier: tuple[tuple[float, float], ...] = (),
     ) -> None:
-        """`number` counts the attempts of this presence, `look` those that asked for a second look, both from 1."""
+        """`number` counts the attempts of this presence, `look` those that asked for another look, both from 1.
+
+        `earlier` is (temperature, noise) of the looks before, pooled.
+        """
         self._identify = identify
         self._settings = settings
         self._started = started
         self.number = number
         self.look = look
+        self._earlier = earlier
         self._restart()
 
     def _restart(self) -> None:
-        self._heat = ScreeningAttempt(self._settings.screening, self.look)
+        self._heat = ScreeningAttempt(self._settings.screening, self.look, self._earlier, self._started - STALE)
         self._heat_frames = 0
         self._probes: list[Probe] = []
         self._answers: list[Identification] = []
@@ -56,6 +71,7 @@ class Attempt:
         A largest face that jumps away from the last one is another person: what was collected is dropped.
         """
         if place is not None and self._place is not None and not _overlap(place, self._place):
+            self.look, self._earlier = 1, ()
             self._restart()
         self._place = place or self._place
         self._faces = [*self._faces[-9:], faces]
@@ -72,12 +88,12 @@ class Attempt:
         """A face was there but too poor to embed."""
         self._best_quality = max(self._best_quality, quality)
 
-    def add_heat(self, frame: HeatFrame, box: Box) -> None:
+    def add_heat(self, frame: HeatFrame, box: Box, levels: Levels | None = None) -> None:
         """A thermal frame, with the face's place on it in thermal pixels."""
-        self._heat.add(frame, box)
+        self._heat.add(frame, box, levels)
         self._heat_frames += 1
 
-    def assessment(self, now: float) -> Assessment | None:
+    def assessment(self, now: float, footing: Footing | None = None) -> Assessment | None:
         """The finding, when the evidence is enough or the time is used up; None: go on."""
         over = now - self._started >= self._settings.attempt.budget
         if self._crowd() > 1:
@@ -85,7 +101,7 @@ class Attempt:
         if not over and (self._heat_frames < self._settings.screening.frames or not self._identity_is_clear()):
             return None
         heat = self._heat.heat()
-        screening = _unscreened() if heat is None else self._heat.screening(heat)
+        screening = self._heat.screening(heat, footing)
         liveness = judge_liveness(heat, self._settings.liveness)
         settled = screening.verdict not in PENDING and liveness is not Liveness.UNKNOWN
         # A picture held up needs no temperature.
@@ -158,4 +174,4 @@ def _overlap(a: Box, b: Box) -> bool:
 
 
 def _unscreened() -> Screening:
-    return Screening(Verdict.UNSTABLE, None, None, None, 0)
+    return no_result(Verdict.UNSTABLE, 0, Remark.NO_FRAME)

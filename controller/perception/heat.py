@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from controller.perception.frame_checks import SENSOR_RANGE
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from controller.perception.types import Box, HeatFrame
@@ -19,8 +23,15 @@ STEP_SIGMAS, STEP_FLOOR = 4.0, 0.5
 """A frame disagrees when the face's mean is so far from the median frame's: a shutter event, a step of the sensor."""
 NORMAL_MAD = 1.4826
 """Standard deviation over median absolute deviation of a normal distribution."""
-SENSOR_RANGE = (-40.0, 300.0)
-"""What the sensor can report, °C; anything else is no sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Heights in a face's box, as shares of it from the top. Defaults: a detector's box, hairline to chin."""
+
+    eyes: float = 0.38
+    nose: float = 0.64
+    """The nose's tip: below are mouth and breath."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,17 +44,59 @@ class Region:
     """bool[rows, columns]: inside the ellipse of half the size, where only the face is."""
     around: NDArray[np.bool_]
     """bool[rows, columns]: beside and above the face, not below, where neck and shoulders are."""
+    read: NDArray[np.bool_]
+    """bool[rows, columns]: the part of the face that is read: above the nose's tip, as an open mouth is warmer than
+    skin and a breath colder."""
+    eyes: NDArray[np.bool_]
+    """bool[rows, columns]: the band that holds the inner corners of the eyes."""
+    bridge: NDArray[np.bool_]
+    """bool[rows, columns]: between the eyes, where glasses leave skin bare."""
+    lenses: NDArray[np.bool_]
+    """bool[rows, columns]: where the glasses of someone who wears them are, in the same rows."""
+    forehead: NDArray[np.bool_]
+    """bool[rows, columns]: above that, within the face."""
+    inside: float
+    """Share of `read`'s area that is on the array."""
+    pitch: float
+    """Pixels across the face."""
 
     @classmethod
-    def of(cls, box: Box, shape: tuple[int, int]) -> Region:
+    def of(cls, box: Box, shape: tuple[int, int], levels: Levels | None = None) -> Region:
         """The region of a box in thermal pixels on an array of `shape` (rows, columns)."""
+        levels = levels or Levels()
         rows, columns = np.ogrid[: shape[0], : shape[1]]
         x, y = box.centre
         across = (columns + 0.5 - x) / max(box.width / 2, 1e-6)
         down = (rows + 0.5 - y) / max(box.height / 2, 1e-6)
         radius = np.hypot(across, down)
         near = (np.abs(across) <= 1.9) & (down >= -1.7) & (down <= 0.8)
-        return cls(radius <= 1.0, radius <= 0.6, near & (radius >= 1.35))
+        height = (down + 1.0) / 2.0
+        face = radius <= 1.0
+        # At least a good pixel up and down: the registration is off by one at times.
+        band = max(0.11, 1.2 / max(box.height, 1e-6))
+        read = face & (height <= levels.nose)
+        half = max(box.width / 2, 1e-6)
+        eyes = read & (np.abs(height - levels.eyes) <= band)
+        return cls(
+            face=face,
+            inner=radius <= 0.6,
+            around=near & (radius >= 1.35),
+            read=read,
+            eyes=eyes & (np.abs(across) <= 0.62),
+            bridge=eyes & (np.abs(across) <= max(0.18, 0.9 / half)),
+            lenses=eyes & (np.abs(across) >= 0.28) & (np.abs(across) <= 0.72),
+            forehead=face & (height <= levels.eyes - 0.17) & (np.abs(across) <= 0.7),
+            inside=_share_inside(box, shape, levels),
+            pitch=box.width,
+        )
+
+
+def _share_inside(box: Box, shape: tuple[int, int], levels: Levels) -> float:
+    """Share of the upper part of a box that lies on the array."""
+    height = box.height * levels.nose
+    across = min(box.x + box.width, shape[1]) - max(box.x, 0.0)
+    down = min(box.y + height, shape[0]) - max(box.y, 0.0)
+    return max(across, 0.0) * max(down, 0.0) / max(box.width * height, 1e-6)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +115,10 @@ class HeatMap:
     """Frames that agreed."""
     rejected: int
     """Frames that did not."""
+    glitches: int
+    """Samples on the face that were left out, far from their pixel's median."""
+    frozen: bool
+    """No pixel ever changed: that is no sensor's noise."""
     region: Region
     room: float
     """The room behind the person, °C: the lower quintile of the map, where walls are."""
@@ -69,12 +126,12 @@ class HeatMap:
     """Die temperature, °C."""
 
 
-def average(frames: list[HeatFrame], box: Box) -> HeatMap | None:
+def average(frames: Sequence[HeatFrame], box: Box, levels: Levels | None = None) -> HeatMap | None:
     """One map from frames in which the face stood still at `box` (thermal pixels); None without a frame."""
     if not frames:
         return None
     stack = np.stack([np.asarray(frame.temperatures, dtype=np.float64) for frame in frames])
-    region = Region.of(box, (stack.shape[1], stack.shape[2]))
+    region = Region.of(box, (stack.shape[1], stack.shape[2]), levels)
     renewed = _renewed(stack)
     stack[(stack < SENSOR_RANGE[0]) | (stack > SENSOR_RANGE[1])] = np.nan
     fresh = np.where(renewed, stack, np.nan)
@@ -82,6 +139,7 @@ def average(frames: list[HeatFrame], box: Box) -> HeatMap | None:
     agree = _agreeing(stack[:, region.face], noise)
     kept = _without_glitches(fresh, noise)
     kept[~agree] = np.nan
+    glitches = int((np.isfinite(fresh) & ~np.isfinite(kept))[agree][:, region.face].sum())
     mean = _mean(kept)
     counts = np.isfinite(kept).sum(axis=0)[region.face]
     finite = mean[np.isfinite(mean)]
@@ -92,6 +150,8 @@ def average(frames: list[HeatFrame], box: Box) -> HeatMap | None:
         samples=float(np.median(counts)) if counts.size else 0.0,
         frames=int(agree.sum()),
         rejected=int((~agree).sum()),
+        glitches=glitches,
+        frozen=len(frames) > 2 and not renewed[1:].any(),
         region=region,
         room=float(np.quantile(finite, 0.2)) if finite.size else float("nan"),
         ambient=float(np.median([frame.ambient for frame in frames])),

@@ -9,8 +9,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.lane.model import Verdict
+from controller.lane.model import Liveness, Verdict
 from controller.perception.attempt import Attempt
+from controller.perception.footing import FootingKeeper
+from controller.perception.head import face_levels, head_box
 from controller.perception.presence import Change, Presence, has_body, in_region
 from controller.perception.quality import assess
 from controller.perception.registration import thermal_box
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from controller.lane.model import Assessment
+    from controller.perception.footing import Fitness
+    from controller.perception.heat import Levels
+    from controller.perception.linearity import LinearityResult
     from controller.perception.settings import PerceptionSettings
     from controller.perception.types import Box, Face, FaceEngine, HeatFrame, Identify, Picture
 
@@ -42,13 +47,26 @@ class Observation:
     present: bool
     assessment: Assessment | None
     """A finished attempt; the next one begins after `Perception.reassess`."""
+    fitness: Fitness | None = None
+    """Whether people may be measured, where that has changed."""
+    tests: tuple[LinearityResult, ...] = ()
+    """Self-tests of the thermal sensor that have ended."""
 
 
 class Perception:
     """One lane's perception. Not thread-safe: one caller at a time."""
 
-    def __init__(self, engine: FaceEngine, identify: Identify, settings: PerceptionSettings) -> None:
-        """`identify` answers an embedding with a person; it is called from the thread that calls `observe`."""
+    def __init__(
+        self,
+        engine: FaceEngine,
+        identify: Identify,
+        settings: PerceptionSettings,
+        footing: FootingKeeper | None = None,
+    ) -> None:
+        """`identify` answers an embedding with a person; it is called from the thread that calls `observe`.
+
+        `footing` None: one that knows no wall clock and remembers no crowd.
+        """
         self._engine = engine
         self._identify = identify
         self._settings = settings
@@ -56,6 +74,9 @@ class Perception:
         self._attempt: Attempt | None = None
         self._attempts = 0
         self._looks = 1
+        self._earlier: tuple[tuple[float, float], ...] = ()
+        self._learnt = False
+        self._footing = footing or FootingKeeper(settings.screening, settings.reference)
         self._next_attempt = -math.inf
         self._face: tuple[float, Face, tuple[int, int]] | None = None
         self._now = -math.inf
@@ -69,6 +90,7 @@ class Perception:
             raise ValueError("observe needs a picture or thermal frames")
         stamps = [frame.timestamp for frame in heat] + ([picture.timestamp] if picture is not None else [])
         self._now = max(self._now, *stamps)
+        heat = [self._footing.correct(frame) for frame in heat]
         faces = self._look(picture) if picture is not None else ()
         change = self._presence.update(
             self._now,
@@ -79,7 +101,16 @@ class Perception:
             self._begin_presence()
         assessment = self._work(picture, faces, heat) if self._presence.present else None
         box = self._heat_box(heat[-1]) if heat else None
-        return Observation(self._now, faces, box, change, self._presence.present, assessment)
+        return Observation(
+            self._now,
+            faces,
+            box,
+            change,
+            self._presence.present,
+            assessment,
+            self._footing.news(),
+            self._footing.tests(),
+        )
 
     def reassess(self, not_before: float | None = None) -> None:
         """Begin another attempt on whoever is present, at once or from `not_before` (monotonic seconds) on."""
@@ -94,6 +125,7 @@ class Perception:
 
     def _begin_presence(self) -> None:
         self._attempt, self._attempts, self._looks = None, 0, 1
+        self._earlier, self._learnt = (), False
         self._next_attempt = -math.inf
 
     def _look(self, picture: Picture) -> tuple[Face, ...]:
@@ -113,18 +145,36 @@ class Perception:
         for frame in heat:
             box = self._heat_box(frame)
             if box is not None:
-                attempt.add_heat(frame, box)
-        finding = attempt.assessment(self._now)
+                attempt.add_heat(frame, box, self._levels())
+        finding = attempt.assessment(self._now, self._footing.footing())
         if finding is not None:
             self._attempt, self._next_attempt = None, math.inf
-            self._looks += finding.screening.verdict is Verdict.RECHECK
+            self._looks, self._earlier = attempt.look, ()
+            self._conclude(finding)
         return finding
+
+    def _conclude(self, finding: Assessment) -> None:
+        """Remember a look that another one follows; tell the crowd of a person that was measured."""
+        found = finding.screening
+        if found.verdict is Verdict.RECHECK and found.value is not None and found.parts is not None:
+            self._looks += 1
+            self._earlier = ((found.value, found.parts.noise),)
+            return
+        living = finding.liveness is Liveness.LIVE and finding.faces == 1
+        if living and not self._learnt and found.verdict.is_result and found.room is not None:
+            self._learnt = True
+            self._footing.learn(found, found.room)
 
     def _running(self) -> Attempt | None:
         if self._attempt is None and self._now >= self._next_attempt:
             self._attempts += 1
             self._attempt = Attempt(
-                self._identify, self._settings, started=self._now, number=self._attempts, look=self._looks
+                self._identify,
+                self._settings,
+                started=self._now,
+                number=self._attempts,
+                look=self._looks,
+                earlier=self._earlier,
             )
         return self._attempt
 
@@ -140,8 +190,12 @@ class Perception:
         attempt.add_probe(Probe(embedding, quality, faces[0], picture.timestamp))
 
     def _heat_box(self, frame: HeatFrame) -> Box | None:
-        """The last face's place on a thermal frame; None when that is too old to say."""
-        if self._face is None or abs(frame.timestamp - self._face[0]) > FACE_VALID:
-            return None
+        """The face's place on a thermal frame: the last picture's, or the head's where no picture shows a face."""
         rows, columns = frame.temperatures.shape
-        return thermal_box(self._settings.registration, self._face[1].box, self._face[2], (rows, columns))
+        if self._face is not None and abs(frame.timestamp - self._face[0]) <= FACE_VALID:
+            return thermal_box(self._settings.registration, self._face[1].box, self._face[2], (rows, columns))
+        return head_box(frame.temperatures, self._settings.presence) if self._presence.present else None
+
+    def _levels(self) -> Levels | None:
+        """Where eyes and nose are in the face's box, by its landmarks."""
+        return None if self._face is None else face_levels(self._face[1])

@@ -1,30 +1,36 @@
 """From a face's heat to a temperature and a verdict, with the uncertainty said.
 
-value = surface + OFFSET + OFFSET_SLOPE · (room − OFFSET_ROOM): slope 1 in the surface, because any shrinking towards
-the usual loses fevers. Pure functions; `ScreeningAttempt` collects the frames.
+value = surface + what pixels of this size miss of the warmest spot (`spot`) + oral less face maximum in this room
+(`temperature`): slope 1 in the surface, because any shrinking towards the usual loses fevers. Pure functions;
+`ScreeningAttempt` collects the frames.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Annotated
+from statistics import median
+from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
-from controller.lane.model import Screening, Verdict
-from controller.perception.heat import HeatMap, average, leave_one_out, smooth
+from controller.lane.model import Remark, Screening, Uncertainty, Verdict
+from controller.perception import spot
+from controller.perception.cold import minutes_to_wait
+from controller.perception.cover import Cover, find_cover
+from controller.perception.decision import judge, pooled, risk
+from controller.perception.frame_checks import DIE_RANGE, frame_fault
+from controller.perception.heat import HeatMap, Levels, average, leave_one_out, smooth
+from controller.perception.registration import FACE_BREADTH
+from controller.perception.temperature import FITTED_ROOM, Readings, estimate
+from controller.perception.types import Box
 
 if TYPE_CHECKING:
-    from controller.perception.types import Box, HeatFrame
+    from numpy.typing import NDArray
 
-OFFSET, OFFSET_SLOPE, OFFSET_ROOM = 1.20, -0.085, 24.0
-"""Oral less warmest-face temperature, K, at a room of OFFSET_ROOM °C, and its change per kelvin of the room. Fitted on
-606 afebrile people's first reading (`python -m benchmarks.fever_offset`; Wang et al., Sensors 2022, 22, 215)."""
-COMPENSATION_SCATTER = 0.31
-"""Standard deviation of a person about that line, K (same fit)."""
+    from controller.perception.screening_settings import ScreeningSettings
+    from controller.perception.types import HeatFrame
 
 HOTTEST = 4
 """Pixels whose mean is the face's surface value: one alone would be a lottery of the noise."""
@@ -33,42 +39,29 @@ CHOICE_BLUR = 0.7
 CHOICE_LOSS, CHOICE_NOISE = 0.07, 1.15
 """Reading beside the true hottest pixels costs so many kelvin, which are added back, and multiplies the noise so. Both
 are measured on 16 simulated faces at 0.4-0.6 m, noise 0.3-0.8 K, 12-24 frames: loss 0.04-0.10 K, factor 0.94-1.22."""
+ROOMS = (5.0, 40.0)
+"""Rooms, °C, outside of which nothing is known of the way from surface to body."""
+USUAL = 36.8
+"""Mean oral-equivalent temperature of afebrile people, °C: what a cold face is measured against, never a reading."""
+USUAL_SPREAD = 0.3
+"""Standard deviation of the same, K (606 people, doi 10.13026/3bhc-9065)."""
+COLD_SIGMAS = 1.8
+"""A lower bound of 27 in 28 healthy people; at 2.0 a warm round thing in one recorded scene passes for a cool face."""
+INSIDE = 0.8
+"""Least share of what is read that must be on the array."""
 
 
-class ScreeningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a reading counts, and what it means. Temperatures are oral-equivalent °C unless said otherwise."""
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """What the absolute value of a look rests on; frames come with `correction` added already."""
 
-    alarm: Annotated[float, msgspec.Meta(ge=36.5, le=39.5)] = 37.45
-    """From here on a temperature is elevated. Of people read once it stops 5 % of the afebrile and finds 36 of 49 with
-    an oral temperature from 37.5 (`python -m benchmarks.fever_offset`); 37.3 stops 10 % and finds 40."""
-    guard: Annotated[float, msgspec.Meta(ge=0, le=3)] = 1.645
-    """Half-width of the band around `alarm` that asks for a second look, in standard deviations of the noise: a second
-    look changes noise, not a calibration error."""
-    looks: Annotated[int, msgspec.Meta(ge=1, le=5)] = 2
-    """The look that decides without a band, so that nobody is asked for ever."""
-    coldest: Annotated[float, msgspec.Meta(ge=30, le=37)] = 35.7
-    """Below, the face is still cold from outside, or it is no face: 1 of 606 afebrile people indoors reads lower."""
-    hottest_surface: Annotated[float, msgspec.Meta(ge=38, le=60)] = 41.0
-    """A surface above, °C, is no skin: a lamp, a cup, a heater."""
-    warm_surface: Annotated[float, msgspec.Meta(ge=20, le=35)] = 29.5
-    """Skin indoors is at least so warm, °C of the surface."""
-    warm_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.55
-    """Least share of the face's pixels that must be `warm_surface`; less is covered, or no face."""
-    contrast: Annotated[float, msgspec.Meta(ge=0, le=10)] = 1.0
-    """Kelvin by which the face must be warmer than what is beside it."""
-    pixels: Annotated[int, msgspec.Meta(ge=4, le=768)] = 24
-    """Least pixels on the face: an adult at about 0.9 m from an MLX90640 BAB."""
-    frames: Annotated[int, msgspec.Meta(ge=2, le=512)] = 12
-    """Least frames that agree: 0.75 s at 16 renewals a second."""
-    noise: Annotated[float, msgspec.Meta(gt=0, le=2)] = 0.3
-    """Largest standard uncertainty by noise of a usable surface value, K."""
-    accuracy: Annotated[float, msgspec.Meta(ge=0, le=5)] = 1.0
-    """Half-width of the sensor's calibration error, K, taken as uniform: ±1 is the MLX90640's data sheet in its
-    centre; with a reference source in view, what that leaves (about ±0.2)."""
-    offset: Annotated[float, msgspec.Meta(ge=-5, le=5)] = 0.0
-    """Added to every surface value, K: the site's own calibration against a clinical thermometer."""
-    room: Annotated[float, msgspec.Meta(ge=0, le=45)] | None = None
-    """Air temperature, °C, where it is known; None: the coolest fifth of the picture, where walls are."""
+    uncertainty: float
+    """Standard uncertainty of the frames' absolute value, K."""
+    correction: float | None = None
+    """What was added to the frames, K; None: nothing, there is neither a reference nor a crowd."""
+    unfit: Remark | None = None
+    """Why no reading may be taken now."""
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,53 +74,51 @@ class Surface:
     """Its standard uncertainty by the sensor's noise, K."""
     room: float
     """°C."""
+    size: float
+    """Width of a pixel on the face, m."""
 
 
 @dataclass(frozen=True, slots=True)
-class Uncertainty:
-    """Standard uncertainties of an estimated temperature, K, by cause (after the GUM, JCGM 100)."""
+class Reading:
+    """An oral-equivalent temperature, before anything is said about it."""
 
-    noise: float
-    """Sensor noise left after averaging; the only part that a second look changes."""
-    accuracy: float
-    """Calibration of the sensor: uniform within ±a, a / √3."""
-    compensation: float
-    """How much people differ in oral less surface temperature."""
-
-    @property
-    def combined(self) -> float:
-        """Root of the sum of squares."""
-        return math.sqrt(self.noise**2 + self.accuracy**2 + self.compensation**2)
+    value: float
+    """°C."""
+    parts: Uncertainty
 
 
-def compensation(room: float) -> float:
-    """Oral less warmest-face temperature in a room of `room` °C, K."""
-    return OFFSET + OFFSET_SLOPE * (room - OFFSET_ROOM)
+def plain_footing(settings: ScreeningSettings) -> Footing:
+    """The sensor's own calibration, or the site's, and nothing else."""
+    measured = settings.offset_uncertainty
+    return Footing(settings.accuracy / math.sqrt(3) if measured is None else measured, remarks=(Remark.NO_REFERENCE,))
 
 
-def uncertainty(settings: ScreeningSettings, noise: float) -> Uncertainty:
-    """The named parts, for a surface value with this much noise left."""
-    return Uncertainty(noise, settings.accuracy / math.sqrt(3), COMPENSATION_SCATTER)
-
-
-def surface(heat: HeatMap, settings: ScreeningSettings) -> Surface | None:
-    """The mean of the HOTTEST pixels of the face; None where too few were measured twice.
+def surface(heat: HeatMap, settings: ScreeningSettings, hot: NDArray[np.bool_] | None = None) -> Surface | None:
+    """The mean of the HOTTEST pixels of the upper face; None where too few were measured twice.
 
     Picking the hottest pixels of a noisy map also picks the luckiest noise. So each sample is read where the *others*
-    are hottest (leave one out), and what is read knows nothing of the noise that chose its place.
+    are hottest (leave one out), and what is read knows nothing of the noise that chose its place. `hot`: bool[rows,
+    columns] of pixels to leave out.
     """
     if not np.isfinite(heat.noise):
         return None
+    allowed = heat.region.read if hot is None else heat.region.read & ~hot
     read = []
     for others, own in zip(*leave_one_out(heat.readings), strict=True):
-        usable = heat.region.face & np.isfinite(others) & np.isfinite(own)
+        usable = allowed & np.isfinite(others) & np.isfinite(own)
         if usable.sum() >= HOTTEST:
             places = np.argsort(-smooth(others, CHOICE_BLUR)[usable], kind="stable")[:HOTTEST]
             read.append(own[usable][places].mean())
     if len(read) < 2:
         return None
     room = heat.room if settings.room is None else settings.room
-    return Surface(float(np.mean(read)) + CHOICE_LOSS + settings.offset, noise_left(heat.noise, heat.samples), room)
+    value = float(np.mean(read)) + CHOICE_LOSS + settings.offset
+    return Surface(value, noise_left(heat.noise, heat.samples), room, pixel_size(heat.region.pitch))
+
+
+def pixel_size(across: float) -> float:
+    """Width of a thermal pixel on a face that is `across` pixels wide, m."""
+    return FACE_BREADTH / max(across, 1e-6)
 
 
 def noise_left(noise: float, samples: float) -> float:
@@ -135,106 +126,140 @@ def noise_left(noise: float, samples: float) -> float:
     return CHOICE_NOISE * noise / math.sqrt(HOTTEST * max(samples, 1.0))
 
 
-def judge(settings: ScreeningSettings, value: float, noise: float, look: int) -> Verdict:
-    """The verdict on an estimated temperature, °C, with so much noise left, K, at the person's `look`-th look."""
-    if value < settings.coldest:
-        return Verdict.TOO_COLD
-    band = guard_band(settings, noise, look)
-    if value >= settings.alarm + band:
-        return Verdict.ELEVATED
-    return Verdict.NORMAL if value < settings.alarm - band else Verdict.RECHECK
+def reading(seen: Surface, footing: Footing) -> Reading:
+    """The oral-equivalent temperature of a surface, with its uncertainty by cause."""
+    face = seen.value + spot.loss(seen.size, seen.room)
+    found = estimate(Readings(face=face, room=seen.room))
+    region = math.hypot(spot.scatter(seen.size, seen.room), found.region)
+    return Reading(found.value, Uncertainty(seen.noise, footing.uncertainty, region, found.compensation))
 
 
-def guard_band(settings: ScreeningSettings, noise: float, look: int) -> float:
-    """Half-width of the band around the alarm that asks for a second look, K; none at the deciding look."""
-    return 0.0 if look >= settings.looks else settings.guard * noise
+def screen(
+    heat: HeatMap | None,
+    settings: ScreeningSettings,
+    look: int = 1,
+    footing: Footing | None = None,
+    earlier: tuple[tuple[float, float], ...] = (),
+) -> Screening:
+    """The screening that a heat map amounts to.
 
-
-def screen(heat: HeatMap | None, settings: ScreeningSettings, look: int = 1) -> Screening:
-    """The screening that a heat map amounts to; `look` counts the person's looks from 1."""
+    `look` counts the person's looks from 1; `earlier` is (value, noise) of those before, pooled, which this one is
+    pooled with. `footing` None: the sensor's own calibration.
+    """
+    footing = plain_footing(settings) if footing is None else footing
     if heat is None:
-        return _no_result(Verdict.SENSOR_UNFIT, 0)
-    unfit = _unfit(heat, settings)
-    if unfit is not None:
-        return _no_result(unfit, heat.frames)
-    seen = surface(heat, settings)
-    if seen is None or seen.noise > settings.noise or not math.isfinite(seen.room):
-        return _no_result(Verdict.UNSTABLE, heat.frames)
-    value = seen.value + compensation(seen.room)
-    verdict = judge(settings, value, seen.noise, look)
-    if verdict is not Verdict.TOO_COLD and not _is_bare_face(heat, settings):
-        verdict = Verdict.OBSTRUCTED
-    if not verdict.is_result:
-        return Screening(verdict, None, None, seen.value, heat.frames)
-    return Screening(verdict, value, uncertainty(settings, seen.noise).combined, seen.value, heat.frames)
+        return no_result(Verdict.SENSOR_UNFIT, 0, Remark.NO_FRAME)
+    bar = _bar(heat, settings, footing)
+    if bar is not None:
+        return no_result(bar[0], heat.frames, bar[1])
+    cover = find_cover(heat, settings)
+    if cover.hot_share > settings.hot_share:
+        return no_result(Verdict.TOO_HOT, heat.frames, Remark.HOT_OBJECT, wait=1)
+    seen = surface(heat, settings, cover.hot)
+    if seen is None or seen.noise > settings.noise:
+        return no_result(Verdict.UNSTABLE, heat.frames, Remark.NOISY)
+    if not ROOMS[0] <= seen.room <= ROOMS[1]:
+        return no_result(Verdict.SENSOR_UNFIT, heat.frames, Remark.IMPOSSIBLE_AMBIENT)
+    found = reading(seen, footing)
+    bar = _cover_bar(cover, found, settings)
+    if bar is not None:
+        wait = _wait(bar[0], found.value, settings)
+        return no_result(bar[0], heat.frames, bar[1], surface_value=seen.value, wait=wait)
+    value, noise = pooled([*earlier, (found.value, found.parts.noise)])
+    parts = Uncertainty(noise, found.parts.reference, found.parts.region, found.parts.compensation)
+    verdict = judge(value, noise, settings, final=look >= settings.looks)
+    return Screening(
+        verdict,
+        value,
+        parts.combined,
+        seen.value,
+        heat.frames,
+        parts=parts,
+        risk=risk(verdict, value, parts.combined, settings.alarm),
+        remarks=(*_remarks(heat, cover), *footing.remarks, *_room_remarks(seen.room)),
+        correction=footing.correction,
+        room=seen.room,
+        looks=look if earlier else 1,
+    )
 
 
-def _no_result(verdict: Verdict, frames: int) -> Screening:
-    return Screening(verdict, None, None, None, frames)
+def no_result(
+    verdict: Verdict,
+    frames: int,
+    *remarks: Remark,
+    surface_value: float | None = None,
+    wait: int | None = None,
+) -> Screening:
+    """A screening that measured nothing, with the reason."""
+    return Screening(verdict, None, None, surface_value, frames, remarks=remarks, wait_minutes=wait)
 
 
-def _unfit(heat: HeatMap, settings: ScreeningSettings) -> Verdict | None:
+def _bar(heat: HeatMap, settings: ScreeningSettings, footing: Footing) -> tuple[Verdict, Remark] | None:
     """Why these frames can give no reading; None when they can."""
     face = heat.mean[heat.region.face]
-    if not np.isfinite(heat.mean).any() or not -40.0 <= heat.ambient <= 85.0:
-        return Verdict.SENSOR_UNFIT
+    if footing.unfit is not None:
+        return Verdict.SENSOR_UNFIT, footing.unfit
+    if not np.isfinite(heat.mean).any():
+        return Verdict.SENSOR_UNFIT, Remark.NOT_A_NUMBER
+    if not DIE_RANGE[0] <= heat.ambient <= DIE_RANGE[1]:
+        return Verdict.SENSOR_UNFIT, Remark.IMPOSSIBLE_AMBIENT
+    if heat.frozen:
+        return Verdict.SENSOR_UNFIT, Remark.FROZEN
+    if heat.region.inside < INSIDE:
+        return Verdict.UNSTABLE, Remark.FACE_AT_EDGE
     if face.size < settings.pixels:
-        return Verdict.TOO_FAR
+        return Verdict.TOO_FAR, Remark.FEW_PIXELS
     if np.isfinite(face).mean() < 0.8:
-        return Verdict.SENSOR_UNFIT
+        return Verdict.SENSOR_UNFIT, Remark.NOT_A_NUMBER
     # A minority that disagrees is left out; when most frames disagree, nobody knows which are right.
-    if heat.frames < settings.frames or heat.frames <= heat.rejected:
-        return Verdict.UNSTABLE
-    spread = 0.0 if math.isnan(heat.noise) else 3 * heat.noise / math.sqrt(max(heat.samples, 1.0))
-    if np.nanmax(face) > settings.hottest_surface + spread:
-        return Verdict.TOO_HOT
+    if heat.frames <= heat.rejected:
+        return Verdict.UNSTABLE, Remark.MOVED
+    if heat.frames < settings.frames:
+        return Verdict.UNSTABLE, Remark.FEW_FRAMES
     return None
 
 
-def _is_bare_face(heat: HeatMap, settings: ScreeningSettings) -> bool:
-    """Whether most of the face is as warm as skin, and warmer than what is beside it."""
-    face = heat.mean[heat.region.face]
-    around = heat.mean[heat.region.around]
-    face, around = face[np.isfinite(face)], around[np.isfinite(around)]
-    if (face >= settings.warm_surface).mean() < settings.warm_share:
-        return False
-    # A face that fills the array has nothing beside it; then its warmth must do.
-    return around.size < 4 or bool(np.median(face) - np.median(around) >= settings.contrast)
+def _cover_bar(cover: Cover, found: Reading, settings: ScreeningSettings) -> tuple[Verdict, Remark] | None:
+    """Why this temperature is not one of a bare, settled face; None when it is."""
+    if cover.sun or found.value > settings.hottest:
+        return Verdict.TOO_HOT, Remark.SUN_WARMED
+    if cover.eyes:
+        return Verdict.OBSTRUCTED, Remark.EYES_COVERED
+    if found.value < coldest(settings, found.parts):
+        return Verdict.TOO_COLD, Remark.CHILLED
+    if cover.face:
+        return Verdict.OBSTRUCTED, Remark.FACE_COVERED
+    return None
 
 
-def prediction(
-    settings: ScreeningSettings,
-    *,
-    true_surface: float,
-    room: float,
-    noise: float,
-    frames: int,
-    renewed: float = 0.5,
-    bias: float = 0.0,
-    spread: float = 0.0,
-    look: int = 1,
-) -> dict[Verdict, float]:
-    """How probable each verdict is for a bare face whose warmest pixels are at `true_surface` °C.
+def coldest(settings: ScreeningSettings, parts: Uncertainty) -> float:
+    """What is colder than 27 of 28 healthy people read here, °C: chilled, or no face."""
+    spread = math.hypot(parts.region, parts.compensation, USUAL_SPREAD)
+    return max(settings.coldest, USUAL - COLD_SIGMAS * spread)
 
-    `noise` is the sensor's NETD of one sample of one pixel, K; `renewed` the share of pixels that a frame measures
-    anew. `bias` and `spread` (K) are what is known of the surface value's error besides noise: none in a simulated
-    scene whose hottest pixels are known. The noise model is `surface`'s own, with a normal distribution. The values
-    sum to 1.
-    """
-    if true_surface > settings.hottest_surface:
-        return {Verdict.TOO_HOT: 1.0}
-    left = noise_left(noise, frames * renewed)
-    if left > settings.noise:
-        return {Verdict.UNSTABLE: 1.0}
-    value = NormalDist(true_surface + bias + compensation(room), max(math.hypot(left, spread), 1e-9))
-    band = guard_band(settings, left, look)
-    cold, low, high = (value.cdf(x) for x in (settings.coldest, settings.alarm - band, settings.alarm + band))
-    return {
-        Verdict.TOO_COLD: cold,
-        Verdict.NORMAL: max(low - cold, 0.0),
-        Verdict.RECHECK: high - low,
-        Verdict.ELEVATED: 1 - high,
-    }
+
+def _wait(verdict: Verdict, value: float, settings: ScreeningSettings) -> int | None:
+    match verdict:
+        case Verdict.TOO_COLD:
+            return minutes_to_wait(USUAL - value, warm_up=settings.warm_up_minutes)
+        case Verdict.TOO_HOT:
+            return math.ceil(settings.warm_up_minutes)
+        case _:
+            return None
+
+
+def _remarks(heat: HeatMap, cover: Cover) -> tuple[Remark, ...]:
+    found = (
+        (Remark.FRAMES_LEFT_OUT, heat.rejected > 0),
+        (Remark.GLITCHES_LEFT_OUT, heat.glitches > 0),
+        (Remark.HOT_OBJECT_LEFT_OUT, cover.hot_share > 0),
+        (Remark.FOREHEAD_COVERED, cover.forehead),
+    )
+    return tuple(remark for remark, holds in found if holds)
+
+
+def _room_remarks(room: float) -> tuple[Remark, ...]:
+    return () if FITTED_ROOM[0] <= room <= FITTED_ROOM[1] else (Remark.ROOM_OUTSIDE_FIT,)
 
 
 class ScreeningAttempt:
@@ -245,32 +270,54 @@ class ScreeningAttempt:
     KEEP = 64
     """Newest frames that are kept."""
 
-    def __init__(self, settings: ScreeningSettings, look: int = 1) -> None:
-        """`look` counts the person's looks from 1."""
+    def __init__(
+        self,
+        settings: ScreeningSettings,
+        look: int = 1,
+        earlier: tuple[tuple[float, float], ...] = (),
+        not_before: float = -math.inf,
+    ) -> None:
+        """`look` counts the person's looks from 1, `earlier` are their (value, noise).
+
+        Frames from before `not_before`, monotonic seconds, are of somebody else.
+        """
         self._settings = settings
         self._look = look
-        self._seen: list[tuple[HeatFrame, Box]] = []
+        self._earlier = earlier
+        self._not_before = not_before
+        self._seen: list[tuple[HeatFrame, Box, Levels]] = []
+        self._faults: Counter[Remark] = Counter()
 
-    def add(self, frame: HeatFrame, box: Box) -> None:
+    def add(self, frame: HeatFrame, box: Box, levels: Levels | None = None) -> None:
         """One frame, with the face's place on it in thermal pixels. A frame seen before is ignored."""
         if self._seen and frame.timestamp <= self._seen[-1][0].timestamp:
             return
-        self._seen = [*self._seen[1 - self.KEEP :], (frame, box)]
+        fault = Remark.STALE if frame.timestamp < self._not_before else frame_fault(frame)
+        if fault is not None:
+            self._faults[fault] += 1
+            return
+        self._seen = [*self._seen[1 - self.KEEP :], (frame, box, levels or Levels())]
 
     def heat(self) -> HeatMap | None:
         """The map over the frames in which the face stood where it stands now; None without a frame."""
         if not self._seen:
             return None
-        x, y = self._seen[-1][1].centre
+        newest, place, _ = self._seen[-1]
+        x, y = place.centre
         still = [
-            (frame, box)
-            for frame, box in self._seen
+            (frame, box, levels)
+            for frame, box, levels in self._seen
             if math.hypot(box.centre[0] - x, box.centre[1] - y) <= self.STILL
-            and frame.temperatures.shape == self._seen[-1][0].temperatures.shape
+            and frame.temperatures.shape == newest.temperatures.shape
         ]
-        corners = np.median([(box.x, box.y, box.width, box.height) for _, box in still], axis=0)
-        return average([frame for frame, _ in still], type(still[0][1])(*(float(value) for value in corners)))
+        boxes = [box for _, box, _ in still]
+        place = Box(*(float(median(getattr(box, key) for box in boxes)) for key in ("x", "y", "width", "height")))
+        levels = Levels(median(each.eyes for *_, each in still), median(each.nose for *_, each in still))
+        return average([frame for frame, *_ in still], place, levels)
 
-    def screening(self, heat: HeatMap | None = None) -> Screening:
+    def screening(self, heat: HeatMap | None = None, footing: Footing | None = None) -> Screening:
         """What the frames amount to so far; `heat` saves averaging anew when `heat()` was just called."""
-        return screen(heat or self.heat(), self._settings, self._look)
+        bad = self._faults.total()
+        if bad > len(self._seen):
+            return no_result(Verdict.SENSOR_UNFIT, len(self._seen), self._faults.most_common(1)[0][0])
+        return screen(heat or self.heat(), self._settings, self._look, footing, self._earlier)

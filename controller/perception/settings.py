@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from controller.perception.history_settings import HistorySettings
 from controller.perception.liveness import LivenessSettings
 from controller.perception.presence import PresenceSettings
 from controller.perception.reference_settings import ReferenceSettings
 from controller.perception.registration import RegistrationSettings
-from controller.perception.screening import ScreeningSettings
+from controller.perception.screening_settings import ScreeningSettings
 
 
 class AttemptSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,3 +45,4 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     reference: ReferenceSettings | None = None
     """None: no black body is in view."""
     liveness: LivenessSettings = LivenessSettings()
+    history: HistorySettings = HistorySettings()

@@ -24,15 +24,16 @@ __all__ = ["ClockDeadlock", "ManualClock", "ScaledClock", "VirtualClock"]
 class ScaledClock(SystemClock):
     """A clock that runs `speed` times as fast as the machine's: 10 means ten seconds pass in one."""
 
-    def __init__(self, speed: float) -> None:
+    def __init__(self, speed: float, start: float = 0.0) -> None:
         if not (math.isfinite(speed) and speed > 0):
             raise ValueError(f"a clock's speed is a positive number, not {speed}")
         self.speed = speed
         self._start = time.monotonic()
+        self._offset = start
 
     def monotonic(self) -> float:
-        """Scaled seconds since this clock was made."""
-        return (time.monotonic() - self._start) * self.speed
+        """Scaled seconds since this clock was made, from `start` on."""
+        return self._offset + (time.monotonic() - self._start) * self.speed
 
     def sleep(self, seconds: float) -> None:
         """Sleep `seconds` of this clock."""

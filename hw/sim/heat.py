@@ -25,7 +25,8 @@ SCALE = 20.0
 """Map pixels per face unit (half the width of the face)."""
 EXTENT = (2.9, -1.75, 3.0)
 """Half-width, top and bottom of a map, face units."""
-CHEEK, FOREHEAD, FOREHEAD_TOP = 0.88, 0.955, 0.89
+CHEEK, FOREHEAD, FOREHEAD_TOP = 0.88, 0.915, 0.88
+ORBIT, CANTHUS, CANTHUS_SIZE = 0.905, 0.05, 0.08
 NOSE, NECK, EAR, HAIR, CLOTH, LENS, HAT, MASK = 0.78, 0.94, 0.80, 0.42, 0.40, 0.62, 0.25, 0.72
 FRINGE = -0.45
 """Ordinate of the lower edge of hair combed over the forehead, face units."""
@@ -156,9 +157,12 @@ def _face(canvas: Canvas, tip: float, line: float) -> NDArray[np.float32]:
     temples = FOREHEAD_TOP + (FOREHEAD - FOREHEAD_TOP) * np.exp(-0.5 * ((x - 0.45) / 0.25) ** 2)
     share += (temples - share) * brow
     share += (NOSE - CHEEK) * bump(canvas, 0, tip - 0.02, 0.17, 0.15)
-    share += 0.04 * bump(canvas, 0, line, 0.3, 0.14)
-    warm = canvas.soft(np.minimum(0.54 - x, 0.27 - np.abs(y + 0.02)), 0.16)
-    return share + (1 - share) * warm
+    share += 0.02 * bump(canvas, 0, line, 0.3, 0.14)
+    orbit = canvas.soft(np.minimum(0.54 - x, 0.27 - np.abs(y + 0.02)), 0.16)
+    share += (ORBIT - share) * orbit
+    for side in (-1.0, 1.0):
+        share += CANTHUS * bump(canvas, side * 0.16, 0.02, CANTHUS_SIZE, CANTHUS_SIZE)
+    return share
 
 
 def _lay(

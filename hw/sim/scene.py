@@ -86,10 +86,13 @@ def portrait(sheet: Sheet, backdrop: NDArray[np.uint8], scale: float, v: float) 
     return backdrop
 
 
-def enrolment_photo(identity: int, moment: int = 0, *, size: tuple[int, int] = (640, 480)) -> NDArray[np.uint8]:
+def enrolment_photo(
+    identity: int, moment: int = 0, *, size: tuple[int, int] = (640, 480), glasses: bool | None = None
+) -> NDArray[np.uint8]:
     """A neutral, frontal picture for enrolment: BGR uint8[height, width, 3], the face about 180 of 640 pixels wide.
 
-    `moment` 0 is strictly frontal; others differ by a degree or two and by the light.
+    `moment` 0 is strictly frontal; others differ by a degree or two and by the light. `glasses` None: as the identity
+    usually does.
     """
     rng = np.random.default_rng((0xE2A0, identity, moment))
     turn = rng.normal(0, 1.2, 3) if moment else np.zeros(3)
@@ -97,7 +100,7 @@ def enrolment_photo(identity: int, moment: int = 0, *, size: tuple[int, int] = (
     when = Moment(yaw=float(turn[0]), pitch=float(turn[1]), roll=float(turn[2]), lamp=lamp)
     width, height = size
     shade = np.linspace(214, 196, height)[:, None, None] * np.ones((1, width, 3))
-    return portrait(draw_face(identity, when), shade.astype(np.uint8), 0.14 * width, 0.43 * height)
+    return portrait(draw_face(dressed(identity, glasses), when), shade.astype(np.uint8), 0.14 * width, 0.43 * height)
 
 
 class DrawnPerson:

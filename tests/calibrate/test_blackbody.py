@@ -9,6 +9,8 @@ import pytest
 
 from controller.calibrate.blackbody import Known, find_source
 from controller.calibrate.refusal import CalibrationError, Refusal
+from controller.perception.reference import Reference
+from controller.perception.reference_settings import ReferenceSettings
 from hw.sim.figures import BlackBody, Lamp, Person
 from hw.sim.mlx90640_flaws import Imperfections
 
@@ -47,6 +49,25 @@ def test_the_sensors_error_is_what_is_told(make_lane: Callable[..., Any]) -> Non
     right = find_source(make_lane(imperfections=Imperfections()).heat(body(), seconds=10), KNOWN)
     wrong = find_source(make_lane(imperfections=Imperfections(bias=0.8)).heat(body(), seconds=10), KNOWN)
     assert wrong.error - right.error == pytest.approx(0.8, abs=0.15)
+
+
+def test_the_gate_reads_on_it_what_was_told(make_lane: Callable[..., Any]) -> None:
+    lane = make_lane(imperfections=Imperfections(bias=0.6))
+    found = find_source(lane.heat(body(), seconds=10), KNOWN)
+    written = ReferenceSettings(
+        column=round(found.column, 2),
+        row=round(found.row, 2),
+        radius=round(found.radius - 0.05, 1),
+        temperature=37.0,
+        emissivity=0.97,
+    )
+    follower = Reference(written)
+    frames = lane.eyes.frames(10.0)
+    for frame in frames:
+        follower.feed(frame)
+    standing = follower.standing(frames[-1].timestamp)
+    assert standing is not None
+    assert standing.correction == pytest.approx(-found.error, abs=0.15)
 
 
 def test_two_are_told_apart_by_where(make_lane: Callable[..., Any]) -> None:

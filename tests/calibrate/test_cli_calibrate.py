@@ -144,6 +144,7 @@ def test_offset_from_a_file_and_from_the_terminal(
     assert "left out, 37.5 °C or more: sick" in said
     offset = load(Path("gate.practice.toml")).perception.screening.offset
     assert 0.25 < offset < 0.5
+    assert 0.01 < (load(Path("gate.practice.toml")).perception.screening.offset_uncertainty or 0) < 0.1
     lines = [row.partition(",")[2] for row in rows]
     answers = iter([*lines[:3], "36,4", "98.1, 98.2", *lines[3:], "", "y"])
     monkeypatch.setattr("builtins.input", lambda _: next(answers))

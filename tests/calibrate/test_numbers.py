@@ -170,15 +170,12 @@ def test_pairs_are_read_from_a_file(tmp_path: Path) -> None:
     assert read_pairs(file) == [Pair("An", 36.4, 36.6), Pair("line 4", 36.1, 36.9)]
     file.write_text("\ufeffgate;clinical\n36,4;36,6\n", encoding="utf-8")
     assert read_pairs(file) == [Pair("line 2", 36.4, 36.6)]
-    file.write_text("surface,room,clinical\n35.0,24.0,36.6\n", encoding="utf-8")
-    assert read_pairs(file)[0].gate == pytest.approx(36.2)
 
 
 @pytest.mark.parametrize(
     ("text", "place"),
     [
         ("gate,oral\n36,36\n", "line 1: there is no column `clinical`"),
-        ("surface,clinical\n36,36\n", "line 1: there is no column `room`"),
         ("gate,clinical\n36.5,36.6\n36.5,98.2\n", r"line 3, clinical: '98.2' .* \(that is Fahrenheit\)"),
         ("gate,clinical\n36.5\n", "line 2, clinical: None"),
         ("gate,clinical\n\n\nwarm,36.5\n", "line 4, gate: 'warm'"),

@@ -67,8 +67,9 @@ class ScriptedGate:
     async def prepare(self, visit: Visit) -> None:
         self._note(f"prepare {visit.number}")
 
-    def step_up(self, visit: Visit, *, warm_minutes: float | None) -> None:
-        self._note(f"up {visit.number}" + ("" if warm_minutes is None else f" after {warm_minutes:g} min"))
+    def step_up(self, visit: Visit, *, warm_minutes: float | None, bare: bool) -> None:
+        after = "" if warm_minutes is None else f" after {warm_minutes:g} min"
+        self._note(f"up {visit.number}" + after + ("" if bare else " in glasses"))
         self.looking = asyncio.get_running_loop().create_task(self._look())
 
     def step_off(self) -> None:

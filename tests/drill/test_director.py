@@ -122,6 +122,13 @@ def test_from_the_cold_leaves_the_mark_and_comes_back_warm(play: Play) -> None:
     assert all(attempt.stepped for attempt in log.tries)
 
 
+def test_who_is_told_to_take_glasses_off_does_so(play: Play) -> None:
+    played = play([visit(Kind.GLASSES)], [(Prompt.UNCOVER, "face_covered"), PASS])
+    (log,) = played.diary
+    assert log.ending is Ending.ADMITTED
+    assert played.gate.acts == ["up 1 in glasses", "off", "up 1", "push in", "off"]
+
+
 def test_the_sensor_is_plugged_in_again_and_somebody_walks_out_meanwhile(play: Play) -> None:
     played = play([visit(Kind.SENSOR_DROPOUT)], [PASS], think=4.0)
     (log,) = played.diary
@@ -153,7 +160,9 @@ def test_being_out_of_service_is_no_answer() -> None:
     assert not Sign(Prompt.OUT_OF_SERVICE, "lane_fault", 0.0).refuses
     assert not Sign(Prompt.DENIED, "lane_fault", 0.0).refuses
     assert Sign(Prompt.DENIED, "unknown_person", 0.0).refuses
-    assert Sign(Prompt.WAIT, "recheck_temperature", 0.0).refuses
+    assert Sign(Prompt.WAIT, "no_temperature", 0.0).refuses
+    # Another look follows by itself.
+    assert not Sign(Prompt.WAIT, "recheck_temperature", 0.0).refuses
     assert not Sign(Prompt.WAIT, None, 0.0).refuses
 
 
@@ -165,7 +174,7 @@ def test_an_interrupted_morning_keeps_what_is_over_and_clears_the_mark() -> None
         async def prepare(self, visit: Visit) -> None:
             pass
 
-        def step_up(self, visit: Visit, *, warm_minutes: float | None) -> None:
+        def step_up(self, visit: Visit, *, warm_minutes: float | None, bare: bool) -> None:
             pass
 
         def step_off(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -133,10 +134,14 @@ class LaneLife(RuleBasedStateMachine):
     def stray_journal_failure(self, grant_id: str | None) -> None:
         self.feed(ev.JournalFailed, grant_id=grant_id)
 
-    @rule(direction=DIRECTIONS, reused=st.booleans())
-    def open_once(self, direction: Direction, reused: bool) -> None:  # noqa: FBT001
+    @rule(direction=DIRECTIONS, reused=st.booleans(), temperature=st.sampled_from([None, None, 36.6, 38.5, math.nan]))
+    def open_once(self, direction: Direction, reused: bool, temperature: float | None) -> None:  # noqa: FBT001
         grant_id = "g0" if reused else self.rig.new_id()
-        self.feed(ev.OpenOnce, direction=direction, grant_id=grant_id, actor="guard")
+        self.feed(ev.OpenOnce, direction=direction, grant_id=grant_id, actor="guard", temperature=temperature)
+
+    @rule(passed=st.booleans())
+    def self_tested(self, passed: bool) -> None:  # noqa: FBT001
+        self.feed(ev.SelfTested, passed=passed, detail={"slope": 1.0})
 
     @rule(entry=st.booleans(), exit_=st.booleans())
     def set_free(self, entry: bool, exit_: bool) -> None:  # noqa: FBT001

@@ -35,6 +35,7 @@ EVENTS: dict[Trigger, type[ev.Event]] = {
     Trigger.JOURNAL_FAILED: ev.JournalFailed,
     Trigger.DEVICE_LOST: ev.DeviceLost,
     Trigger.DEVICE_BACK: ev.DeviceBack,
+    Trigger.SELF_TESTED: ev.SelfTested,
     Trigger.RELAY_MISMATCH: ev.RelayMismatch,
     Trigger.OPEN_ENTRY: ev.OpenOnce,
     Trigger.OPEN_EXIT: ev.OpenOnce,

@@ -9,7 +9,7 @@ import pytest
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.effects import Prompt, RecordKind
-from controller.lane.model import Direction, Liveness, Match, Verdict
+from controller.lane.model import Direction, FaultKind, Liveness, Match, Screening, Uncertainty, Verdict
 from controller.lane.table import State
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def test_a_gallery_of_one_has_no_margin_in_the_record(rig: Rig, someone: Someone
         (Verdict.ELEVATED, Prompt.SEE_DOCTOR, "elevated_temperature"),
         (Verdict.RECHECK, Prompt.WAIT, "recheck_temperature"),
         (Verdict.TOO_COLD, Prompt.WARM_UP, "too_cold"),
+        (Verdict.TOO_HOT, Prompt.COOL_DOWN, "too_hot"),
         (Verdict.UNSTABLE, Prompt.WAIT, "no_temperature"),
         (Verdict.SENSOR_UNFIT, Prompt.WAIT, "no_temperature"),
     ],
@@ -112,7 +113,8 @@ def test_the_record_of_a_stranger_holds_no_temperature(rig: Rig, someone: Someon
     rig.assess(someone(None, Verdict.ELEVATED))
     (record,) = rig.records(RecordKind.DENY)
     assert record.person is None
-    assert [record.detail[key] for key in ("verdict", "temperature", "uncertainty", "surface")] == [None] * 4
+    told = {"verdict", "temperature", "uncertainty", "surface", "risk", "personal", "remarks", "correction"}
+    assert not told & set(record.detail)
 
 
 def test_a_photograph_is_not_recorded_as_the_person(rig: Rig, someone: Someone) -> None:
@@ -124,7 +126,7 @@ def test_a_photograph_is_not_recorded_as_the_person(rig: Rig, someone: Someone) 
 
 def test_who_stays_after_a_denial_is_looked_at_again(rig: Rig, someone: Someone) -> None:
     rig.approach()
-    rig.assess(someone("p1", Verdict.RECHECK))
+    rig.assess(someone("p1", Verdict.UNSTABLE))
     rig.advance(rig.settings.deny_show - 0.01)
     assert rig.state() is State.DENIED
     rig.advance(0.01)
@@ -289,3 +291,121 @@ def test_the_guard_decides_while_someone_is_screened(rig: Rig) -> None:
     assert rig.state() is State.GRANTED
     rig.assess()
     assert len(rig.records(RecordKind.GRANT)) == 1
+
+
+def test_a_second_look_follows_at_once(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone("p1", Verdict.RECHECK))
+    assert rig.shown() == (Prompt.WAIT, "recheck_temperature")
+    assert rig.records(RecordKind.TICKET) == []
+    rig.advance(rig.settings.recheck_show)
+    assert rig.state() is State.SCREENING
+    assert reassessments(rig) == [0.0]
+
+
+def test_a_fever_becomes_a_ticket_for_the_doctor(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    parts = Uncertainty(noise=0.1, reference=0.12, region=0.4, compensation=0.3)
+    screening = Screening(Verdict.ELEVATED, 38.4, parts.combined, 36.2, 24, parts=parts, risk=0.03, looks=2)
+    rig.assess(someone("p1", screening=screening))
+    (ticket,) = rig.records(RecordKind.TICKET)
+    (denial,) = rig.records(RecordKind.DENY)
+    assert (ticket.person, denial.person) == ("p1", "p1")
+    assert ticket.grant_id is not None
+    told = {"temperature": 38.4, "risk": 0.03, "looks": 2, "u_noise": 0.1, "u_region": 0.4}
+    assert told.items() <= ticket.detail.items()
+
+
+def test_a_strangers_fever_is_no_ticket(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone(None, Verdict.ELEVATED))
+    assert rig.records(RecordKind.TICKET) == []
+
+
+class TestTheSensorIsUnfit:
+    """Identity goes on; the temperature is taken by hand."""
+
+    @pytest.fixture(autouse=True)
+    def _unfit(self, rig: Rig) -> None:
+        rig.feed(ev.DeviceLost, fault=FaultKind.SCREENING, cause="reference_drift")
+
+    def ask(self, rig: Rig, someone: Someone, person: str | None = "p1") -> None:
+        rig.approach()
+        rig.assess(someone(person, Verdict.SENSOR_UNFIT))
+
+    def measure(self, rig: Rig, temperature: float) -> str:
+        name = rig.new_id()
+        entry = Direction.ENTRY
+        rig.feed(ev.OpenOnce, actor="guard", direction=entry, grant_id=name, temperature=temperature)
+        return name
+
+    def test_the_campus_is_told_why(self, rig: Rig) -> None:
+        (record,) = rig.records(RecordKind.FAULT)
+        assert record.detail == {"fault": "screening", "cause": "reference_drift"}
+        assert rig.state() is State.LOCKED
+
+    def test_somebody_identified_is_sent_to_the_guard_and_no_lock_moves(self, rig: Rig, someone: Someone) -> None:
+        self.ask(rig, someone)
+        assert rig.shown() == (Prompt.SEE_GUARD, "manual_temperature")
+        assert rig.moves() == []
+
+    def test_even_a_normal_reading_of_an_unfit_sensor_lets_nobody_in(self, rig: Rig, someone: Someone) -> None:
+        rig.approach()
+        rig.assess(someone("p1", Verdict.NORMAL))
+        assert rig.moves() == []
+        assert rig.shown() == (Prompt.SEE_GUARD, "manual_temperature")
+
+    def test_a_normal_temperature_by_hand_lets_in_by_name(self, rig: Rig, someone: Someone) -> None:
+        self.ask(rig, someone)
+        grant = self.measure(rig, 36.7)
+        (record,) = rig.records(RecordKind.GRANT)
+        assert (record.person, record.grant_id) == ("p1", grant)
+        assert {"credential": "face", "manual_temperature": 36.7, "actor": "guard"}.items() <= record.detail.items()
+        assert rig.unlocked == {Direction.ENTRY}
+
+    def test_a_fever_by_hand_goes_to_the_doctor(self, rig: Rig, someone: Someone) -> None:
+        self.ask(rig, someone)
+        self.measure(rig, rig.settings.manual_alarm)
+        assert rig.moves() == []
+        assert rig.shown() == (Prompt.SEE_DOCTOR, "elevated_temperature")
+        (ticket,) = rig.records(RecordKind.TICKET)
+        assert (ticket.person, ticket.detail["manual_temperature"]) == ("p1", rig.settings.manual_alarm)
+        self.measure(rig, 36.5)
+        assert rig.records(RecordKind.GRANT) == []
+
+    @pytest.mark.parametrize("temperature", [29.9, 45.1, float("nan"), float("inf")])
+    def test_a_mistyped_temperature_moves_nothing(self, rig: Rig, someone: Someone, temperature: float) -> None:
+        self.ask(rig, someone)
+        self.measure(rig, temperature)
+        assert rig.moves() == []
+        (record,) = rig.records(RecordKind.COMMAND)
+        assert record.detail["refused"] == "no_temperature"
+
+    def test_a_temperature_for_somebody_who_left_moves_nothing(self, rig: Rig, someone: Someone) -> None:
+        self.ask(rig, someone)
+        rig.feed(ev.Left)
+        rig.approach()
+        self.measure(rig, 36.6)
+        assert rig.moves() == []
+        assert rig.records(RecordKind.COMMAND)[0].detail["refused"] == "nobody_waits"
+
+    def test_a_stranger_is_asked_for_no_temperature(self, rig: Rig, someone: Someone) -> None:
+        self.ask(rig, someone, None)
+        assert rig.shown() == (Prompt.DENIED, "unknown_person")
+        self.measure(rig, 36.6)
+        assert rig.moves() == []
+
+    def test_a_fit_sensor_screens_again(self, rig: Rig) -> None:
+        rig.feed(ev.DeviceBack, fault=FaultKind.SCREENING)
+        rig.admit("p1")
+        assert [record.detail["fault"] for record in rig.records(RecordKind.FAULT_CLEARED)] == ["screening"]
+
+
+def test_a_self_test_is_recorded_in_any_state(rig: Rig) -> None:
+    rig.feed(ev.SelfTested, passed=True, detail={"slope": 1.01, "worst": 0.05})
+    rig.feed(ev.Lockdown, actor="guard", active=True)
+    rig.feed(ev.SelfTested, passed=False, detail={"slope": 1.2})
+    assert [dict(record.detail) for record in rig.records(RecordKind.SELF_TEST)] == [
+        {"passed": True, "slope": 1.01, "worst": 0.05},
+        {"passed": False, "slope": 1.2},
+    ]

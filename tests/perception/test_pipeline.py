@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from controller.lane.model import Assessment, Liveness, Match, Verdict
+from controller.lane.model import Assessment, Liveness, Match, Remark, Verdict
 from controller.perception.pipeline import Observation, Perception
 from controller.perception.presence import Change
 from controller.perception.registration import RegistrationSettings, thermal_box
-from controller.perception.screening import compensation
+from controller.perception.screening import Footing, pixel_size, reading
+from controller.perception.screening import Surface as Seen
+from controller.perception.screening_settings import ScreeningSettings
 from controller.perception.settings import AttemptSettings, PerceptionSettings
 from controller.perception.types import Box, Identification
 
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-NORMAL = 36.7 - compensation(23.0)
-SETTINGS = PerceptionSettings()
+SETTINGS = PerceptionSettings(screening=ScreeningSettings(settled=0))
+NORMAL = 36.7 - reading(Seen(0.0, 0.1, 23.0, pixel_size(9.0)), Footing(0.0)).value
 KNOWN = {1: "p1", 2: "p2"}
 
 
@@ -146,18 +148,32 @@ def test_somebody_queueing_behind_is_not_on_the_mark(lane: Lane, warm: NDArray[n
 
 
 def test_a_fever_is_elevated(lane: Lane, scene: Any, heat_place: Box) -> None:
-    (found,) = lane.show(1, scene(NORMAL + 2.0, box=heat_place), 1.5)
-    assert found.screening.verdict is Verdict.ELEVATED
-    assert found.match is not None
-
-
-def test_a_second_look_near_the_alarm_decides(lane: Lane, scene: Any, heat_place: Box) -> None:
-    near = scene(SETTINGS.screening.alarm - compensation(23.0), box=heat_place)
-    (first,) = lane.show(1, near, 1.5)
+    hot = scene(NORMAL + 2.0, box=heat_place)
+    (first,) = lane.show(1, hot, 1.5)
     lane.perception.reassess()
-    (second,) = lane.show(1, near, 1.5)
+    (second,) = lane.show(1, hot, 1.5)
+    assert first.screening.verdict is Verdict.RECHECK
+    assert (second.screening.verdict, second.screening.looks) == (Verdict.ELEVATED, 2)
+    assert second.match is not None
+
+
+def test_the_second_look_is_pooled_with_the_first(lane: Lane, scene: Any, heat_place: Box) -> None:
+    near = scene(NORMAL + SETTINGS.screening.alarm - 36.7, box=heat_place)
+    (first,) = lane.show(1, near, 1.5, noise=0.8)
+    lane.perception.reassess()
+    (second,) = lane.show(1, near, 1.5, noise=0.8)
     assert first.screening.verdict is Verdict.RECHECK
     assert second.screening.verdict in (Verdict.NORMAL, Verdict.ELEVATED)
+    assert first.screening.parts is not None
+    assert second.screening.parts is not None
+    assert second.screening.parts.noise < 0.85 * first.screening.parts.noise
+
+
+def test_another_person_begins_with_a_first_look(lane: Lane, scene: Any, heat_place: Box) -> None:
+    lane.show(1, scene(NORMAL + 2.0, box=heat_place), 1.5)
+    lane.show(0, EMPTY, 1.5)
+    (found,) = lane.show(2, scene(NORMAL + 2.0, box=heat_place), 1.5)
+    assert (found.screening.verdict, found.screening.looks) == (Verdict.RECHECK, 1)
 
 
 def test_when_the_time_is_used_up_the_answer_is_honest(lane: Lane, warm: NDArray[np.float64]) -> None:
@@ -169,7 +185,8 @@ def test_when_the_time_is_used_up_the_answer_is_honest(lane: Lane, warm: NDArray
 def test_no_thermal_frame_at_all_ends_without_a_reading(lane: Lane, shot: Any) -> None:
     found = [lane.perception.observe(shot(index / 15, 1)).assessment for index in range(60)]
     (assessment,) = [one for one in found if one]
-    assert assessment.screening.verdict is Verdict.UNSTABLE
+    assert assessment.screening.verdict is Verdict.SENSOR_UNFIT
+    assert assessment.screening.remarks == (Remark.NO_FRAME,)
     assert assessment.liveness is Liveness.UNKNOWN
 
 

@@ -11,19 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.lane.model import Verdict
+from controller.lane.model import Remark, Verdict
+from controller.perception import spot
+from controller.perception.decision import judge
 from controller.perception.heat import average
+from controller.perception.prediction import Scene as Truth
+from controller.perception.prediction import elevated_at_last, prediction
 from controller.perception.screening import (
+    Footing,
     ScreeningAttempt,
-    ScreeningSettings,
-    compensation,
-    judge,
     noise_left,
-    prediction,
+    pixel_size,
+    plain_footing,
+    reading,
     screen,
     surface,
-    uncertainty,
 )
+from controller.perception.screening import Surface as Seen
+from controller.perception.screening_settings import ScreeningSettings
 from controller.perception.types import Box
 
 if TYPE_CHECKING:
@@ -34,7 +39,17 @@ if TYPE_CHECKING:
     Scene = Callable[..., np.ndarray[Any, np.dtype[np.float64]]]
 
 SETTINGS = ScreeningSettings()
-NORMAL_SURFACE = 36.8 - compensation(23.0)
+ROOM = 23.0
+ACROSS = 9.0
+"""Pixels across the hand-drawn face."""
+
+
+def surface_of(core: float, room: float = ROOM) -> float:
+    """What the pixels of the hand-drawn face show of a body of `core` °C."""
+    return core - reading(Seen(0.0, 0.1, room, pixel_size(ACROSS)), Footing(0.0)).value
+
+
+NORMAL_SURFACE = surface_of(36.8)
 
 
 def verdict(film: Film, scene: Any, box: Box, settings: ScreeningSettings = SETTINGS, **options: Any) -> Verdict:
@@ -59,23 +74,48 @@ def test_a_healthy_face_is_normal_and_says_how_sure(film: Film, scene: Scene, bo
     found = screen(average(film(scene(NORMAL_SURFACE)), box), SETTINGS)
     assert found.verdict is Verdict.NORMAL
     assert found.value == pytest.approx(36.8, abs=0.3)
-    assert found.uncertainty == pytest.approx(uncertainty(SETTINGS, 0.06).combined, abs=0.05)
+    assert found.parts is not None
+    assert found.uncertainty == pytest.approx(found.parts.combined)
+    assert found.parts.noise == pytest.approx(noise_left(0.3, 8), rel=0.3)
+    assert found.parts.reference == pytest.approx(1 / 3**0.5)
+    assert found.parts.region > spot.scatter(pixel_size(ACROSS), ROOM) * 0.97
+    assert found.risk is not None
+    assert 0 < found.risk < 0.5
     assert found.frames == 16
 
 
 def test_a_fever_is_elevated_and_slope_one_is_kept(film: Film, scene: Scene, box: Box) -> None:
-    found = screen(average(film(scene(NORMAL_SURFACE + 1.8)), box), SETTINGS)
+    found = screen(average(film(scene(NORMAL_SURFACE + 1.8)), box), SETTINGS, look=2)
     assert found.verdict is Verdict.ELEVATED
     assert found.value == pytest.approx(38.6, abs=0.3)
 
 
 def test_a_warmer_room_asks_for_less_compensation() -> None:
-    assert compensation(28.0) - compensation(23.0) == pytest.approx(5 * -0.085)
+    assert surface_of(37.0, 28.0) > surface_of(37.0, 23.0) + 5 * 0.08
+
+
+@pytest.mark.parametrize("core", np.arange(35.5, 42.01, 0.5))
+def test_a_fever_comes_out_as_hot_as_it_is(film: Film, scene: Scene, box: Box, core: float) -> None:
+    found = screen(average(film(scene(surface_of(core)), 16, noise=0.1), box), SETTINGS, look=2)
+    assert found.value == pytest.approx(core, abs=0.12)
+
+
+def test_the_slope_is_one_from_34_to_42(film: Film, scene: Scene, box: Box) -> None:
+    cores = np.arange(34.0, 42.01, 0.25)
+    values = []
+    for core in cores:
+        heat = average(film(scene(surface_of(core)), 16, noise=0.1), box)
+        assert heat is not None
+        seen = surface(heat, SETTINGS)
+        assert seen is not None
+        values.append(reading(seen, plain_footing(SETTINGS)).value)
+    slope, _ = np.polyfit(cores, values, 1)
+    assert slope == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
-    [(-3.0, Verdict.TOO_COLD), (8.0, Verdict.TOO_HOT)],
+    [(-3.0, Verdict.TOO_COLD), (12.0, Verdict.TOO_HOT)],
 )
 def test_what_no_living_face_has_is_no_result(
     film: Film, scene: Scene, box: Box, change: float, expected: Verdict
@@ -85,7 +125,7 @@ def test_what_no_living_face_has_is_no_result(
 
 
 def test_near_the_alarm_the_first_look_asks_again_and_the_second_decides(film: Film, scene: Scene, box: Box) -> None:
-    heat = average(film(scene(SETTINGS.alarm - compensation(23.0))), box)
+    heat = average(film(scene(surface_of(SETTINGS.alarm))), box)
     assert screen(heat, SETTINGS, look=1).verdict is Verdict.RECHECK
     assert screen(heat, SETTINGS, look=2).verdict in (Verdict.NORMAL, Verdict.ELEVATED)
 
@@ -104,7 +144,8 @@ def test_a_sensor_too_noisy_to_say_is_unstable(film: Film, scene: Scene, box: Bo
 
 
 def test_a_frozen_picture_is_no_measurement(film: Film, scene: Scene, box: Box) -> None:
-    assert verdict(film, scene(NORMAL_SURFACE), box, noise=0.0) is Verdict.UNSTABLE
+    found = screen(average(film(scene(NORMAL_SURFACE), noise=0.0), box), SETTINGS)
+    assert (found.verdict, found.remarks) == (Verdict.SENSOR_UNFIT, (Remark.FROZEN,))
 
 
 def test_a_blind_or_cooked_sensor_is_unfit(film: Film, scene: Scene, box: Box) -> None:
@@ -140,16 +181,20 @@ def test_scenes_without_a_person_are_never_normal_wherever_a_face_is_claimed(fil
     assert seen[Verdict.NORMAL] == 0, seen
 
 
-@pytest.mark.parametrize("true", [36.6, 37.2, 37.45, 37.9])
+def truth(core: float, noise: float, frames: int) -> Truth:
+    return Truth(surface=surface_of(core), size=pixel_size(ACROSS), room=ROOM, noise=noise, frames=frames)
+
+
+@pytest.mark.parametrize("true", [36.6, 37.2, 37.5, 37.9])
 def test_the_prediction_is_what_happens(film: Film, scene: Scene, box: Box, true: float) -> None:
-    hot = true - compensation(23.0)
+    hot = surface_of(true)
     noise, count, runs = 0.6, 16, 80
-    chances = prediction(SETTINGS, true_surface=hot, room=23.0, noise=noise, frames=count)
+    chances = prediction(SETTINGS, truth(true, noise, count))
     seen = Counter(
         screen(average(film(scene(hot), count, noise=noise, seed=seed), box), SETTINGS).verdict for seed in range(runs)
     )
     for outcome in (Verdict.NORMAL, Verdict.RECHECK, Verdict.ELEVATED):
-        chance = chances[outcome]
+        chance = chances.get(outcome, 0.0)
         # Four standard deviations of the count, and 0.1 for the hand-drawn pattern's own reading bias.
         assert abs(seen[outcome] / runs - chance) < 0.1 + 4 * np.sqrt(max(chance * (1 - chance), 0.01) / runs)
 
@@ -159,20 +204,38 @@ def test_the_prediction_is_what_happens(film: Film, scene: Scene, box: Box, true
     room=st.floats(10, 35),
     noise=st.floats(0.01, 3),
     frames=st.integers(1, 64),
-    look=st.integers(1, 3),
+    final=st.booleans(),
 )
-def test_predictions_are_distributions(surface_value: float, room: float, noise: float, frames: int, look: int) -> None:
-    chances = prediction(SETTINGS, true_surface=surface_value, room=room, noise=noise, frames=frames, look=look)
+def test_predictions_are_distributions(
+    surface_value: float,
+    room: float,
+    noise: float,
+    frames: int,
+    final: bool,  # noqa: FBT001
+) -> None:
+    scene = Truth(surface=surface_value, size=0.016, room=room, noise=noise, frames=frames)
+    chances = prediction(SETTINGS, scene, final=final)
     assert sum(chances.values()) == pytest.approx(1.0)
     assert min(chances.values()) >= 0
-    if look >= SETTINGS.looks:
-        assert chances.get(Verdict.RECHECK, 0.0) == pytest.approx(0.0)
+    assert (Verdict.RECHECK if final else Verdict.ELEVATED) not in chances
+    assert 0 <= elevated_at_last(SETTINGS, scene) <= 1
 
 
-@given(value=st.floats(20, 45), noise=st.floats(0.01, 0.5), look=st.integers(1, 2))
-def test_warmer_is_never_judged_healthier(value: float, noise: float, look: int) -> None:
+def test_two_looks_in_a_row_are_as_predicted() -> None:
+    rng = np.random.default_rng(4)
+    scene = truth(37.45, 0.8, 16)
+    left = noise_left(0.8, 8)
+    looks = 37.45 + left * rng.standard_normal((200_000, 2))
+    flagged = looks[:, 0] >= SETTINGS.alarm - SETTINGS.guard * left
+    rate = float((flagged & (looks.mean(axis=1) >= SETTINGS.alarm)).mean())
+    assert elevated_at_last(SETTINGS, scene) == pytest.approx(rate, abs=0.01)
+
+
+@given(value=st.floats(20, 45), noise=st.floats(0.01, 0.5), final=st.booleans())
+def test_warmer_is_never_judged_healthier(value: float, noise: float, final: bool) -> None:  # noqa: FBT001
     order = [Verdict.TOO_COLD, Verdict.NORMAL, Verdict.RECHECK, Verdict.ELEVATED]
-    assert order.index(judge(SETTINGS, value + 0.1, noise, look)) >= order.index(judge(SETTINGS, value, noise, look))
+    warmer, as_is = (judge(each, noise, SETTINGS, final=final) for each in (value + 0.1, value))
+    assert order.index(warmer) >= order.index(as_is)
 
 
 def test_noise_left_falls_with_the_samples() -> None:

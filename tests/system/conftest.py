@@ -66,7 +66,7 @@ class PhotographedLane:
     """Lets figures step up one after the other and notes the lane's answers."""
 
     def __init__(self, engine: FaceEngine, gallery: GalleryIndex, folder: Path, *, seed: int) -> None:
-        self._clock = VirtualClock()
+        self._clock = VirtualClock(300.0)
         self._world = World(self._clock, seed=seed)
         lane = LaneSettings(passage_wait=0.5, deny_show=0.3, warm_up=0.3)
         mount = self._world.mount

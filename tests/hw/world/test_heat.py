@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from hw.sim import heat as heat_maps
 from hw.sim.figures import Card, Person, Screen
 from hw.sim.mount import Mount
 from hw.sim.skin import face_maximum
@@ -28,15 +29,32 @@ def test_the_empty_entrance_is_at_room_temperature(world: World) -> None:
 
 @pytest.mark.parametrize("core", [36.6, 38.8])
 @pytest.mark.parametrize("ambient", [18.0, 26.0])
-def test_half_a_metre_away_the_hottest_region_is_the_faces_maximum(
+def test_half_a_metre_away_the_hottest_region_is_below_the_faces_maximum(
     clock: ManualClock, bare_faced: Iterator[int], core: float, ambient: float
 ) -> None:
+    """0.9 K at 24 °C, and in proportion to how much warmer a face is than the room."""
     world = World(clock, seed=1, ambient=ambient)
     for _ in range(12):
         world.clear()
         world.place(Person(identity=next(bare_faced), core=core, distance=0.5))
         hottest = np.sort(world.heat(4.0), axis=None)[-4:].mean()
-        assert hottest == pytest.approx(face_maximum(core, ambient), abs=0.15)
+        maximum = face_maximum(core, ambient)
+        assert maximum - hottest == pytest.approx(0.9 * (maximum - ambient) / 11.8, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "metres", "below", "spread"), [(0.16, 0.02, 0.012, 0.76, 0.15), (0.0, -0.45, 0.05, 1.41, 0.3)]
+)
+def test_spots_of_a_face_are_as_far_below_its_maximum_as_in_the_data(
+    x: float, y: float, metres: float, below: float, spread: float
+) -> None:
+    """12 mm at the inner corner of an eye, and the forehead, at 24 °C (doi 10.13026/3bhc-9065)."""
+    shares = heat_maps.shares(3, hat=False, mask=False, glasses=False)[..., 0]
+    rows, columns = np.mgrid[: shares.shape[0], : shares.shape[1]]
+    across, down = columns / heat_maps.SCALE - heat_maps.EXTENT[0], rows / heat_maps.SCALE + heat_maps.EXTENT[1]
+    spot = shares[np.hypot(across - x, down - y) <= metres / 2 / 0.074]
+    maximum = face_maximum(36.9, 24.0)
+    assert (1 - spot.mean()) * (maximum - 24.0) == pytest.approx(below, abs=spread)
 
 
 def test_further_away_the_face_is_smaller_and_seems_cooler(world: World, bare_faced: Iterator[int]) -> None:
@@ -80,7 +98,8 @@ def test_breath_shows_on_a_mask(world: World) -> None:
 def test_someone_from_the_cold_warms_up(world: World, bare_faced: Iterator[int]) -> None:
     world.place(Person(identity=next(bare_faced), minutes_indoors=0.0, arrival=10.0, distance=0.45))
     first, later = world.heat(10.0).max(), world.heat(10.0 + 180).max()
-    assert later - first == pytest.approx(2.6, abs=0.15)
+    # The hottest pixel is a mean of the face, which the chill moves by its share.
+    assert later - first == pytest.approx(2.6 * 0.92, abs=0.15)
 
 
 def test_glasses_and_a_hat_hide_warm_skin(world: World, bare_faced: Iterator[int]) -> None:

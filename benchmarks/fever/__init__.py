@@ -1,0 +1,1 @@
+"""The evaluation of the fever screening on public data: `thermogate eval fever`."""

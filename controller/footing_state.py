@@ -1,0 +1,113 @@
+"""What the crowd taught about the thermal sensor, kept over a restart in a small file beside the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from controller.observe.log import get_logger
+from controller.perception.crowd import CrowdBaseline, CrowdState
+from controller.perception.footing import FootingKeeper
+from controller.perception.reference import LocalTime, Optics
+from controller.record.boot import clock_state
+from controller.record.files import sync_folder
+from hw.executor import ClockExecutor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from controller.config import Config
+    from hw.board import Board
+
+SAVE_EVERY: Final = 60.0
+"""Seconds between two looks at whether there is something new: a minute of people is soon learned again."""
+NAME: Final = "crowd.json"
+
+log = get_logger("footing")
+
+
+class CrowdFile:
+    """The crowd's state on disk. It holds no person: only what the lane's sensor is off by."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._saved: CrowdState | None = None
+
+    def load(self) -> CrowdState | None:
+        """What was saved; None where nothing was, or where it is damaged (the file is moved aside then)."""
+        try:
+            state = msgspec.json.decode(self._path.read_bytes(), type=CrowdState)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            log.warning("crowd baseline not usable, beginning anew", file=str(self._path), error=str(error))
+            self._move_aside()
+            return None
+        self._saved = state
+        return state
+
+    def save(self, state: CrowdState) -> None:
+        """Replace what was saved, whole or not at all. A disk that fails is logged: the gate works without."""
+        if state is self._saved:
+            return
+        fresh = self._path.with_name(self._path.name + ".new")
+        try:
+            file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(file, msgspec.json.encode(state))
+                os.fsync(file)
+            finally:
+                os.close(file)
+            fresh.replace(self._path)
+            sync_folder(self._path.parent)
+        except OSError as error:
+            log.warning("crowd baseline not saved", file=str(self._path), error=str(error))
+            return
+        self._saved = state
+
+    def _move_aside(self) -> None:
+        try:
+            self._path.replace(self._path.with_name(self._path.name + ".damaged"))
+        except OSError as error:
+            log.warning("damaged crowd baseline not moved aside", file=str(self._path), error=str(error))
+
+
+class FootingState:
+    """Makes a lane's `FootingKeeper` and keeps what its crowd teaches; a service of the app."""
+
+    def __init__(self, config: Config, board: Board) -> None:
+        self._file = CrowdFile(config.store.folder / NAME)
+        self._executor = ClockExecutor(board.clock, 1, "footing")
+        self.keeper = FootingKeeper(
+            config.perception.screening,
+            config.perception.reference,
+            optics=Optics(config.thermal.emissivity, config.thermal.reflected),
+            crowd=CrowdBaseline(self._file.load()),
+            local=_local_time if board.real else lambda: None,
+            unix=time.time if board.real else None,
+        )
+
+    async def run(self) -> None:
+        """Save for ever, and once more at the end; off the loop, as a card's fsync can take seconds."""
+        try:
+            while True:
+                await asyncio.sleep(SAVE_EVERY)
+                await self._save()
+        finally:
+            await asyncio.shield(self._save())
+
+    async def _save(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._file.save, self.keeper.crowd.state)
+
+
+def _local_time() -> LocalTime | None:
+    """The wall clock here, where it is known to be right."""
+    if clock_state() != "synchronised":
+        return None
+    now = time.localtime()
+    return LocalTime(now.tm_year * 366 + now.tm_yday, 3600.0 * now.tm_hour + 60.0 * now.tm_min + now.tm_sec)

@@ -1,0 +1,308 @@
+"""Each person's readings on disk: SQLite, every reading sealed by AES-256-GCM, every person under a keyed pseudonym.
+
+Keys are derived from the gallery's (HKDF, RFC 5869), one for the readings and one for the pseudonyms, so neither opens
+anything else. In the clear are, of each reading, the pseudonym (HMAC-SHA256 of the id, 16 bytes) and the day, which
+retention needs; no id, temperature or time. A seal's associated data is what its row says it is, so a row that was
+altered, or moved to another person or day, does not open.
+
+A damaged file is named and left as it is: nothing is replaced, and the lane goes on without history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import os
+import sqlite3
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from controller.errors import GalleryError, StoreError
+from controller.gallery.keyfile import read_key
+from controller.gallery.store import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+DATABASE = "history.sqlite3"
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x54474831
+"""`TGH1` in the file's header."""
+NONCE_BYTES, PSEUDONYM_BYTES = 12, 16
+BUSY_SECONDS = 5.0
+
+_PLAIN = struct.Struct("<dff?")
+"""Unix time, deviation (K), noise (K), flagged: every reading has one length, so a seal's tells nothing."""
+_SCHEMA = """
+CREATE TABLE seal (id INTEGER PRIMARY KEY CHECK (id = 1), nonce BLOB NOT NULL, sealed BLOB NOT NULL) STRICT;
+CREATE TABLE reading (
+    id INTEGER PRIMARY KEY,
+    who BLOB NOT NULL,
+    day INTEGER NOT NULL,
+    nonce BLOB NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT;
+CREATE INDEX reading_who ON reading (who, id);
+CREATE INDEX reading_day ON reading (day);
+"""
+
+
+class HistoryDamagedError(StoreError):
+    """The file's content is not what was written. It was left as it is: move it away to begin a new history."""
+
+
+class Reading(NamedTuple):
+    """One reading of one person."""
+
+    who: bytes
+    """`HistoryStore.pseudonym` of the person."""
+    day: int
+    """Ordinal of the local date (`datetime.date.toordinal`)."""
+    at: float
+    """Unix seconds."""
+    deviation: float
+    """Oral-equivalent estimate less what was expected of anybody then, K."""
+    noise: float
+    """Its standard uncertainty by the sensor's noise, K."""
+    flagged: bool
+    """An alarm, or decided upon as one."""
+
+
+class HistoryStore:
+    """One open history. Belongs to the thread that opened it; use as a context manager.
+
+    Commits survive the end of the process at once, and the loss of power from the next checkpoint on: a lost reading
+    costs little, and the journal's disk is not made to wait.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, key: bytes, path: Path) -> None:
+        """Use `open`."""
+        self._connection = connection
+        self._cipher = AESGCM(_derive(key, b"thermogate history: readings"))
+        self._naming = _derive(key, b"thermogate history: pseudonyms")
+        self.path = path
+
+    @classmethod
+    def open(cls, folder: Path, key: Path | None = None, *, create: bool = False) -> Self:
+        """Open `folder`/history.sqlite3 with the gallery's key in `key`, by default `folder`/gallery.key.
+
+        `create` makes a new history where there is none; never a key. Raises `GalleryError` (missing, wrong or exposed
+        key, no history), `HistoryDamagedError`, or `StoreError` (disk, another program's or a newer file).
+        """
+        path, key_path = folder / DATABASE, key or folder / KEY
+        secret = read_key(key_path)
+        with _disk(path):
+            if not path.exists():
+                if not create:
+                    raise GalleryError(f"{path}: there is no history")
+                os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        store = cls(connection, secret, path)
+        try:
+            with _disk(path):
+                store._prepare(create=create)
+            store._check_key(key_path)
+        except BaseException:
+            connection.close()
+            raise
+        return store
+
+    def __enter__(self) -> Self:
+        """The store itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; harmless when closed."""
+        self._connection.close()
+
+    def pseudonym(self, person: str) -> bytes:
+        """What a person is called here: HMAC-SHA256 of the id, 16 bytes. May be asked from any thread."""
+        return hmac.digest(self._naming, person.encode(), hashlib.sha256)[:PSEUDONYM_BYTES]
+
+    def append(self, readings: Iterable[Reading], *, keep: int) -> None:
+        """Add these, all or nothing, and keep the newest `keep` of each person. Raises `StoreError`."""
+        new = list(readings)
+        with self._transaction():
+            for reading in new:
+                row = self._seal(_PLAIN.pack(*reading[2:]), ("reading", reading.who.hex(), str(reading.day)))
+                self._run("INSERT INTO reading (who, day, nonce, sealed) VALUES (?, ?, ?, ?)", (*reading[:2], *row))
+            for who in {reading.who for reading in new}:
+                self._run(
+                    "DELETE FROM reading WHERE who = ? AND id NOT IN "
+                    "(SELECT id FROM reading WHERE who = ? ORDER BY id DESC LIMIT ?)",
+                    (who, who, keep),
+                )
+
+    def readings(self) -> Iterator[Reading]:
+        """All of them, each person's in the order of recording.
+
+        Raises `HistoryDamagedError` that names a record which does not open, or `StoreError`.
+        """
+        for number, who, day, nonce, sealed in self._rows():
+            plain = self._unseal(nonce, sealed, ("reading", who.hex(), str(day)))
+            if plain is None or len(plain) != _PLAIN.size:
+                raise HistoryDamagedError(f"{self.path}: record {number} does not open: altered, moved or damaged")
+            at, deviation, noise, flagged = _PLAIN.unpack(plain)
+            if not (math.isfinite(deviation) and math.isfinite(noise)):
+                raise HistoryDamagedError(f"{self.path}: record {number} holds no temperature")
+            yield Reading(who, day, at, deviation, noise, flagged)
+
+    def erase(self, person: str) -> int:
+        """Forget all readings of a person, from the file and from its log; how many there were. Raises `StoreError`."""
+        with self._transaction():
+            count = self._run("DELETE FROM reading WHERE who = ?", (self.pseudonym(person),)).rowcount
+        if not self._checkpoint():
+            raise StoreError(
+                f"{self.path}: {person}'s readings are erased, but stay sealed in the write-ahead log until the other "
+                "program that is using the history closes it"
+            )
+        return int(count)
+
+    def keep_only(self, people: Iterable[str]) -> int:
+        """Forget everybody else; how many readings that were.
+
+        For the start of a gate: of somebody removed while it ran it may have written another reading. Raises
+        `StoreError`. While another program reads, what is forgotten stays sealed in the log until the next checkpoint.
+        """
+        known = {self.pseudonym(person) for person in people}
+        with self._transaction():
+            strangers = [row for row in self._run("SELECT DISTINCT who FROM reading") if row[0] not in known]
+            count = sum(self._run("DELETE FROM reading WHERE who = ?", row).rowcount for row in strangers)
+        if count:
+            self._checkpoint()
+        return count
+
+    def prune(self, before: int) -> int:
+        """Forget the readings of days before `before` (ordinal); how many there were. Raises `StoreError`."""
+        with self._transaction():
+            count = int(self._run("DELETE FROM reading WHERE day < ?", (before,)).rowcount)
+        if count:
+            self._checkpoint()
+        return count
+
+    def _rows(self) -> Iterator[tuple[int, bytes, int, bytes, bytes]]:
+        """The table in order, some at a time: a school's whole history would fill a small board's memory."""
+        with _disk(self.path):
+            cursor = self._run("SELECT id, who, day, nonce, sealed FROM reading ORDER BY who, id")
+        while True:
+            with _disk(self.path):
+                some = cursor.fetchmany(1000)
+            if not some:
+                return
+            yield from some
+
+    def _run(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        return self._connection.execute(statement, values)
+
+    def _checkpoint(self) -> bool:
+        """Empty the write-ahead log, which still holds what was deleted; False where another program is reading it."""
+        with _disk(self.path):
+            return not self._run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+    def _prepare(self, *, create: bool) -> None:
+        fresh = self._run("SELECT 1 FROM sqlite_schema").fetchone() is None
+        application = self._run("PRAGMA application_id").fetchone()[0]
+        version = self._run("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID and not (fresh and application == 0):
+            raise StoreError(f"{self.path}: is another program's database")
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.path}: was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION})"
+            )
+        if fresh and not create:
+            raise GalleryError(f"{self.path}: is empty")
+        self._run("PRAGMA journal_mode = WAL")
+        self._run("PRAGMA synchronous = NORMAL")
+        self._run("PRAGMA secure_delete = ON")
+        if fresh:
+            self._create()
+        found = self._run("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise HistoryDamagedError(f"{self.path}: is damaged ({found}); it was left as it is")
+
+    def _create(self) -> None:
+        nonce, sealed = self._seal(b"", ("history",))
+        with self._transaction():
+            if self._run("SELECT 1 FROM sqlite_schema").fetchone() is not None:  # another process was first
+                return
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                self._run(statement)
+            self._run("INSERT INTO seal VALUES (1, ?, ?)", (nonce, sealed))
+            self._run(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._run(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _check_key(self, key_path: Path) -> None:
+        with _disk(self.path):
+            row = self._run("SELECT nonce, sealed FROM seal WHERE id = 1").fetchone()
+        if row is None:
+            raise HistoryDamagedError(f"{self.path}: is damaged: its seal is missing; it was left as it is")
+        nonce, sealed = row
+        if self._unseal(nonce, sealed, ("history",)) is None:
+            raise GalleryError(f"{self.path}: does not open with {key_path}: another key's, or altered")
+
+    def _seal(self, plain: bytes, label: tuple[str, ...]) -> tuple[bytes, bytes]:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce, self._cipher.encrypt(nonce, plain, msgspec.json.encode(label))
+
+    def _unseal(self, nonce: bytes, sealed: bytes, label: tuple[str, ...]) -> bytes | None:
+        try:
+            return self._cipher.decrypt(nonce, sealed, msgspec.json.encode(label))
+        except (InvalidTag, ValueError):
+            return None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of the block's statements or none of them."""
+        with _disk(self.path):
+            self._run("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._run("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.rollback()
+                raise
+
+
+def erase_person(folder: Path, key: Path | None, person: str) -> int:
+    """Forget a person's readings where there is a history; how many there were. Raises as `open` and `erase` do."""
+    if not (folder / DATABASE).exists():
+        return 0
+    with HistoryStore.open(folder, key) as store:
+        return store.erase(person)
+
+
+def _derive(key: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(key)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """SQLite's and the system's complaints as `StoreError` that names the file."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except sqlite3.Error as error:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the primary code
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise HistoryDamagedError(f"{path}: is damaged ({error}); it was left as it is") from error
+        raise StoreError(f"{path}: {error}") from error
+    except OSError as error:
+        raise StoreError(f"{path}: {error}") from error
