@@ -272,15 +272,15 @@ def _guide(arguments: argparse.Namespace, sensors: Sensors) -> Guide:
 
 
 def _practice_file(path: Path) -> Path:
-    """The copy that practice writes to, made from `path` where there is none. Raises `ConfigError`."""
+    """The copy that practice writes to, made anew from `path` when that has changed. Raises `ConfigError`."""
     from controller.errors import ConfigError
 
     copy = path.with_name(f"{path.stem}.practice{path.suffix}")
-    if not copy.exists():
-        try:
+    try:
+        if not copy.exists() or copy.stat().st_mtime_ns < path.stat().st_mtime_ns:
             copy.write_bytes(path.read_bytes())
-        except OSError as error:
-            raise ConfigError(f"{copy}: cannot be written: {error.strerror}") from error
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: {error.strerror}") from error
     return copy
 
 

@@ -39,8 +39,12 @@ INWARDS: Final = 0.85
 """Each further attempt is nearer to the middle by this factor."""
 PANEL: Final = 360
 """Height of a drawn picture, pixels: three fit beside each other."""
-ACROSS: Final = (Text("left", "左"), Text("middle", "中"), Text("right", "右"))
-DOWN: Final = (Text("upper", "上"), Text("centre", "中"), Text("lower", "下"))
+WHERE: Final = (
+    (Text("upper left", "左上"), Text("upper middle", "中上"), Text("upper right", "右上")),
+    (Text("left", "左侧"), Text("centre", "正中"), Text("right", "右侧")),
+    (Text("lower left", "左下"), Text("lower middle", "中下"), Text("lower right", "右下")),
+)
+"""Names of the places, as the camera sees them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +65,7 @@ def measure(session: Session, distances: Sequence[float], *, bound: float = BOUN
     for distance in distances:
         for number, (name, x, y) in enumerate(places(session, settings), 1):
             text = Text(
-                f"{number}/9: hold the target {distance:g} m from the camera, {name.english} of the picture, still",
+                f"{number}/9: hold the target still, {distance:g} m from the camera, {name.english} in its picture",
                 f"请将目标举在距摄像头 {distance:g} 米处，画面{name.chinese}，保持不动",
             )
 
@@ -86,11 +90,7 @@ def measure(session: Session, distances: Sequence[float], *, bound: float = BOUN
 def places(session: Session, settings: RegistrationSettings) -> list[tuple[Text, float, float]]:
     """Nine places that both see: name, and tangents right of and below the axis."""
     across, down = (REACH * half for half in shared(session, settings))
-    return [
-        (Text(f"{DOWN[j].english} {ACROSS[i].english}", f"{DOWN[j].chinese}{ACROSS[i].chinese}"), x, y)
-        for j, y in enumerate((-down, 0.0, down))
-        for i, x in enumerate((-across, 0.0, across))
-    ]
+    return [(WHERE[j][i], x, y) for j, y in enumerate((-down, 0.0, down)) for i, x in enumerate((-across, 0.0, across))]
 
 
 def shared(session: Session, settings: RegistrationSettings) -> tuple[float, float]:
