@@ -27,7 +27,7 @@ EXTENT = (2.9, -1.75, 3.0)
 """Half-width, top and bottom of a map, face units."""
 CHEEK, FOREHEAD, FOREHEAD_TOP = 0.88, 0.915, 0.88
 ORBIT, CANTHUS, CANTHUS_SIZE = 0.905, 0.05, 0.08
-NOSE, NECK, EAR, HAIR, CLOTH, LENS, HAT, MASK = 0.78, 0.94, 0.80, 0.42, 0.40, 0.62, 0.25, 0.72
+NOSE, NECK, EAR, HAIR, CLOTH, LENS, HAT, MASK = 0.78, 0.89, 0.80, 0.42, 0.40, 0.62, 0.25, 0.72
 FRINGE = -0.45
 """Ordinate of the lower edge of hair combed over the forehead, face units."""
 GAPE = (0.22, 0.12)
