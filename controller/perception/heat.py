@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from controller.perception.frame_checks import SENSOR_RANGE
+from controller.perception.types import Corrected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +133,9 @@ def average(frames: Sequence[HeatFrame], box: Box, levels: Levels | None = None)
         return None
     stack = np.stack([np.asarray(frame.temperatures, dtype=np.float64) for frame in frames])
     region = Region.of(box, (stack.shape[1], stack.shape[2]), levels)
-    renewed = _renewed(stack)
+    renewed = _renewed(
+        np.stack([frame.measured if isinstance(frame, Corrected) else frame.temperatures for frame in frames])
+    )
     stack[(stack < SENSOR_RANGE[0]) | (stack > SENSOR_RANGE[1])] = np.nan
     fresh = np.where(renewed, stack, np.nan)
     noise = _pixel_noise(fresh[:, region.face])
@@ -158,7 +161,7 @@ def average(frames: Sequence[HeatFrame], box: Box, levels: Levels | None = None)
     )
 
 
-def _renewed(stack: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _renewed(stack: NDArray[np.floating]) -> NDArray[np.bool_]:
     """bool[n, rows, columns]: whether a pixel was measured anew in a frame, rather than carried over from the last.
 
     Tells subpages apart without knowing the sensor: with noise, a new measurement equals the old one only by accident.
