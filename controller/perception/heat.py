@@ -119,7 +119,7 @@ class HeatMap:
     glitches: int
     """Samples on the face that were left out, far from their pixel's median."""
     frozen: bool
-    """No pixel ever changed: that is no sensor's noise."""
+    """No pixel changed in the newer half of the frames: that is no sensor's noise."""
     region: Region
     room: float
     """The room behind the person, °C: the lower quintile of the map, where walls are."""
@@ -154,7 +154,7 @@ def average(frames: Sequence[HeatFrame], box: Box, levels: Levels | None = None)
         frames=int(agree.sum()),
         rejected=int((~agree).sum()),
         glitches=glitches,
-        frozen=len(frames) > 2 and not renewed[1:].any(),
+        frozen=len(frames) > 2 and not renewed[max(1, len(frames) - max(3, len(frames) // 2)) :].any(),
         region=region,
         room=float(np.quantile(finite, 0.2)) if finite.size else float("nan"),
         ambient=float(np.median([frame.ambient for frame in frames])),
