@@ -50,7 +50,7 @@ def chip_errors(setup: Setup, chip: int, room: float) -> NDArray[np.float64]:
         seen = stand(healthy, 10_000 + MEASURED * chip + k, SECONDS, chip)
         found.append(reading(seen, SECONDS, reference=False).value - seen.core)
     known = np.array(found)
-    return known[np.isfinite(known)]
+    return np.asarray(known[np.isfinite(known)])
 
 
 def learned(

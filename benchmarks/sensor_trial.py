@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +29,7 @@ from hw.sim.world import World
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from controller.lane.model import Screening, Uncertainty
     from controller.perception.crowd import CrowdBaseline
@@ -60,6 +60,7 @@ REFERENCE: Final = ReferenceSettings(
     accuracy=SOURCE_ERROR,
 )
 SHIPPED: Final = ScreeningSettings()
+SOMEBODY: Final = Person(identity=0, approach=1.0, glasses=False)
 
 
 class LeapingClock:
@@ -113,8 +114,8 @@ class Setup:
     """Rooms, °C, of which one is drawn."""
     identities: range = range(16)
     """Drawn people of whom one is drawn."""
-    worn: Mapping[str, object] = field(default_factory=dict)
-    """What is different about the person: attributes of `Person`."""
+    person: Person = SOMEBODY
+    """Who stands there, apart from identity, temperature, place and time."""
     things: tuple[Thing, ...] = ()
     """What else is there."""
     lead: float = 12.0
@@ -180,10 +181,7 @@ def stand(setup: Setup, number: int, seconds: float, chip_number: int | None = N
     driver = Mlx90640Driver(
         SimulatedI2cBus({0x33: chip}, clock, seed=number), ThermalSettings(refresh_hz=setup.rate), clock
     )
-    person = dataclasses.replace(
-        Person(identity=identity, core=core, distance=setup.distance, arrival=start, approach=1.0, glasses=False),
-        **setup.worn,
-    )
+    person = dataclasses.replace(setup.person, identity=identity, core=core, distance=setup.distance, arrival=start)
     world.clear()
     for figure in (person, *setup.things, *([_source(world.mount, SET_POINT + off)] if setup.source else ())):
         world.place(figure)
@@ -191,7 +189,7 @@ def stand(setup: Setup, number: int, seconds: float, chip_number: int | None = N
     driver.open()
     frames, refused = _watch(driver, clock, start + seconds)
     standing = [frame for frame in frames if frame.timestamp > start]
-    wrong = setup.unsure * rng.standard_normal(3)
+    wrong = [float(share) for share in setup.unsure * rng.standard_normal(3)]
     return Stand(
         frames=frames,
         start=start,
