@@ -1,7 +1,4 @@
-"""One person before a simulated MLX90640, through the bus, the shipped driver and the shipped screening.
-
-`screening_of` is the only place that knows how the screening is called.
-"""
+"""One person before a simulated MLX90640, through the bus, the shipped driver, footing and screening."""
 
 from __future__ import annotations
 
@@ -13,6 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from controller.perception import screening
+from controller.perception.footing import FootingKeeper
+from controller.perception.reference_settings import ReferenceSettings
 from controller.perception.registration import RegistrationSettings, thermal_box
 from controller.perception.screening import ScreeningAttempt
 from controller.perception.screening_settings import ScreeningSettings
@@ -20,22 +20,21 @@ from controller.perception.types import Box
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.errors import FrameError
 from hw.settings import ThermalSettings
-from hw.sim.figures import BlackBody, Person
+from hw.sim.figures import BlackBody, Person, Thing
 from hw.sim.i2c import SimulatedI2cBus
 from hw.sim.mlx90640 import SimulatedMlx90640
 from hw.sim.mlx90640_flaws import SELF_HEATING, Imperfections
 from hw.sim.mount import Mount
-from hw.sim.skin import face_maximum
-from hw.sim.things import apparent
 from hw.sim.world import World
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
-    from controller.lane.model import Screening
+    from controller.lane.model import Screening, Uncertainty
+    from controller.perception.crowd import CrowdBaseline
+    from controller.perception.heat import HeatMap
+    from controller.perception.screening import Footing
     from controller.perception.types import HeatFrame
     from hw.ports import ThermalFrame
 
@@ -49,19 +48,19 @@ SOURCE_EMISSIVITY: Final = 0.97
 SOURCE_PLACE: Final = (26.0, 6.0)
 """Column and row of the source's middle: beside the head at every distance, and not in the corner, which is worst."""
 SOURCE_RADIUS: Final = 3.0
-"""Pixels; those within SOURCE_RADIUS - 1.5 of the middle are averaged, which blur and edge do not reach."""
+"""Pixels; the gate reads those within half of that, which blur and edge do not reach."""
 SOURCE_DISTANCE: Final = 0.28
 """Metres: before everybody, so that nobody hides it."""
-FLAT_SECONDS: Final = 60.0
-"""How long an even surface is looked at for a flat field."""
-IDENTITIES: Final = 16
-ROOMS: Final = (20.0, 22.0, 24.0)
-
-SHIPPED: Final = ScreeningSettings()
-LIFTED: Final = ScreeningSettings(
-    coldest=30, hottest_surface=60, warm_surface=20, warm_share=0, contrast=0, pixels=4, frames=2, noise=2, guard=0
+REFERENCE: Final = ReferenceSettings(
+    column=SOURCE_PLACE[0],
+    row=SOURCE_PLACE[1],
+    radius=SOURCE_RADIUS / 2,
+    temperature=SET_POINT,
+    emissivity=SOURCE_EMISSIVITY,
+    accuracy=SOURCE_ERROR,
 )
-"""Without the limits below which the gate says nothing: what a reading would be worth all the same."""
+SHIPPED: Final = ScreeningSettings()
+SOMEBODY: Final = Person(identity=0, approach=1.0, glasses=False)
 
 
 class LeapingClock:
@@ -105,35 +104,53 @@ class Setup:
     """Whether the chip deviates from its calibration as the data sheet allows."""
     aged: bool = True
     """Whether the chip has drifted for up to a year since it was calibrated."""
-    flat: bool = False
-    """Whether an even surface was looked at once, a day before, and each pixel is corrected by what it showed."""
-    lead: float = 4.0
-    """Seconds for which the reference source was averaged before the person came."""
+    patterned: bool = True
+    """Whether its pixels differ among themselves."""
+    source: bool = True
+    """Whether the reference source stands in view (the gate may still be told of none)."""
+    cores: tuple[float, float] = (36.0, 40.0)
+    """Oral temperatures are drawn evenly between, °C."""
+    rooms: tuple[float, ...] = (20.0, 22.0, 24.0)
+    """Rooms, °C, of which one is drawn."""
+    identities: range = range(16)
+    """Drawn people of whom one is drawn."""
+    person: Person = SOMEBODY
+    """Who stands there, apart from identity, temperature, place and time."""
+    things: tuple[Thing, ...] = ()
+    """What else is there."""
+    lead: float = 12.0
+    """Seconds for which the gate had watched before: longer than its window on the reference source."""
+    unsure: float = 0.0
+    """How far the face is from where the gate takes it for, as shares of its size (1 σ): in place, and in size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A frame as the gate corrected it, and what it rested on."""
+
+    frame: HeatFrame
+    footing: Footing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stand:
-    """What the sensor delivered while a person stood on the mark."""
+    """What the sensor delivered while a person stood on the mark, and for `Setup.lead` seconds before."""
 
     frames: list[ThermalFrame]
-    boxes: list[Box]
-    """Of the face, thermal pixels."""
     start: float
     """Monotonic seconds when the person came to stand."""
+    boxes: list[Box]
+    """Of the face, thermal pixels; one for each frame after `start`."""
     core: float
     """True oral temperature, °C."""
-    surface: float
-    """True temperature of the warmest spot of the face, °C."""
-    source_seen: NDArray[np.float64]
-    """What the reference's pixels read in each frame since before the person came, °C."""
-    source_at: NDArray[np.float64]
-    """Monotonic seconds of each."""
-    source_is: float
-    """What they should read, °C, so far as the owner of the source knows."""
-    flat: NDArray[np.float64]
-    """float64[24, 32], K, to be added to each frame; zeros without a flat field."""
+    room: float
+    """°C."""
     refused: int
     """Frames that the driver refused."""
+    plain: list[Looked]
+    """The frames after `start` to a gate that knows of no reference source."""
+    referred: list[Looked]
+    """The same to one that does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,94 +158,89 @@ class Reading:
     """What a stand amounts to after some seconds."""
 
     value: float
-    """Oral temperature, °C; NaN where nothing could be read even without limits."""
-    surface: float
-    """The face's surface, °C; NaN as above."""
-    uncertainty: float
-    """Standard uncertainty that is stated with the value, K."""
-    answered: bool
-    """Whether the shipped limits allow a result."""
-    verdict: str
+    """Oral temperature, °C, with all limits lifted; NaN where nothing could be read even so."""
+    parts: Uncertainty | None
+    """The uncertainty that is stated with it."""
+    shipped: Screening
+    """What the gate says."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the gate gives a temperature."""
+        return self.shipped.value is not None
 
 
-def stand(setup: Setup, number: int, seconds: float) -> Stand:
-    """Let person `number` stand for `seconds` before chip `number`."""
+def stand(setup: Setup, number: int, seconds: float, chip_number: int | None = None) -> Stand:
+    """Let person `number` stand for `seconds` before chip `chip_number` (None: that of the person's number)."""
     rng = np.random.default_rng((0x7247, number))
-    room, core = float(rng.choice(ROOMS)), float(rng.uniform(36.0, 40.0))
-    identity, off = int(rng.integers(IDENTITIES)), float(rng.uniform(-SOURCE_ERROR, SOURCE_ERROR))
+    room, core = float(rng.choice(setup.rooms)), float(rng.uniform(*setup.cores))
+    identity, off = int(rng.choice(setup.identities)), float(rng.uniform(-SOURCE_ERROR, SOURCE_ERROR))
     clock, world = LeapingClock(), _world(room, setup.lens)
-    flat_at = 600.0 if setup.flat else -math.inf
-    # A day lies between the flat field and the person; the sensor is then switched on anew.
-    power_on = 86_400.0 if setup.flat else 0.0
-    start = power_on + setup.since_power_on
-
-    def see(at: float) -> NDArray[np.floating]:
-        return np.full(SHAPE, 35.0) if at <= flat_at + FLAT_SECONDS else world.heat(at)
-
-    chip = _chip(see, clock, setup, number, room)
+    start = setup.since_power_on
+    chip = _chip(world, clock, setup, number if chip_number is None else chip_number, room)
     driver = Mlx90640Driver(
         SimulatedI2cBus({0x33: chip}, clock, seed=number), ThermalSettings(refresh_hz=setup.rate), clock
     )
-    flat = _flat_field(driver, clock, flat_at) if setup.flat else np.zeros(SHAPE)
-    if setup.flat:
-        chip.power(on=False)
-        clock.sleep(power_on - clock.monotonic())
-        chip.power(on=True)
-    person = Person(identity=identity, core=core, distance=setup.distance, arrival=start, approach=1.0, glasses=False)
+    person = dataclasses.replace(setup.person, identity=identity, core=core, distance=setup.distance, arrival=start)
     world.clear()
-    world.place(person)
-    world.place(_source(world.mount, SET_POINT + off))
-    clock.sleep(start - setup.lead - 0.5 - clock.monotonic())
+    for figure in (person, *setup.things, *([_source(world.mount, SET_POINT + off)] if setup.source else ())):
+        world.place(figure)
+    clock.sleep(max(start - setup.lead, 0.0))
     driver.open()
     frames, refused = _watch(driver, clock, start + seconds)
-    middle = _source_pixels()
+    standing = [frame for frame in frames if frame.timestamp > start]
+    wrong = [float(share) for share in setup.unsure * rng.standard_normal(3)]
     return Stand(
-        frames=[frame for frame in frames if frame.timestamp > start],
-        boxes=[_box(world, person, frame.timestamp) for frame in frames if frame.timestamp > start],
+        frames=frames,
         start=start,
+        boxes=[_shifted(_box(world, person, frame.timestamp), wrong) for frame in standing],
         core=core,
-        surface=face_maximum(core, room),
-        source_seen=np.array([(frame.temperatures + flat)[middle].mean() for frame in frames]),
-        source_at=np.array([frame.timestamp for frame in frames]),
-        source_is=apparent(SET_POINT, SOURCE_EMISSIVITY, room),
-        flat=flat,
+        room=room,
         refused=refused,
+        plain=watched(frames, FootingKeeper(SHIPPED, None), start),
+        referred=watched(frames, FootingKeeper(SHIPPED, REFERENCE), start) if setup.source else [],
     )
 
 
-def reading(seen: Stand, seconds: float, *, reference: bool, after: float = 0.0) -> Reading:
+def watched(frames: Sequence[HeatFrame], keeper: FootingKeeper, start: float) -> list[Looked]:
+    """The frames after monotonic `start` as a gate sees them that has seen all of them."""
+    seen = [Looked(keeper.correct(frame), keeper.footing()) for frame in frames]
+    return [each for each in seen if each.frame.timestamp > start]
+
+
+def reading(seen: Stand, seconds: float, *, reference: bool, after: float = 0.0, look: int = 1) -> Reading:
     """What the frames from `after` to `after + seconds` after the person's arrival amount to."""
+    return of_looked(seen, seen.referred if reference else seen.plain, seconds, after=after, look=look)
+
+
+def with_crowd(seen: Stand, seconds: float, crowd: CrowdBaseline, at: float) -> Reading:
+    """The same to a gate without a source that has learned of a crowd, at monotonic `at` of the crowd's time."""
+    keeper = FootingKeeper(SHIPPED, None, crowd=crowd, unix=lambda: at)
+    return of_looked(seen, watched(seen.frames, keeper, seen.start), seconds)
+
+
+def of_looked(seen: Stand, looked: Sequence[Looked], seconds: float, *, after: float = 0.0, look: int = 1) -> Reading:
+    """What the frames of a gate amount to."""
     from_, to = seen.start + after, seen.start + after + seconds
-    chosen = [k for k, frame in enumerate(seen.frames) if from_ < frame.timestamp <= to]
-    correction = 0.0
-    if reference:
-        correction = seen.source_is - float(seen.source_seen[seen.source_at <= to].mean())
-    frames = [_corrected(seen.frames[k], seen.flat + correction) for k in chosen]
-    boxes = [seen.boxes[k] for k in chosen]
-    lifted, shipped = screening_of(frames, boxes, LIFTED), screening_of(frames, boxes, SHIPPED)
+    attempt = ScreeningAttempt(SHIPPED, look)
+    footing = None
+    for each, box in zip(looked, seen.boxes, strict=True):
+        if from_ < each.frame.timestamp <= to:
+            attempt.add(each.frame, box)
+            footing = each.footing
+    heat = attempt.heat()
+    worth = None if heat is None or footing is None else without_limits(heat, footing)
     return Reading(
-        value=_or_nan(lifted.value),
-        surface=_or_nan(lifted.surface),
-        uncertainty=_or_nan(lifted.uncertainty),
-        answered=shipped.value is not None,
-        verdict=shipped.verdict.name,
+        value=math.nan if worth is None else worth.value,
+        parts=None if worth is None else worth.parts,
+        shipped=attempt.screening(heat, footing),
     )
 
 
-def screening_of(frames: Sequence[HeatFrame], boxes: Sequence[Box], settings: ScreeningSettings) -> Screening:
-    """The shipped screening of frames in °C with the face's place on each, thermal pixels."""
-    attempt = ScreeningAttempt(settings)
-    for frame, box in zip(frames, boxes, strict=True):
-        attempt.add(frame, box)
-    return attempt.screening()
-
-
-def _corrected(frame: ThermalFrame, kelvin: NDArray[np.float64]) -> ThermalFrame:
-    return dataclasses.replace(frame, temperatures=(frame.temperatures + kelvin).astype(np.float32))
-
-
-def _or_nan(number: float | None) -> float:
-    return math.nan if number is None else number
+def without_limits(heat: HeatMap, footing: Footing) -> screening.Reading | None:
+    """What a reading would be worth if the gate did not keep silent; None where there are not two samples."""
+    surface = screening.surface(heat, SHIPPED)
+    return None if surface is None else screening.reading(surface, footing)
 
 
 @lru_cache(maxsize=8)
@@ -236,11 +248,9 @@ def _world(room: float, lens: int) -> World:
     return World(LeapingClock(), seed=round(room), ambient=room, mount=Mount.with_lens(lens))
 
 
-def _chip(
-    see: Callable[[float], NDArray[np.floating]], clock: LeapingClock, setup: Setup, number: int, room: float
-) -> SimulatedMlx90640:
+def _chip(world: World, clock: LeapingClock, setup: Setup, number: int, room: float) -> SimulatedMlx90640:
     return SimulatedMlx90640(
-        see,
+        world.heat,
         clock,
         seed=number,
         fov=setup.lens,
@@ -254,6 +264,7 @@ def _flaws(setup: Setup, number: int) -> Imperfections | None:
     if not setup.flaws:
         return None
     chip = Imperfections.datasheet(number, fov=setup.lens)
+    chip = chip if setup.patterned else dataclasses.replace(chip, pattern=None, hot=(), dead=(), outliers=())
     return chip if setup.aged else dataclasses.replace(chip, age=0.0)
 
 
@@ -266,15 +277,6 @@ def _watch(driver: Mlx90640Driver, clock: LeapingClock, until: float) -> tuple[l
         except FrameError:
             refused += 1
     return frames, refused
-
-
-def _flat_field(driver: Mlx90640Driver, clock: LeapingClock, at: float) -> NDArray[np.float64]:
-    """What brings each pixel to the mean over the frame, K, from an even surface looked at from `at` on."""
-    clock.sleep(at - clock.monotonic())
-    driver.open()
-    frames, _ = _watch(driver, clock, at + FLAT_SECONDS - 1.0)
-    mean = np.mean([frame.temperatures for frame in frames], axis=0, dtype=np.float64)
-    return np.asarray(mean.mean() - mean)
 
 
 def _source(mount: Mount, temperature: float) -> BlackBody:
@@ -290,11 +292,6 @@ def _source(mount: Mount, temperature: float) -> BlackBody:
     )
 
 
-def _source_pixels() -> NDArray[np.bool_]:
-    row, column = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]] + 0.5
-    return np.asarray(np.hypot(column - SOURCE_PLACE[0], row - SOURCE_PLACE[1]) <= SOURCE_RADIUS - 1.5)
-
-
 def _box(world: World, person: Person, at: float) -> Box:
     mount = world.mount
     settings = RegistrationSettings(
@@ -302,3 +299,11 @@ def _box(world: World, person: Person, at: float) -> Box:
     )
     face = Box(*world.face_box(person, at))
     return thermal_box(settings, face, (world.height, world.width), SHAPE)
+
+
+def _shifted(box: Box, wrong: Sequence[float]) -> Box:
+    """The box, wrong by such shares of its size: to the right, downwards, and in its size."""
+    x, y = box.centre
+    width, height = box.width * (1 + wrong[2]), box.height * (1 + wrong[2])
+    x, y = x + wrong[0] * box.width, y + wrong[1] * box.height
+    return Box(x - width / 2, y - height / 2, width, height)

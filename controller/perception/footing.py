@@ -13,12 +13,10 @@ from controller.lane.model import Remark
 from controller.perception.crowd import SCATTER, Correction, CrowdBaseline, Passer, expected
 from controller.perception.reference import Optics, Reference
 from controller.perception.screening import Footing, plain_footing
+from controller.perception.types import Corrected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from controller.lane.model import Screening
     from controller.perception.linearity import LinearityResult
@@ -33,15 +31,6 @@ CROWD_FLOOR: Final = 0.1
 """What a crowd leaves at best, K: nobody knows the mean temperature of a school's healthy people better."""
 CROWD_ENOUGH: Final = 30.0
 """People of whose evidence a shift beyond its bound proves a drift."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Corrected:
-    """A frame with the correction added. Shaped like a `HeatFrame`."""
-
-    temperatures: NDArray[np.float32]
-    ambient: float
-    timestamp: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +86,8 @@ class FootingKeeper:
         correction = self.footing().correction
         if not correction:
             return frame
-        return Corrected(frame.temperatures + frame.temperatures.dtype.type(correction), frame.ambient, frame.timestamp)
+        added = frame.temperatures.dtype.type(correction)
+        return Corrected(frame.temperatures + added, frame.ambient, frame.timestamp, measured=frame.temperatures)
 
     def footing(self) -> Footing:
         """What a look at the newest frame rests on."""

@@ -15,6 +15,8 @@ SENSOR_RANGE: Final = (-40.0, 300.0)
 """What the sensor can report, °C (data sheet of the MLX90640, Table 2); anything else is no sample."""
 DIE_RANGE: Final = (-40.0, 85.0)
 """In which it works at all, °C (same table)."""
+FAR: Final = 500.0
+"""°C that no saturated sensor shows (the driver itself lets 450 through): above, the bytes are wrong."""
 GAPS: Final = 0.2
 """Share of the pixels that may be missing: dead pixels are a handful."""
 WILD: Final = 0.05
@@ -32,6 +34,8 @@ def frame_fault(frame: HeatFrame) -> Remark | None:
     if not picture.size or 1.0 - finite.mean() > GAPS:
         return Remark.NOT_A_NUMBER
     values = picture[finite]
+    if float((np.abs(values) > FAR).mean()) > WILD:
+        return Remark.IMPLAUSIBLE
     if float((values >= SENSOR_RANGE[1]).mean()) > BURNT:
         return Remark.SATURATED
     if float(((values < SENSOR_RANGE[0]) | (values > SENSOR_RANGE[1])).mean()) > WILD:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from controller.perception.frame_checks import SENSOR_RANGE
+from controller.perception.types import Corrected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +119,7 @@ class HeatMap:
     glitches: int
     """Samples on the face that were left out, far from their pixel's median."""
     frozen: bool
-    """No pixel ever changed: that is no sensor's noise."""
+    """No pixel changed in the newer half of the frames: that is no sensor's noise."""
     region: Region
     room: float
     """The room behind the person, °C: the lower quintile of the map, where walls are."""
@@ -132,7 +133,9 @@ def average(frames: Sequence[HeatFrame], box: Box, levels: Levels | None = None)
         return None
     stack = np.stack([np.asarray(frame.temperatures, dtype=np.float64) for frame in frames])
     region = Region.of(box, (stack.shape[1], stack.shape[2]), levels)
-    renewed = _renewed(stack)
+    renewed = _renewed(
+        np.stack([frame.measured if isinstance(frame, Corrected) else frame.temperatures for frame in frames])
+    )
     stack[(stack < SENSOR_RANGE[0]) | (stack > SENSOR_RANGE[1])] = np.nan
     fresh = np.where(renewed, stack, np.nan)
     noise = _pixel_noise(fresh[:, region.face])
@@ -151,14 +154,14 @@ def average(frames: Sequence[HeatFrame], box: Box, levels: Levels | None = None)
         frames=int(agree.sum()),
         rejected=int((~agree).sum()),
         glitches=glitches,
-        frozen=len(frames) > 2 and not renewed[1:].any(),
+        frozen=len(frames) > 2 and not renewed[max(1, len(frames) - max(3, len(frames) // 2)) :].any(),
         region=region,
         room=float(np.quantile(finite, 0.2)) if finite.size else float("nan"),
         ambient=float(np.median([frame.ambient for frame in frames])),
     )
 
 
-def _renewed(stack: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _renewed(stack: NDArray[np.floating]) -> NDArray[np.bool_]:
     """bool[n, rows, columns]: whether a pixel was measured anew in a frame, rather than carried over from the last.
 
     Tells subpages apart without knowing the sensor: with noise, a new measurement equals the old one only by accident.

@@ -31,6 +31,17 @@ class HeatFrame(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Corrected:
+    """A frame with a correction added that may change from frame to frame. Shaped like a `HeatFrame`."""
+
+    temperatures: NDArray[np.float32]
+    ambient: float
+    timestamp: float
+    measured: NDArray[np.float32]
+    """As the sensor gave it: only there a pixel that was not measured anew is still the same to the last bit."""
+
+
 class Picture(Protocol):
     """A camera picture; `hw.ports.ImageFrame` is one."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from controller.perception.heat import average
+from controller.perception.types import Corrected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,32 @@ def test_a_renewed_half_counts_as_half_a_sample(film: Film, scene: Scene, box: B
     assert heat is not None
     assert heat.frames == 32
     assert heat.samples == pytest.approx(16, abs=1)
+
+
+def with_moving_correction(frames: list[Any]) -> list[Corrected]:
+    """Frames as a black body corrects them: by a little more or less each time."""
+    steps = np.random.default_rng(5).normal(0.5, 0.02, len(frames)).astype(np.float32)
+    return [
+        Corrected(frame.temperatures + step, frame.ambient, frame.timestamp, measured=frame.temperatures)
+        for frame, step in zip(frames, steps, strict=True)
+    ]
+
+
+def test_a_correction_that_moves_makes_no_new_samples(film: Film, scene: Scene, box: Box) -> None:
+    """Or half of the face would pass for measured twice, and the noise for a hundredth of what it is."""
+    frames = film(scene(35.0), 32, noise=0.8)
+    plain, corrected = average(frames, box), average(with_moving_correction(frames), box)
+    assert plain is not None
+    assert corrected is not None
+    assert corrected.noise == pytest.approx(plain.noise, rel=0.02)
+    assert (corrected.samples, corrected.glitches) == (plain.samples, plain.glitches)
+    assert float(np.nanmean(corrected.mean - plain.mean)) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_frozen_picture_is_found_below_a_correction_that_moves(film: Film, scene: Scene, box: Box) -> None:
+    heat = average(with_moving_correction(film(scene(35.0), 16, noise=0.0)), box)
+    assert heat is not None
+    assert heat.frozen
 
 
 def test_the_mean_is_the_scene_within_its_noise(film: Film, scene: Scene, box: Box) -> None:
