@@ -153,8 +153,8 @@ class FootingKeeper:
         crowd = self._crowd_now(math.nan)
         if crowd.people <= 0:
             return plain
-        # The baseline believes in no correction for PRIOR_WEIGHT people: so much of the sensor's own error it leaves, and
-        # so much of how people differ it takes in.
+        # The baseline believes in no correction as if PRIOR_WEIGHT people had said so. That leaves a share of the
+        # sensor's own error, and takes in a share of how people differ.
         taken = crowd.people / (crowd.people + PRIOR_WEIGHT)
         left = math.hypot((1 - taken) * plain.uncertainty, taken * SCATTER / math.sqrt(crowd.people))
         left = max(left, min(plain.uncertainty, CROWD_FLOOR))

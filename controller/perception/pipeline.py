@@ -210,12 +210,12 @@ class Perception:
         return head_box(frame.temperatures, self._settings.presence) if self._presence.present else None
 
     def _levels(self, frame: HeatFrame) -> Levels | None:
-        """Where eyes and nose are in the face's box, by its landmarks; None where there is no face or they are wrong."""
+        """Where eyes and nose are in the face's box; None where no picture shows a face, or its landmarks are wrong."""
         face = self._face_at(frame)
         return None if face is None else face_levels(face[0])
 
     def _face_at(self, frame: HeatFrame) -> tuple[Face, tuple[int, int]] | None:
-        """The last picture's face and the picture's size, where it was near enough in time to a thermal frame."""
+        """The last picture's face and the picture's (height, width), where it is near enough in time to this frame."""
         if self._face is None or abs(frame.timestamp - self._face[0]) > FACE_VALID:
             return None
         return self._face[1], self._face[2]

@@ -140,6 +140,7 @@ class Reference:
     def _error(self, frame: HeatFrame, set_point: float) -> float | None:
         """Reading less truth, K; None where these pixels are not the source."""
         values = frame.temperatures[self._pixels(frame.temperatures.shape)].astype(np.float64)
+        values[~np.isfinite(values)] = np.nan
         finite = values[np.isfinite(values)]
         if finite.size < max(1.0, 0.6 * values.size):
             return None
