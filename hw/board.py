@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -50,6 +51,8 @@ class Board:
     make_thermal: Callable[[], ThermalSensor]
     make_camera: Callable[[], Camera]
     gate: Gate
+    wall: Callable[[], float] | None = None
+    """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -94,6 +97,7 @@ def linux_board(thermal: ThermalSettings, camera: CameraSettings, gate: GateSett
         make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
         gate=GpioGate(gate, pin_factory(gate), clock),
+        wall=time.time,
     )
 
 

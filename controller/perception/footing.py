@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from controller.lane.model import Remark
-from controller.perception.crowd import SCATTER, Correction, CrowdBaseline, Passer, expected
+from controller.perception.crowd import PRIOR_WEIGHT, SCATTER, Correction, CrowdBaseline, Passer, expected
 from controller.perception.reference import Optics, Reference
 from controller.perception.screening import Footing, plain_footing
 from controller.perception.types import Corrected
@@ -82,7 +82,8 @@ class FootingKeeper:
             done = self._reference.feed(frame, self._local())
             if done is not None:
                 self._tests.append(done)
-                self._nonlinear = done.failed if done.points else self._nonlinear
+                # Only a whole test clears the sensor of what an earlier one found.
+                self._nonlinear = done.failed or (self._nonlinear and not done.passed)
         correction = self.footing().correction
         if not correction:
             return frame
@@ -112,6 +113,7 @@ class FootingKeeper:
             hour=hour,
             deviation=value - expected(hour),
             flagged=correction.alarms(value, self._settings.alarm),
+            scatter=_scatter(screening),
         )
         self.crowd.observe(passer)
 
@@ -151,9 +153,11 @@ class FootingKeeper:
         crowd = self._crowd_now(math.nan)
         if crowd.people <= 0:
             return plain
-        # Before the first passer-by only the data sheet; each one adds what a healthy person tells.
-        evidence = 1 / max(plain.uncertainty, 1e-3) ** 2 + crowd.people / SCATTER**2
-        left = max(math.sqrt(1 / evidence), min(plain.uncertainty, CROWD_FLOOR))
+        # The baseline believes in no correction as if PRIOR_WEIGHT people had said so. That leaves a share of the
+        # sensor's own error, and takes in a share of how people differ.
+        taken = crowd.people / (crowd.people + PRIOR_WEIGHT)
+        left = math.hypot((1 - taken) * plain.uncertainty, taken * SCATTER / math.sqrt(crowd.people))
+        left = max(left, min(plain.uncertainty, CROWD_FLOOR))
         drifted = abs(crowd.value) > self._settings.drift and crowd.people >= CROWD_ENOUGH
         unfit = Remark.CROWD_DRIFT if drifted or crowd.jumped else None
         return replace(plain, uncertainty=left, correction=crowd.value, unfit=unfit)
@@ -167,3 +171,9 @@ class FootingKeeper:
     def _hour(self) -> float:
         local = self._local()
         return math.nan if local is None else local.seconds / 3600
+
+
+def _scatter(screening: Screening) -> float:
+    """How much such readings of healthy people differ, K: large pixels and noise add to what people do."""
+    parts = screening.parts
+    return SCATTER if parts is None else math.hypot(SCATTER, parts.region, parts.noise)
