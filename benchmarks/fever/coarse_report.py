@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from controller.perception.temperature import FeverModel
 
 TITLE = "as a coarse array sees a face"
-METHOD = f"""\
-A spot is the warmer of two circles of 13 pixels, about {1000 * SIZE:.0f} mm, at the inner corners of the eyes. As on the
-board, what a pixel of this size misses is added (`spot.loss`), and the model has this face alone. The noise, {NOISE} K
-a reading, is simulated: means of {SCENES} scenes. Gains are over {FULL}, without noise and crowd, on the same people.
-A spot is finer than what a gate reads, four pixels of 16 mm at half a metre, and its place was marked by hand."""
+METHOD = (
+    f"A spot is the warmer of two circles of 13 pixels, about {1000 * SIZE:.0f} mm, at the inner corners of the eyes. "
+    f"As on the board, what a pixel of this size misses is added (`spot.loss`), and the model has this face alone. The "
+    f"noise, {NOISE} K a reading, is simulated: means of {SCENES} scenes. Gains are over {FULL}, without noise and "
+    f"crowd, on the same people. A spot is finer than what a gate reads, four pixels of 16 mm at half a metre, and "
+    f"lies where the corner is."
+)
 
 
 def sections(part: Part, found: Coarse | None, model: FeverModel) -> list[Section]:
@@ -31,7 +33,7 @@ def sections(part: Part, found: Coarse | None, model: FeverModel) -> list[Sectio
         missing = f"Not judged: the files have no columns {SPOTS[0]}1 and {SPOTS[1]}1 …, or nobody to rank by them."
         return [Section(name, missing, [])]
     return [
-        Section(name, METHOD.replace("\n", " "), _figures(found.figures)),
+        Section(name, METHOD, _figures(found.figures)),
         Section(f"{name}, against oral", _agreement_text(found, model), _agreement(found)),
         Section(f"{name}, what a spot misses", _loss_text(found.loss), _loss(found.loss)),
     ]
@@ -52,8 +54,8 @@ def _agreement_text(found: Coarse, model: FeverModel) -> str:
     slope = next(iter(found.agreement.values())).model_slope
     return (
         f"Estimate less oral, model alone, without noise. The mean of the afebrile checks what is added. The board "
-        f"would say a standard uncertainty of {expected:.2f} K for a {SPOTTED} at {spot.ROOM:g} °C, noise and calibration "
-        f"apart. The estimate's own answer to a surface: slope {slope[0]:.4f} to {slope[1]:.4f}."
+        f"would say a standard uncertainty of {expected:.2f} K for a {SPOTTED} at {spot.ROOM:g} °C, noise and "
+        f"calibration apart. The estimate's own answer to a surface: slope {slope[0]:.4f} to {slope[1]:.4f}."
     )
 
 
