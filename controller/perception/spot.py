@@ -2,7 +2,7 @@
 
 The warmest part of a face, the inner corner of the eye, is a few millimetres wide. A pixel that covers more averages it
 with its cooler surroundings. Three points are known of the face data of Wang et al. (Sensors 2022, 22, 215; doi
-10.13026/3bhc-9065), on the 362 afebrile people of the chronological training part, rounds 1 to 3, at 24 °C:
+10.13026/3bhc-9065), on the 365 afebrile people of the chronological training part, rounds 1 to 3, at 24 °C:
 
 - A pixel of no size loses nothing.
 - The warmest of two circles of about 12 mm at the inner corners (`aveAllR13`, `aveAllL13`) is 0.81 ± 0.39 K below the
