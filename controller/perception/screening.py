@@ -48,7 +48,7 @@ USUAL = 36.8
 USUAL_SPREAD = 0.3
 """Standard deviation of the same, K (606 people, doi 10.13026/3bhc-9065)."""
 COLD_SIGMAS = 1.8
-"""A lower bound of 27 in 28 healthy people; at 2.0 a warm round thing in one recorded scene passes for a cool face."""
+"""A lower bound of 27 in 28 healthy people. A warm round thing in a recorded scene still passes at times (its test)."""
 INSIDE = 0.8
 """Least share of what is read that must be on the array."""
 
