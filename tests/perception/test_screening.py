@@ -165,11 +165,8 @@ def test_a_warm_wall_is_no_face(film: Film, box: Box) -> None:
 
 
 @pytest.mark.realdata
-def test_scenes_without_a_person_are_hardly_normal_wherever_a_face_is_claimed(film: Film, testdata: Path) -> None:
-    """Every place and size that a face box could have on the two recorded scenes, with the sensor's noise on top.
-
-    One warm round thing passes for a cool face, at one of 670 places a scene and by about every second noise.
-    """
+def test_scenes_without_a_person_are_never_normal_wherever_a_face_is_claimed(film: Film, testdata: Path) -> None:
+    """Every place and size that a face box could have on the two recorded scenes, with the sensor's noise on top."""
     golden = np.load(testdata / "thermal" / "mlx90640_golden.npz")
     chosen = [index for index, kind in enumerate(golden["kind"]) if kind == "real"]
     assert chosen
@@ -181,7 +178,7 @@ def test_scenes_without_a_person_are_hardly_normal_wherever_a_face_is_claimed(fi
                 for y in np.arange(-1, 25 - 1.3 * width, 2):
                     seen[screen(average(frames, Box(x, y, width, 1.4 * width)), SETTINGS).verdict] += 1
     assert sum(seen.values()) > 500
-    assert seen[Verdict.NORMAL] <= 2, seen
+    assert seen[Verdict.NORMAL] == 0, seen
 
 
 def truth(core: float, noise: float, frames: int) -> Truth:
