@@ -48,7 +48,7 @@ class CrowdFile:
             fault = None if state.plausible else "no baseline has such values"
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:  # also what is no UTF-8, which is no DecodeError
             state, fault = None, str(error)
         if fault is not None:
             log.warning("crowd baseline not usable, beginning anew", file=str(self._path), error=fault)
