@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -78,6 +78,11 @@ def _fourth(celsius: float) -> float:
     return (celsius + KELVIN) ** 4
 
 
+def _deviation(values: list[float]) -> float:
+    # `statistics.stdev` computes with fractions: a tenth of a frame's time on a small board.
+    return float(np.std(values, ddof=1))
+
+
 class Reference:
     """Follows the source. Feed every frame, as it came from the sensor, in order; pure, times come with the frames."""
 
@@ -122,7 +127,7 @@ class Reference:
             return None
         errors = [error for _, error in self._window]
         # Half of a frame's pixels are the last frame's.
-        noise = stdev(errors) / math.sqrt(len(errors) / 2)
+        noise = _deviation(errors) / math.sqrt(len(errors) / 2)
         return Standing(-fmean(errors), math.hypot(noise, self._settings.accuracy / math.sqrt(3)))
 
     def missing_for(self, now: float) -> float:
@@ -148,7 +153,7 @@ class Reference:
         """Noise of a pixel, K, as the window shows it; generous before it is known."""
         if len(self._window) < ENOUGH:
             return 1.0
-        return stdev([error for _, error in self._window]) * math.sqrt(pixels)
+        return _deviation([error for _, error in self._window]) * math.sqrt(pixels)
 
     def _pixels(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         if self._disc is None or self._disc.shape != shape:
@@ -162,7 +167,7 @@ class Reference:
             self._window.popleft()
         if len(self._window) >= ENOUGH:
             errors = [known for _, known in self._window]
-            if abs(error - median(errors)) > max(LEAP, 5 * stdev(errors)):
+            if abs(error - median(errors)) > max(LEAP, 5 * _deviation(errors)):
                 self._note_leap(at, error)
                 return
         self._leapt.clear()
@@ -174,7 +179,7 @@ class Reference:
         errors = [known for _, known in self._leapt]
         if at - self._leapt[0][0] < RELEARN or len(errors) < ENOUGH:
             return
-        if max(errors) - min(errors) > 2 * LEAP + 6 * stdev(errors) / math.sqrt(2):
+        if max(errors) - min(errors) > 2 * LEAP + 6 * _deviation(errors) / math.sqrt(2):
             self._leapt.popleft()
             return
         self._window, self._leapt, self._last = self._leapt, deque(), at
