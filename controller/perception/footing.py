@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from controller.lane.model import Remark
-from controller.perception.crowd import SCATTER, Correction, CrowdBaseline, Passer, expected
+from controller.perception.crowd import PRIOR_WEIGHT, SCATTER, Correction, CrowdBaseline, Passer, expected
 from controller.perception.reference import Optics, Reference
 from controller.perception.screening import Footing, plain_footing
 from controller.perception.types import Corrected
@@ -151,9 +151,9 @@ class FootingKeeper:
         crowd = self._crowd_now(math.nan)
         if crowd.people <= 0:
             return plain
-        # Before the first passer-by only the data sheet; each one adds what a healthy person tells.
-        evidence = 1 / max(plain.uncertainty, 1e-3) ** 2 + crowd.people / SCATTER**2
-        left = max(math.sqrt(1 / evidence), min(plain.uncertainty, CROWD_FLOOR))
+        # The correction is shrunk: so much of the sensor's own error is still there, and what people differ by.
+        left = math.hypot(PRIOR_WEIGHT * plain.uncertainty, SCATTER * math.sqrt(crowd.people))
+        left = max(left / (crowd.people + PRIOR_WEIGHT), min(plain.uncertainty, CROWD_FLOOR))
         drifted = abs(crowd.value) > self._settings.drift and crowd.people >= CROWD_ENOUGH
         unfit = Remark.CROWD_DRIFT if drifted or crowd.jumped else None
         return replace(plain, uncertainty=left, correction=crowd.value, unfit=unfit)
