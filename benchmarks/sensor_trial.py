@@ -118,8 +118,8 @@ class Setup:
     """Who stands there, apart from identity, temperature, place and time."""
     things: tuple[Thing, ...] = ()
     """What else is there."""
-    lead: float = 12.0
-    """Seconds for which the gate had watched before: longer than its window on the reference source."""
+    lead: float = 6.0
+    """Seconds for which the gate had watched before: most of its window on the reference source."""
     unsure: float = 0.0
     """How far the face is from where the gate takes it for, as shares of its size (1 σ): in place, and in size."""
 
