@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from controller import (
     cli_bench,
+    cli_calibrate,
     cli_drill,
     cli_enrol,
     cli_eval,
@@ -30,7 +31,18 @@ Thermogate runs one gate lane: it recognises a registered person, takes the temp
 tells the campus. Start with `thermogate drill`, a rehearsal on simulated hardware that needs nothing else.
 """
 
-COMMANDS = (cli_drill, cli_run, cli_replay, cli_enrol, cli_models, cli_screening, cli_selftest, cli_bench, cli_eval)
+COMMANDS = (
+    cli_drill,
+    cli_run,
+    cli_replay,
+    cli_enrol,
+    cli_models,
+    cli_calibrate,
+    cli_screening,
+    cli_selftest,
+    cli_bench,
+    cli_eval,
+)
 
 FAILED = 1
 INTERRUPTED = 130

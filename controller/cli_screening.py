@@ -22,12 +22,16 @@ PLAN = """\
 Prints what each alarm threshold would bring a school on one day: how many are measured again, how many go to the
 doctor, how many fevers are found and how many pass, each with its interval, from the evaluation on public data that
 ships with this program. With a wish it marks a row, and prints the lines for gate.toml.
+
+The sensor decides much: an MLX90640 sees a face in pixels of 16 mm, and is judged by spots of 12 mm of the same data; a
+thermographic camera's pixels are about 1 mm.
 """
 PLAN_EPILOG = """\
 examples:
   thermogate screening plan --people 3000 --prevalence 0.002
   thermogate screening plan --people 3000 --prevalence 0.002 --alarms-a-day 60 --config gate.toml
   thermogate screening plan --people 800 --prevalence 0.01 --misses 0.2 --stages both
+  thermogate screening plan --people 3000 --prevalence 0.002 --sensor camera --sensor-noise 0.05
 
 exit status: 0 done, 1 no threshold fulfils the wish, 2 wrong usage
 """
@@ -71,7 +75,11 @@ def add_parser(commands: Subparsers) -> None:
     )
     plan.add_argument("--alarms-a-day", type=_number, metavar="N", help="wish: at most so many a day to the doctor")
     plan.add_argument("--misses", type=_share, metavar="SHARE", help="wish: at most this part of the fevers passes")
-    plan.add_argument("--camera", metavar="NAME", help="of the evaluation (default: the one with most fevers)")
+    plan.add_argument(
+        "--sensor",
+        choices=("mlx90640", "camera"),
+        help="what looks at the faces: the gate's coarse array, or a thermographic camera (default: mlx90640)",
+    )
     plan.add_argument("--json", action="store_true", help="print JSON")
     plan.set_defaults(run=run_plan)
     history = parts.add_parser(
@@ -89,10 +97,12 @@ def run_plan(arguments: argparse.Namespace) -> int:
     from controller.perception.operating import Crowd, at_noise
 
     evaluation = load()
+    if arguments.config is not None and arguments.sensor == "camera":
+        return _wrong(f"--config {arguments.config}: the gate's sensor is an MLX90640; leave --sensor away")
     try:
-        people = _set(evaluation, arguments.camera)
+        people = _set(evaluation, arguments.sensor or "mlx90640")
     except EvaluationError as error:
-        return _wrong(f"--camera: {error}")
+        return _wrong(f"--sensor: {error}")
     config = _config(arguments.config)
     noise = _noise(arguments, config)
     try:
@@ -183,14 +193,14 @@ def _plan(
     return Plan(stages, found, chosen, wished, guard)
 
 
-def _set(evaluation: ScreeningEvaluation, camera: str | None) -> Evaluated:
-    """The set with most fevers, of one camera. Raises `EvaluationError` that names the cameras."""
+def _set(evaluation: ScreeningEvaluation, sensor: str) -> Evaluated:
+    """The set with most fevers of those like this sensor. Raises `EvaluationError` that names what there is."""
     from controller.errors import EvaluationError
 
-    fitting = [each for each in evaluation.sets if camera is None or each.camera.lower() == camera.lower()]
+    fitting = [each for each in evaluation.sets if (each.spot > 0) == (sensor == "mlx90640")]
     if not fitting:
-        known = ", ".join(sorted({each.camera for each in evaluation.sets}))
-        raise EvaluationError(f"{camera!r} was not evaluated (there are: {known})")
+        known = "; ".join(sorted({each.camera for each in evaluation.sets}))
+        raise EvaluationError(f"{sensor!r} was not evaluated (there are: {known})")
     return max(fitting, key=lambda each: each.febrile_n)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from controller.record.files import sync_folder
 from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from controller.config import Config
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 SAVE_EVERY: Final = 60.0
 """Seconds between two looks at whether there is something new: a minute of people is soon learned again."""
+LAST_SAVE: Final = 5.0
+"""Seconds that the save at the end may take."""
 NAME: Final = "crowd.json"
 
 log = get_logger("footing")
@@ -41,9 +45,11 @@ class CrowdFile:
         """What was saved; None where nothing was, or where it is damaged (the file is moved aside then)."""
         try:
             state = msgspec.json.decode(self._path.read_bytes(), type=CrowdState)
+            if not state.plausible:
+                raise ValueError("no baseline has such values")
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:
             log.warning("crowd baseline not usable, beginning anew", file=str(self._path), error=str(error))
             self._move_aside()
             return None
@@ -56,12 +62,10 @@ class CrowdFile:
             return
         fresh = self._path.with_name(self._path.name + ".new")
         try:
-            file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(file, msgspec.json.encode(state))
-                os.fsync(file)
-            finally:
-                os.close(file)
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+                file.write(msgspec.json.encode(state))
+                file.flush()
+                os.fsync(file.fileno())
             fresh.replace(self._path)
             sync_folder(self._path.parent)
         except OSError as error:
@@ -87,8 +91,8 @@ class FootingState:
             config.perception.reference,
             optics=Optics(config.thermal.emissivity, config.thermal.reflected),
             crowd=CrowdBaseline(self._file.load()),
-            local=_local_time if board.real else lambda: None,
-            unix=time.time if board.real else None,
+            local=_local_time(board),
+            unix=board.wall,
         )
 
     async def run(self) -> None:
@@ -98,16 +102,37 @@ class FootingState:
                 await asyncio.sleep(SAVE_EVERY)
                 await self._save()
         finally:
-            await asyncio.shield(self._save())
+            # A dead disk must not hold up the end.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_SAVE):
+                    await self._save()
+            self._executor.shutdown(wait=False)
 
     async def _save(self) -> None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executor, self._file.save, self.keeper.crowd.state)
 
 
-def _local_time() -> LocalTime | None:
-    """The wall clock here, where it is known to be right."""
-    if clock_state() != "synchronised":
-        return None
-    now = time.localtime()
-    return LocalTime(now.tm_year * 366 + now.tm_yday, 3600.0 * now.tm_hour + 60.0 * now.tm_min + now.tm_sec)
+def _local_time(board: Board) -> Callable[[], LocalTime | None]:
+    """The wall clock here, from when it is known to be right.
+
+    Once set it stays right enough without a network: the kernel calls it unsynchronised after half a night, when it is
+    a second off. A simulated wall clock is right.
+    """
+    wall, state = board.wall, clock_state if board.real else (lambda: "synchronised")
+    if wall is None:
+        return lambda: None
+    was_set = False
+
+    def local() -> LocalTime | None:
+        nonlocal was_set
+        was_set = was_set or state() == "synchronised"
+        return local_time(wall()) if was_set else None
+
+    return local
+
+
+def local_time(unix: float) -> LocalTime:
+    """Day and time of day here at `unix` seconds."""
+    then = time.localtime(unix)
+    return LocalTime(then.tm_year * 366 + then.tm_yday, 3600.0 * then.tm_hour + 60.0 * then.tm_min + then.tm_sec)

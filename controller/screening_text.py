@@ -44,8 +44,23 @@ def head(evaluation: ScreeningEvaluation, people: Evaluated, noise: float, crowd
     return [
         f"{crowd.people} people a day, {crowd.prevalence:.2%} of them with a fever: {fevers:.1f} a day.",
         f"Fever: oral {evaluation.febrile_from:g} °C or more. Sensor noise: {noise:.2f} K a look.",
+        *_sensor(people),
         f"Source: doi {evaluation.source}, camera {people.camera}, {people.name}, model {evaluation.model}:",
         f"{people.febrile_n} people with a fever, {people.afebrile_n} without.",
+    ]
+
+
+def _sensor(people: Evaluated) -> list[str]:
+    """Which sensor the figures stand for, and how far they do."""
+    if people.spot > 0:
+        size = f"{1000 * people.spot:.0f} mm"
+        return [
+            f"Sensor: MLX90640, judged by what spots of {size} show of faces. Its own pixels are coarser, 16 mm",
+            "at 0.5 m, and it reads four of them: the truth is a little worse still. Finer: --sensor camera.",
+        ]
+    return [
+        "Sensor: a thermographic camera, its pixels about 1 mm on a face. A gate's MLX90640 does worse:",
+        "--sensor mlx90640.",
     ]
 
 
@@ -102,8 +117,9 @@ def caveats(evaluation: ScreeningEvaluation, people: Evaluated) -> list[str]:
         "20,000 simulated days, each with rates drawn from what the counts leave open (beta), then people (binomial).",
         "What these figures are not:",
         "- Of children. The people are 18 and older; whether it carries over to children is not known.",
-        f"- Of your sensor. They were measured with one thermographic camera ({people.camera}), and noise was added. A",
-        "  calibration error is not noise: a sensor that reads 0.3 K too low acts like an alarm that is 0.3 K higher.",
+        f"- Of your sensor. They were measured with one thermographic camera ({people.camera}), and noise was",
+        "  added. A calibration error is not noise: a sensor that reads 0.3 K too low acts like an alarm that is 0.3 K",
+        "  higher.",
         "- Of your school. The prevalence is of one visit, and your guess; other illnesses may bring other fevers.",
         "- Of people without a reading: from the cold, under a hat, too far. They come on top.",
         f"- Exactly your looks. First: {evaluation.first}.",
@@ -124,6 +140,8 @@ def as_json(
         "febrile_from": evaluation.febrile_from,
         "set": people.name,
         "camera": people.camera,
+        "sensor": "mlx90640" if people.spot > 0 else "camera",
+        "spot": people.spot,
         "febrile_n": people.febrile_n,
         "afebrile_n": people.afebrile_n,
         "confidence": 0.95,

@@ -6,6 +6,8 @@ Importing this module loads neither side: a real board needs no simulation, a re
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +20,7 @@ from hw.errors import DeviceError, DeviceMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from contextlib import AbstractContextManager
 
     from hw.bus import FrameSource, I2cBus
     from hw.clock import Clock
@@ -48,6 +51,8 @@ class Board:
     make_thermal: Callable[[], ThermalSensor]
     make_camera: Callable[[], Camera]
     gate: Gate
+    wall: Callable[[], float] | None = None
+    """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -56,6 +61,18 @@ class Board:
         from hw.sim.loop import run  # noqa: PLC0415 - a real board loads no simulation
 
         return run(main, self.clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Sensors:
+    """What one lane sees with, and nothing that could move a lock. As in `Board`, each call gives a new device."""
+
+    name: str
+    clock: Clock
+    make_thermal: Callable[[], ThermalSensor]
+    make_camera: Callable[[], Camera]
+    taking_part: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+    """Around each use of a device: simulated time moves for those who take part in it, and real time for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,18 @@ def linux_board(thermal: ThermalSettings, camera: CameraSettings, gate: GateSett
         make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
         gate=GpioGate(gate, pin_factory(gate), clock),
+        wall=time.time,
+    )
+
+
+def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
+    """Sensor and camera of this machine without its gate, whose lines may belong to a lane that runs."""
+    clock = SystemClock()
+    return Sensors(
+        name="linux",
+        clock=clock,
+        make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
+        make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
     from benchmarks.fever.evaluation import CameraResult
+    from benchmarks.fever.section import Section
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _write(results: list[CameraResult], found: list[report.Section], folder: Path) -> None:
+def _write(results: list[CameraResult], found: list[Section], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         missing = charts.why_not()

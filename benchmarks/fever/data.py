@@ -29,8 +29,10 @@ FEBRILE = 37.5
 ROUNDS = (1, 2, 3)
 """Round 4 is with the mouth open, which the face's maximum then reads: left out."""
 REGIONS = {"face": "T_Max", "canthi": "canthiMax", "forehead": "T_FH_Max"}
+SPOTS = ("aveAllR13_", "aveAllL13_")
+"""Mean of a circle of 13 camera pixels about the inner corner of the right and of the left eye."""
 ORAL = "aveOralM"
-ARRAYS = ("oral", "face", "canthi", "forehead", "room", "distance", "day", "hour")
+ARRAYS = ("oral", "face", "canthi", "forehead", "spots", "room", "distance", "day", "hour")
 PLAUSIBLE = {"surface": (20.0, 45.0), "oral": (33.0, 43.0), "room": (5.0, 45.0), "distance": (0.2, 3.0)}
 """Outside, °C or m, a value is a slip of the pen: it counts as not measured, and the report names its cell."""
 
@@ -48,6 +50,8 @@ class Recording:
     """[n, 3] °C; also `canthi` and `forehead`."""
     canthi: Values
     forehead: Values
+    spots: Values
+    """[n, 3] °C; the warmer of both SPOTS. NaN for everybody where a file has no such columns."""
     room: Values
     """[n] °C."""
     distance: Values
@@ -138,6 +142,7 @@ def read_file(path: Path) -> Recording:
         face=regions["face"],
         canthi=regions["canthi"],
         forehead=regions["forehead"],
+        spots=_spots(table, rows, notes),
         room=_optional(table, rows, "T_atm", "room", notes),
         distance=_optional(table, rows, "Distance", "distance", notes),
         day=np.array([day.toordinal() for day in days if day is not None], np.int64),
@@ -177,6 +182,18 @@ def _merge(parts: Sequence[Recording]) -> Recording:
 def _rounds(table: Table, rows: list[int], stem: str, notes: list[str]) -> Values:
     """[n, 3]; a column that is missing is NaN."""
     return np.stack([_optional(table, rows, f"{stem}{each}", "surface", notes) for each in ROUNDS], axis=1)
+
+
+def _spots(table: Table, rows: list[int], notes: list[str]) -> Values:
+    """[n, 3]; a round without both columns is NaN, about which the report's section speaks, not a note."""
+    found = np.full((len(rows), len(ROUNDS)), math.nan)
+    for at, each in enumerate(ROUNDS):
+        both = [table.column(f"{stem}{each}") for stem in SPOTS]
+        if None not in both:
+            sides = [_column(table, rows, column, "surface", notes) for column in both if column is not None]
+            # Where one side was not measured the other stands alone.
+            found[:, at] = np.fmax(*sides)
+    return found
 
 
 def _optional(table: Table, rows: list[int], name: str, kind: str, notes: list[str]) -> Values:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.fever import coarse
 from benchmarks.fever.bands import HOURS, ROOMS, Band, bands
 from benchmarks.fever.calibration import SWEEP, Calibration, calibrate
 from benchmarks.fever.comparison import Part, Row, columns, compare, judge_all, rankable
@@ -22,6 +23,7 @@ from controller.perception.temperature import REFERENCE_ROOM, SHIPPED, FeverMode
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from benchmarks.fever.coarse import Coarse
     from benchmarks.fever.data import Recording
     from benchmarks.fever.statistics import Sampling
     from benchmarks.fever.values import Judged
@@ -44,6 +46,8 @@ class PartResult:
     calibration: Calibration
     """Of the mean of rounds 1-3 with the crowd baseline."""
     costs: list[Cost]
+    coarse: Coarse | None
+    """As a coarse array sees a face; None where the files cannot tell."""
 
     def row(self, way: str) -> Row:
         """The row of one way of reading."""
@@ -89,7 +93,11 @@ def evaluate(people: Recording, how: str, sampling: Sampling) -> CameraResult:
         model, limits = SHIPPED, SHIPPED_THRESHOLDS
     parts = _parts(people, training, how)
     judged = judge_all(people, model)
-    results = [_part(people, judged, part, model=model, limits=limits, sampling=sampling) for part in parts]
+    views = coarse.views(people, model, sampling)
+    results = []
+    for part in parts:
+        spots = coarse.resolve(people, views, model, part, sampling)
+        results.append(_part(people, judged, part, model=model, limits=limits, sampling=sampling, spots=spots))
     return CameraResult(
         recording=people,
         model=model,
@@ -131,6 +139,7 @@ def _part(
     model: FeverModel,
     limits: dict[str, dict[str, float]],
     sampling: Sampling,
+    spots: Coarse | None,
 ) -> PartResult:
     shot, febrile = judged[HEADLINE], people.febrile
     averaged = columns(judged, AVERAGED, "crowd")[part.people, 0]
@@ -146,6 +155,7 @@ def _part(
             *as_recorded(people, model, part, limits[HEADLINE], sampling),
             *at_a_gate(people, model, part, sampling),
         ],
+        coarse=spots,
     )
 
 

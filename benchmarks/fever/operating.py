@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from benchmarks.fever.coarse import SIZE, seen
 from benchmarks.fever.data import FEBRILE, SOURCE
 from benchmarks.fever.fit import fit
 from benchmarks.fever.splits import by_subject
@@ -51,16 +52,27 @@ def pairs(people: Recording, model: FeverModel) -> tuple[Values, Values]:
     return values[:, 0], values[:, 1:]
 
 
-def out_of_fold(people: Recording, seed: int) -> tuple[Values, Values]:
-    """As `pairs`, each person by a model fitted on the other folds' people only."""
+def out_of_fold(people: Recording, seed: int, shown: Recording | None = None) -> tuple[Values, Values]:
+    """As `pairs`, each person by a model fitted on the other folds' people only.
+
+    `shown`: the same people as another sensor sees them; the fit stays the camera's own, as on the board.
+    """
+    shown = people if shown is None else shown
     first, later = np.full(len(people), math.nan), np.full((len(people), 2), math.nan)
     for training, test in by_subject(people, seed):
-        first[test], later[test] = pairs(people.take(test), fit(people.take(training)))
+        first[test], later[test] = pairs(shown.take(test), fit(people.take(training)))
     return first, later
 
 
 def evaluated(
-    name: str, camera: str, estimates: tuple[Values, Values], febrile: Flags, *, seed: int, draws: int = DRAWS
+    name: str,
+    camera: str,
+    estimates: tuple[Values, Values],
+    febrile: Flags,
+    *,
+    seed: int,
+    draws: int = DRAWS,
+    size: float = 0.0,
 ) -> Evaluated:
     """Count, for each noise, whom each pair of thresholds flags."""
     first, later = estimates
@@ -72,6 +84,7 @@ def evaluated(
         febrile_n=int(febrile.sum()),
         afebrile_n=int((~febrile).sum()),
         counts=[_counts((first, later), febrile, noise, seed, draws if noise else 1) for noise in NOISES],
+        spot=size,
     )
 
 
@@ -106,8 +119,10 @@ def _mean(sums: Values, draws: int) -> list[float]:
 
 
 def build(people: Recording, test: Flags, model: FeverModel, *, command: str, seed: int) -> ScreeningEvaluation:
-    """The whole file for one recording."""
-    later = people.take(test)
+    """The whole file for one recording: at its own resolution and, where it has spots, by them."""
+    sets = _sets(people, people, test, model, seed=seed)
+    if np.isfinite(people.spots).any():
+        sets += _sets(people, seen(people), test, model, seed=seed, size=SIZE)
     return ScreeningEvaluation(
         source=SOURCE,
         command=command,
@@ -116,11 +131,19 @@ def build(people: Recording, test: Flags, model: FeverModel, *, command: str, se
         first=FIRST,
         second=SECOND,
         thresholds=thresholds().tolist(),
-        sets=[
-            evaluated(TEST_PART, people.camera, pairs(later, model), later.febrile, seed=seed),
-            evaluated(OUT_OF_FOLD, people.camera, out_of_fold(people, seed), people.febrile, seed=seed),
-        ],
+        sets=sets,
     )
+
+
+def _sets(
+    people: Recording, shown: Recording, test: Flags, model: FeverModel, *, seed: int, size: float = 0.0
+) -> list[Evaluated]:
+    camera = f"{people.camera}, {1000 * size:.0f} mm spots" if size else people.camera
+    later = shown.take(test)
+    return [
+        evaluated(TEST_PART, camera, pairs(later, model), later.febrile, seed=seed, size=size),
+        evaluated(OUT_OF_FOLD, camera, out_of_fold(people, seed, shown), people.febrile, seed=seed, size=size),
+    ]
 
 
 def write(found: ScreeningEvaluation, path: Path) -> None:

@@ -6,14 +6,15 @@ import datetime as dt
 import math
 import textwrap
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.fever import coarse_report
 from benchmarks.fever.charts import NAMES
 from benchmarks.fever.data import FEBRILE, SOURCE
 from benchmarks.fever.frozen import CAMERA, KINDS, TRAINED_UNTIL, trained_on
 from benchmarks.fever.robustness import GATE_DAYS, GATE_PEOPLE, SCENES
-from benchmarks.fever.statistics import SPECIFICITY, Interval
+from benchmarks.fever.section import Section, signed
+from benchmarks.fever.statistics import SPECIFICITY
 from benchmarks.fever.values import AVERAGED, HEADLINE
 
 if TYPE_CHECKING:
@@ -22,22 +23,12 @@ if TYPE_CHECKING:
     from benchmarks.fever.calibration import Calibration
     from benchmarks.fever.comparison import Row
     from benchmarks.fever.evaluation import CameraResult, PartResult
-    from benchmarks.fever.statistics import Sampling
+    from benchmarks.fever.statistics import Interval, Sampling
     from controller.perception.temperature import FeverModel
 
 
 WIDTH = 120
 """Columns of a terminal, for sentences; tables take what they need."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading, sentences, and a table (its first row has the names)."""
-
-    title: str
-    text: str
-    table: list[list[str]]
-    level: int = 3
 
 
 METHOD = f"""\
@@ -88,6 +79,7 @@ def _camera(result: CameraResult, how: str) -> list[Section]:
     found = [Section(f"Camera {people.camera}", about, [], level=2)]
     for part in result.parts:
         found += _part(part, len(people) / len(set(people.day.tolist())))
+        found += coarse_report.sections(part.part, part.coarse, result.model)
     if result.grouped:
         text = (
             "Five groups, drawn by subject; each person is judged by a fit on the other four. Nobody is on both sides."
@@ -115,7 +107,7 @@ def _part(result: PartResult, a_day: float) -> list[Section]:
         for band in bands:
             count = f"{band.febrile_n} / {band.febrile_n + band.afebrile_n}"
             table.append(
-                [band.name, count, _or_dash(band.auc), str(band.sensitivity), str(band.specificity), _signed(band.gain)]
+                [band.name, count, _or_dash(band.auc), str(band.sensitivity), str(band.specificity), signed(band.gain)]
             )
         text = (
             f"{HEADLINE}, model + crowd, at the part's threshold; gain over the plain face maximum at its own, paired."
@@ -130,7 +122,7 @@ def _figures(rows: Sequence[Row]) -> list[list[str]]:
     for row in rows:
         for kind in KINDS:
             figures = row.figures[kind]
-            gains = (_signed(figures.auc_gain), _signed(figures.sensitivity_gain))
+            gains = (signed(figures.auc_gain), signed(figures.sensitivity_gain))
             first = [row.way, _count(row)] if kind == KINDS[0] else ["", ""]
             table.append([*first, NAMES[kind], str(figures.auc), gains[0], str(figures.sensitivity), gains[1]])
     return table
@@ -169,7 +161,7 @@ def _robustness(result: PartResult, a_day: float) -> Section:
     table = [["disturbance", "kind", "before", "after", "cost in sensitivity", "frozen: sensitivity / specificity"]]
     for cost in result.costs:
         held = "–" if cost.frozen is None else f"{cost.frozen[0]:.3f} / {cost.frozen[1]:.3f}"
-        table.append([cost.name, NAMES[cost.kind], f"{cost.before:.3f}", f"{cost.after:.3f}", _signed(cost.cost), held])
+        table.append([cost.name, NAMES[cost.kind], f"{cost.before:.3f}", f"{cost.after:.3f}", signed(cost.cost), held])
     text = (
         f"{HEADLINE}, {n.febrile_n} febrile and {n.afebrile_n} afebrile: one fever is {1 / n.febrile_n:.3f}, and no "
         "finer bound is claimed. Simulated: surfaces and the room as read are moved; nobody was measured so. "
@@ -192,10 +184,6 @@ def _fit(model: FeverModel) -> list[list[str]]:
 
 def _count(row: Row) -> str:
     return f"{row.febrile_n} / {row.febrile_n + row.afebrile_n}"
-
-
-def _signed(found: Interval | None) -> str:
-    return "–" if found is None else f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
 
 def _or_dash(found: Interval | None) -> str:

@@ -67,6 +67,7 @@ def shifted(people: Recording, surface: Values, room: Values) -> Recording:
         face=people.face + surface[:, None],
         canthi=people.canthi + surface[:, None],
         forehead=people.forehead + surface[:, None],
+        spots=people.spots + surface[:, None],
         room=people.room + room,
     )
 

@@ -82,7 +82,8 @@ def first_readings(
         begin, end = log.tries[0].began, log.end
         found = (s.event for s in steps if isinstance(s.event, Assessed) and begin <= s.event.now < end)
         first = next(found, None)
-        if first is not None:
+        # With a second face in the picture nobody is screened, be it a ghost's.
+        if first is not None and first.assessment.faces <= 1:
             surface, chances = predict(log, first.assessment, first.now)
             yield Reading(log.visit.number, surface, first.assessment.screening.verdict, chances)
 

@@ -57,8 +57,7 @@ class Attempt:
         self._restart()
 
     def _restart(self) -> None:
-        self._heat = ScreeningAttempt(self._settings.screening, self.look, self._earlier, self._started - STALE)
-        self._heat_frames = 0
+        self.drop_heat()
         self._probes: list[Probe] = []
         self._answers: list[Identification] = []
         self._best_quality = 0.0
@@ -92,6 +91,11 @@ class Attempt:
         """A thermal frame, with the face's place on it in thermal pixels."""
         self._heat.add(frame, box, levels)
         self._heat_frames += 1
+
+    def drop_heat(self) -> None:
+        """Begin anew with the thermal frames: those before rest on another footing."""
+        self._heat = ScreeningAttempt(self._settings.screening, self.look, self._earlier, self._started - STALE)
+        self._heat_frames = 0
 
     def assessment(self, now: float, footing: Footing | None = None) -> Assessment | None:
         """The finding, when the evidence is enough or the time is used up; None: go on."""

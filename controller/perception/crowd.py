@@ -35,7 +35,8 @@ Matrix: TypeAlias = tuple[Vector, Vector, Vector]
 PRIOR_WEIGHT = 10.0
 """People's worth of belief in no correction."""
 SCATTER = 0.34
-"""Standard deviation of healthy people's estimates about `expected`, K (afebrile, training part, one shot)."""
+"""Standard deviation of healthy people's estimates about `expected`, K (afebrile, training part, one shot), on a camera
+that resolves a face. A reading that scatters more (`Passer.scatter`) is worth less than one person."""
 EXPECTED, EXPECTED_SLOPE, EXPECTED_HOUR = 36.89, 0.027, 13.0
 """Mean oral temperature of the afebrile, °C, at EXPECTED_HOUR, and its rise per hour (0.027 ± 0.007; training part)."""
 HOURS = (8.0, 17.0)
@@ -64,6 +65,8 @@ DAYS_KEPT = 12.0
 ALARM_MARGIN = 2.0
 """Standard uncertainties of the correction by which a reading must pass the alarm to be left out: on a sensor that has
 not seen anybody today, healthy people may seem to alarm."""
+HOPELESS = 20.0
+"""An error, K, that no sensor in service has."""
 RECENT = 20
 """People of whom it is remembered whether they alarmed."""
 MAJORITY = 0.5
@@ -89,6 +92,8 @@ class CrowdState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     day_sum: float = 0.0
     """Today's deviations from the slow part as it was this morning, K."""
     day_people: int = 0
+    day_squares: float = 0.0
+    """Sum of the variances of today's readings, K²."""
     day_slow: float = 0.0
     """The slow part this morning, K, and its variance, K²."""
     day_slow_variance: float = SCATTER**2 / PRIOR_WEIGHT * SLOW_SHARE
@@ -96,7 +101,16 @@ class CrowdState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Weighted squares by which earlier days differed, beyond what chance explains, K²."""
     spread_weight: float = 0.0
     recent: tuple[bool, ...] = ()
-    """Whether the last RECENT people alarmed, oldest first."""
+    """Whether the last RECENT people of today alarmed, oldest first."""
+
+    @property
+    def plausible(self) -> bool:
+        """Whether a baseline can have been in this state; what a damaged file holds may be none."""
+        variances = (self.covariance[index][index] for index in range(3))
+        times = self.time is None or math.isfinite(self.time)
+        kept = math.isfinite(self.day_sum + self.day_slow + self.spread_sum) and 0 <= self.spread_weight < math.inf
+        known = all(0 < part < HOPELESS**2 for part in variances) and all(abs(part) < HOPELESS for part in self.mean)
+        return known and times and kept and self.day_people >= 0 and self.day_slow_variance >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,8 @@ class Passer:
     """The uncorrected estimate less `expected(hour)`, K."""
     flagged: bool
     """Whether it alarms (see `alarms`): such a reading says nothing about the sensor."""
+    scatter: float = SCATTER
+    """Standard deviation of healthy people's estimates, K, as this sensor reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +189,11 @@ class CrowdBaseline:
         """Learn from one person.
 
         Raises:
-            ValueError: as in `correction`, or the deviation is not finite; nothing has changed then.
+            ValueError: as in `correction`, or the deviation is not finite, or the scatter not positive; nothing has
+                changed then.
         """
-        if not math.isfinite(passer.deviation):
-            raise ValueError(f"a deviation of {passer.deviation} K is no evidence")
+        if not (math.isfinite(passer.deviation) and 0 < passer.scatter < math.inf):
+            raise ValueError(f"a deviation of {passer.deviation} K ± {passer.scatter} K is no evidence")
         now = _forecast(self._state, passer.time, passer.room)
         now = msgspec.structs.replace(now, recent=(*now.recent, passer.flagged)[-RECENT:])
         self._state = now if passer.flagged else _learn(now, passer)
@@ -248,7 +265,7 @@ def _end_day(state: CrowdState) -> CrowdState:
     """Learn how much days differ, and begin a new one."""
     spread_sum, spread_weight = state.spread_sum, state.spread_weight
     if state.day_people:
-        chance = SCATTER**2 / state.day_people + state.day_slow_variance
+        chance = state.day_squares / state.day_people**2 + state.day_slow_variance
         excess = (state.day_sum / state.day_people) ** 2 - chance
         weight = state.day_people / (state.day_people + 2)
         fade = 1 - 1 / DAYS_KEPT
@@ -262,8 +279,11 @@ def _end_day(state: CrowdState) -> CrowdState:
         covariance=_scaled(state.covariance, (1.0, 0.0, 1.0), (0.0, max(prior, learned), 0.0)),
         day_sum=0.0,
         day_people=0,
+        day_squares=0.0,
         spread_sum=spread_sum,
         spread_weight=spread_weight,
+        # A sensor that was called out yesterday would never be asked again: nobody is measured while it is.
+        recent=(),
     )
 
 
@@ -273,7 +293,7 @@ def _learn(now: CrowdState, passer: Passer) -> CrowdState:
     loosened = _scaled(now.covariance, (1.0, 1.0, 1.0), (0.0, (SCATTER / WINDOW) ** 2, 0.0))
     now = msgspec.structs.replace(now, covariance=loosened)
     error, variance, shared = _predicted(now, passer.room)
-    total = variance + SCATTER**2 + (HOUR_DOUBT**2 if math.isnan(passer.hour) else 0.0)
+    total = variance + passer.scatter**2 + (HOUR_DOUBT**2 if math.isnan(passer.hour) else 0.0)
     limit = CLIP * math.sqrt(total)
     surprise = min(max(passer.deviation - error, -limit), limit)
     mean = [value + part / total * surprise for value, part in zip(now.mean, shared, strict=True)]
@@ -289,4 +309,5 @@ def _learn(now: CrowdState, passer: Passer) -> CrowdState:
         covariance=(_vector(rows[0]), _vector(rows[1]), _vector(rows[2])),
         day_sum=now.day_sum + error + surprise - by_room - now.day_slow,
         day_people=now.day_people + 1,
+        day_squares=now.day_squares + passer.scatter**2,
     )

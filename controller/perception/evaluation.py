@@ -38,11 +38,14 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: str
     """"test part" (after the period of the fit) or "whole file, out of fold"."""
     camera: str
+    """Its name, and what its pixels were made to see, as "FLIR, 12 mm spots"."""
     febrile_n: int
     """People with both readings and an oral temperature of at least `febrile_from`."""
     afebrile_n: int
     counts: list[Counts]
     """By rising noise, from 0."""
+    spot: float = 0.0
+    """Width of what was read of a face, m; 0: the camera's own pixels, about 1 mm."""
 
     def at(self, noise: float) -> Counts:
         """The counts of this noise, K.
@@ -76,16 +79,17 @@ class ScreeningEvaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     """°C, rising; both t1 and t2."""
     sets: list[Evaluated]
 
-    def named(self, name: str) -> Evaluated:
-        """The set of this name.
+    def named(self, name: str, *, coarse: bool = False) -> Evaluated:
+        """The set of this name, at the camera's resolution or as a coarse array sees a face.
 
         Raises:
             EvaluationError: there is none.
         """
         for each in self.sets:
-            if each.name == name:
+            if each.name == name and (each.spot > 0) == coarse:
                 return each
-        raise EvaluationError(f"no set {name!r} (there are: {', '.join(each.name for each in self.sets)})")
+        known = ", ".join(f"{each.name}, {each.camera}" for each in self.sets)
+        raise EvaluationError(f"no {'coarse ' if coarse else ''}set {name!r} (there are: {known})")
 
 
 def load(path: Path = SHIPPED_FILE) -> ScreeningEvaluation:

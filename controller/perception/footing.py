@@ -82,7 +82,8 @@ class FootingKeeper:
             done = self._reference.feed(frame, self._local())
             if done is not None:
                 self._tests.append(done)
-                self._nonlinear = done.failed if done.points else self._nonlinear
+                # Only a whole test clears the sensor of what an earlier one found.
+                self._nonlinear = done.failed or (self._nonlinear and not done.passed)
         correction = self.footing().correction
         if not correction:
             return frame
@@ -112,6 +113,7 @@ class FootingKeeper:
             hour=hour,
             deviation=value - expected(hour),
             flagged=correction.alarms(value, self._settings.alarm),
+            scatter=_scatter(screening),
         )
         self.crowd.observe(passer)
 
@@ -151,9 +153,11 @@ class FootingKeeper:
         crowd = self._crowd_now(math.nan)
         if crowd.people <= 0:
             return plain
-        # The correction is shrunk: so much of the sensor's own error is still there, and what people differ by.
-        left = math.hypot(PRIOR_WEIGHT * plain.uncertainty, SCATTER * math.sqrt(crowd.people))
-        left = max(left / (crowd.people + PRIOR_WEIGHT), min(plain.uncertainty, CROWD_FLOOR))
+        # The baseline believes in no correction as if PRIOR_WEIGHT people had said so. That leaves a share of the
+        # sensor's own error, and takes in a share of how people differ.
+        taken = crowd.people / (crowd.people + PRIOR_WEIGHT)
+        left = math.hypot((1 - taken) * plain.uncertainty, taken * SCATTER / math.sqrt(crowd.people))
+        left = max(left, min(plain.uncertainty, CROWD_FLOOR))
         drifted = abs(crowd.value) > self._settings.drift and crowd.people >= CROWD_ENOUGH
         unfit = Remark.CROWD_DRIFT if drifted or crowd.jumped else None
         return replace(plain, uncertainty=left, correction=crowd.value, unfit=unfit)
@@ -167,3 +171,9 @@ class FootingKeeper:
     def _hour(self) -> float:
         local = self._local()
         return math.nan if local is None else local.seconds / 3600
+
+
+def _scatter(screening: Screening) -> float:
+    """How much such readings of healthy people differ, K: large pixels and noise add to what people do."""
+    parts = screening.parts
+    return SCATTER if parts is None else math.hypot(SCATTER, parts.region, parts.noise)

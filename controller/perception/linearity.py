@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 ENOUGH: Final = 20
 """Frames at a set point before its mean counts."""
+MEDIAN_NOISE: Final = 1.25
+"""Standard error of a median, of that of a mean (√(π/2)): the price for a hand before the source not to count."""
 LEAST_POINTS: Final = 3
 CERTAIN: Final = 2.0
 """Standard errors that a point is given before it fails: noise alone fails 1 point of 22."""
@@ -67,15 +69,17 @@ class Linearity:
         self._start = 3600.0 * int(hours) + 60.0 * int(minutes)
         self._end = self._start + settings.dwell * len(settings.points)
         self._day: int | None = None
+        self._tested: int | None = None
         self._errors: dict[int, list[float]] = {}
 
     def step(self, local: LocalTime) -> Step:
         """Where the programme is at this time; the first call after its end brings the day's result."""
         ended = None
         if self._day is not None and (local.day != self._day or local.seconds >= self._end):
-            ended, self._day, self._errors = self._result(), None, {}
+            ended, self._tested, self._day, self._errors = self._result(), self._day, None, {}
         if self._start <= local.seconds < self._end:
-            self._day = local.day
+            # A clock that is set back goes through the programme twice; one result a day is enough.
+            self._day = local.day if local.day != self._tested else None
             index = self._index(local.seconds)
             settling = local.seconds - self._start - index * self._settings.dwell < self._settings.settle
             return Step(None if settling else self._settings.points[index], ended)
@@ -97,9 +101,9 @@ class Linearity:
         complete = len(read) == len(self._settings.points)
         if len(read) < LEAST_POINTS or max(points) - min(points) < 2:
             return LinearityResult(points, (), float("nan"), float("nan"), float("nan"), complete=False, failed=False)
-        means = np.array([np.mean(errors) for errors in read.values()])
+        means = np.array([np.median(errors) for errors in read.values()])
         # A frame's pixels are half the last frame's, so its error is half told already.
-        noise = max(float(np.std(errors, ddof=1)) / (len(errors) / 2) ** 0.5 for errors in read.values())
+        noise = max(MEDIAN_NOISE * float(np.std(each, ddof=1)) / (len(each) / 2) ** 0.5 for each in read.values())
         errors = means - means.mean()
         slope = 1.0 + float(np.polyfit(points, means, 1)[0])
         worst = float(np.abs(errors).max())

@@ -106,7 +106,7 @@ class Perception:
             raise ValueError("observe needs a picture or thermal frames")
         stamps = [frame.timestamp for frame in heat] + ([picture.timestamp] if picture is not None else [])
         self._now = max(self._now, *stamps)
-        heat = [self._footing.correct(frame) for frame in heat]
+        heat = self._corrected(heat)
         faces = self._look(picture) if picture is not None else ()
         change = self._presence.update(
             self._now,
@@ -144,6 +144,18 @@ class Perception:
         self._earlier, self._learnt = (), False
         self._next_attempt = -math.inf
 
+    def _corrected(self, heat: Sequence[HeatFrame]) -> list[HeatFrame]:
+        """The frames with their correction. Those before the sensor became fit had none, and are dropped then."""
+        corrected: list[HeatFrame] = []
+        for frame in heat:
+            was_unfit, found = self._footing.footing().unfit, self._footing.correct(frame)
+            if was_unfit is not None and self._footing.footing().unfit is None:
+                corrected.clear()
+                if self._attempt is not None:
+                    self._attempt.drop_heat()
+            corrected.append(found)
+        return corrected
+
     def _look(self, picture: Picture) -> tuple[Face, ...]:
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         faces = in_region(self._engine.detect(picture.pixels), size, self._settings.presence)
@@ -161,7 +173,7 @@ class Perception:
         for frame in heat:
             box = self._heat_box(frame)
             if box is not None:
-                attempt.add_heat(frame, box, self._levels())
+                attempt.add_heat(frame, box, self._levels(frame))
         finding = attempt.assessment(self._now, self._footing.footing())
         if finding is not None:
             self._attempt, self._next_attempt = None, math.inf
@@ -232,10 +244,18 @@ class Perception:
     def _heat_box(self, frame: HeatFrame) -> Box | None:
         """The face's place on a thermal frame: the last picture's, or the head's where no picture shows a face."""
         rows, columns = frame.temperatures.shape
-        if self._face is not None and abs(frame.timestamp - self._face[0]) <= FACE_VALID:
-            return thermal_box(self._settings.registration, self._face[1].box, self._face[2], (rows, columns))
+        face = self._face_at(frame)
+        if face is not None:
+            return thermal_box(self._settings.registration, face[0].box, face[1], (rows, columns))
         return head_box(frame.temperatures, self._settings.presence) if self._presence.present else None
 
-    def _levels(self) -> Levels | None:
-        """Where eyes and nose are in the face's box, by its landmarks."""
-        return None if self._face is None else face_levels(self._face[1])
+    def _levels(self, frame: HeatFrame) -> Levels | None:
+        """Where eyes and nose are in the face's box; None where no picture shows a face, or its landmarks are wrong."""
+        face = self._face_at(frame)
+        return None if face is None else face_levels(face[0])
+
+    def _face_at(self, frame: HeatFrame) -> tuple[Face, tuple[int, int]] | None:
+        """The last picture's face and the picture's (height, width), where it is near enough in time to this frame."""
+        if self._face is None or abs(frame.timestamp - self._face[0]) > FACE_VALID:
+            return None
+        return self._face[1], self._face[2]

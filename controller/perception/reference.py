@@ -26,7 +26,12 @@ ENOUGH: Final = 8
 SILENT: Final = 3.0
 """Seconds without a usable frame after which it counts as missing."""
 UNEVEN: Final = 1.0
-"""Spread of its pixels, K, beyond that of their noise: half of it is covered, or it has moved."""
+"""Spread of its pixels, K, beyond that of their noise: part of it is covered, or it has moved."""
+SMOOTH: Final = 8
+"""Frames over which its pixels are averaged to see that spread: in one frame a hand over a third is lost in the
+noise, and shifts the mean by a kelvin all the same."""
+SMOOTHED: Final = 0.37
+"""Noise of a pixel after that, as a share of one frame's: a pixel is renewed in every second frame."""
 LEAP: Final = 0.5
 """A frame that is so far from the window's median, K, and five of its deviations, is left out: a hand before it."""
 RELEARN: Final = 5.0
@@ -78,11 +83,6 @@ def _fourth(celsius: float) -> float:
     return (celsius + KELVIN) ** 4
 
 
-def _deviation(values: list[float]) -> float:
-    # `statistics.stdev` computes with fractions: a tenth of a frame's time on a small board.
-    return float(np.std(values, ddof=1))
-
-
 class Reference:
     """Follows the source. Feed every frame, as it came from the sensor, in order; pure, times come with the frames."""
 
@@ -95,6 +95,8 @@ class Reference:
         self._first: float | None = None
         self._last = -math.inf
         self._disc: NDArray[np.bool_] | None = None
+        self._source: NDArray[np.float64] | None = None
+        self._frames = 0
         self._linearity = Linearity(settings.linearity, settings.temperature) if settings.linearity else None
 
     def feed(self, frame: HeatFrame, local: LocalTime | None = None) -> LinearityResult | None:
@@ -109,8 +111,7 @@ class Reference:
             step = self._linearity.step(local)
             done = step.ended
             if step.set_point is None:
-                # Between two temperatures it tells nothing; what it told last stands meanwhile.
-                self._last = at if self._window else self._last
+                self._hold(at)
                 return done
             set_point = step.set_point
         error = self._error(frame, set_point)
@@ -138,22 +139,34 @@ class Reference:
 
     def _error(self, frame: HeatFrame, set_point: float) -> float | None:
         """Reading less truth, K; None where these pixels are not the source."""
-        values = frame.temperatures[self._pixels(frame.temperatures.shape)]
-        finite = values[np.isfinite(values)].astype(np.float64)
+        values = frame.temperatures[self._pixels(frame.temperatures.shape)].astype(np.float64)
+        values[~np.isfinite(values)] = np.nan
+        finite = values[np.isfinite(values)]
         if finite.size < max(1.0, 0.6 * values.size):
             return None
         die = frame.ambient if math.isfinite(frame.ambient) else 25.0
         error = float(finite.mean()) - apparent(set_point, self._settings.emissivity, self._optics, die)
+        uneven = self._uneven(values)
         if abs(error) > self._settings.furthest:
             return None
-        uneven = float(np.quantile(finite, 0.9) - np.quantile(finite, 0.1))
         return None if uneven > UNEVEN + 4.0 * self._spread(finite.size) else error
 
+    def _uneven(self, values: NDArray[np.float64]) -> float:
+        """Spread of the source's pixels over the last frames, K."""
+        if self._source is None or self._source.shape != values.shape:
+            self._source, self._frames = values.copy(), 0
+        self._frames += 1
+        self._source += np.nan_to_num(values - self._source) / min(self._frames, SMOOTH)
+        fresh = np.isnan(self._source)
+        self._source[fresh] = values[fresh]
+        low, high = np.nanquantile(self._source, (0.1, 0.9))
+        return float(high - low)
+
     def _spread(self, pixels: int) -> float:
-        """Noise of a pixel, K, as the window shows it; generous before it is known."""
+        """Noise of a pixel after smoothing, K, as the window shows it; generous before it is known."""
         if len(self._window) < ENOUGH:
             return 1.0
-        return _deviation([error for _, error in self._window]) * math.sqrt(pixels)
+        return SMOOTHED * _deviation([error for _, error in self._window]) * math.sqrt(pixels)
 
     def _pixels(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         if self._disc is None or self._disc.shape != shape:
@@ -162,24 +175,44 @@ class Reference:
             self._disc = np.asarray(distance <= max(self._settings.radius, 0.75))
         return self._disc
 
+    def _hold(self, at: float) -> None:
+        """Let what was told last stand, as if it had just been told: between two temperatures there is nothing new."""
+        if self.standing(at) is None:
+            return
+        passed = at - self._last
+        self._window = deque((time + passed, error) for time, error in self._window)
+        self._last = at
+
     def _take(self, at: float, error: float) -> None:
-        while self._window and at - self._window[0][0] > WINDOW:
-            self._window.popleft()
         if len(self._window) >= ENOUGH:
             errors = [known for _, known in self._window]
             if abs(error - median(errors)) > max(LEAP, 5 * _deviation(errors)):
                 self._note_leap(at, error)
                 return
         self._leapt.clear()
+        if at - self._last > SILENT:
+            # It was away; what it told before is no part of what it tells now.
+            self._window.clear()
         self._window.append((at, error))
         self._last = at
+        while len(self._window) > ENOUGH and at - self._window[0][0] > WINDOW:
+            self._window.popleft()
 
     def _note_leap(self, at: float, error: float) -> None:
+        if self._leapt and at - self._leapt[-1][0] > SILENT:
+            self._leapt.clear()
         self._leapt.append((at, error))
         errors = [known for _, known in self._leapt]
         if at - self._leapt[0][0] < RELEARN or len(errors) < ENOUGH:
             return
-        if max(errors) - min(errors) > 2 * LEAP + 6 * _deviation(errors) / math.sqrt(2):
+        # A hand moves; a sensor that has leapt is as steady as it was.
+        if _deviation(errors) > 2 * max(_deviation([known for _, known in self._window]), LEAP / 5):
             self._leapt.popleft()
             return
         self._window, self._leapt, self._last = self._leapt, deque(), at
+
+
+def _deviation(values: list[float]) -> float:
+    """Standard deviation of a sample of two or more. `statistics.stdev` is exact, and 50 times as slow."""
+    mean = fmean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

@@ -42,6 +42,9 @@ class LinearitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise ValueError("`settle` must be shorter than `dwell`")
         if max(self.points) - min(self.points) < 2:
             raise ValueError("`points` must span at least 2 K to tell a slope")
+        hours, minutes = self.at.split(":")
+        if 3600 * int(hours) + 60 * int(minutes) + self.dwell * len(self.points) + self.settle > 86400:
+            raise ValueError("the programme must end, and the source be back, before midnight: `at` is too late")
 
 
 class ReferenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -72,7 +72,8 @@ def lens_fault(
     face = pixels_on_face(fov, shape, registration.mark, registration.face_breadth)
     if face.count >= pixels:
         return None
+    lens, size = f"{fov[0]:g} x {fov[1]:g} degrees", f"{100 * face.pixel[0]:.1f} cm"
     return (
-        f"a lens of {fov[0]:g} x {fov[1]:g} degrees has {face.count:.0f} pixels of {100 * face.pixel[0]:.1f} cm on a "
-        f"face {registration.mark:g} m away, and {pixels} are needed: people must stand nearer, or the lens must be narrower"
+        f"a lens of {lens} has {face.count:.0f} pixels of {size} on a face {registration.mark:g} m away, and {pixels} "
+        "are needed: people must stand nearer, or the lens must be narrower"
     )

@@ -13,7 +13,7 @@ from controller.cli import main
 from hw.sim.scene import enrolment_photo
 
 EXAMPLE = Path(__file__).parents[2] / "image" / "gate.toml"
-COMMANDS = ["drill", "run", "replay", "enrol", "models", "selftest", "bench"]
+COMMANDS = ["drill", "run", "replay", "enrol", "models", "calibrate", "selftest", "bench"]
 
 
 @pytest.fixture(autouse=True)

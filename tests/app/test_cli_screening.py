@@ -69,6 +69,33 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert two["sensitivity"]["value"] >= one["sensitivity"]["value"]  # what the second look is for
 
 
+def test_the_gates_sensor_is_the_default_and_a_camera_does_better(capsys: pytest.CaptureFixture[str]) -> None:
+    stopped = {}
+    for sensor in ((), ("--sensor", "mlx90640"), ("--sensor", "camera")):
+        found = json.loads(told(capsys, *sensor, "--json"))
+        finding = [point for point in found["plans"][0]["points"] if point["sensitivity"]["value"] >= 0.7]
+        stopped[sensor[1:]] = (found["sensor"], found["spot"], min(point["doctor"]["value"] for point in finding))
+    assert stopped[()] == stopped["mlx90640",]
+    assert stopped[()][:2] == ("mlx90640", 0.012)
+    assert stopped["camera",][:2] == ("camera", 0.0)
+    assert stopped[()][2] > 1.5 * stopped["camera",][2]
+
+
+def test_the_text_says_which_sensor_and_that_the_truth_is_worse(capsys: pytest.CaptureFixture[str]) -> None:
+    gate = told(capsys)
+    assert "Sensor: MLX90640, judged by what spots of 12 mm show" in gate
+    assert "a little worse still" in gate
+    assert "Sensor: a thermographic camera" in told(capsys, "--sensor", "camera")
+
+
+def test_a_gates_settings_are_of_the_gates_sensor(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text("[thermal]\nrefresh_hz = 16\n", encoding="utf-8")
+    assert json.loads(told(capsys, "--config", str(path), "--json"))["sensor"] == "mlx90640"
+    assert main([*PLAN, "--config", str(path), "--sensor", "camera"]) == 2
+    assert f"--config {path}: the gate's sensor is an MLX90640" in capsys.readouterr().err
+
+
 def test_more_noise_finds_fewer(capsys: pytest.CaptureFixture[str]) -> None:
     found = []
     for noise in ("0", "0.25", "0.5"):
@@ -103,6 +130,7 @@ def test_a_wish_that_cannot_be_fulfilled_is_a_failure(capsys: pytest.CaptureFixt
         ("--alarms-a-day", "-1"),
         ("--misses", "1.5"),
         ("--stages", "three"),
+        ("--sensor", "toy"),
     ],
 )
 def test_wrong_input_is_refused_by_its_flag(capsys: pytest.CaptureFixture[str], flag: str, value: str) -> None:
@@ -112,7 +140,7 @@ def test_wrong_input_is_refused_by_its_flag(capsys: pytest.CaptureFixture[str], 
     assert f"argument {flag}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--sensor-noise", "0.6"), ("--camera", "toy")])
+@pytest.mark.parametrize(("flag", "value"), [("--sensor-noise", "0.6"), ("--sensor-noise", "7")])
 def test_what_was_not_evaluated_is_refused_by_its_flag(
     capsys: pytest.CaptureFixture[str], flag: str, value: str
 ) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROUND = ("T_offset", "T_LC", "canthiMax", "T_FH_Max", "T_Max")
+SPOTS = ("aveAllR13_", "aveAllL13_")
 OTHERS = ("aveOralF", "aveOralM", "Gender", "Age", "T_atm", "Humidity", "Distance", "Time", "Date")
 
 
@@ -36,13 +37,22 @@ class Published:
 
 
 def published(
-    people: int = 120, *, seed: int = 1, febrile: int = 12, start: dt.date = dt.date(2017, 1, 9)
+    people: int = 120,
+    *,
+    seed: int = 1,
+    febrile: int = 12,
+    start: dt.date = dt.date(2017, 1, 9),
+    spots: bool = False,
 ) -> Published:
-    """Ten people a day, so many of them febrile, evenly spread; skin follows the room by 0.08 K/K."""
+    """Ten people a day, so many of them febrile, evenly spread; skin follows the room by 0.08 K/K.
+
+    `spots`: with the circles of 13 pixels, 0.8 and 0.9 K below the face's maximum.
+    """
     dice = random.Random(seed)
     names = ["SubjectID", ""]
     for at in range(1, 5):
         names += ["T_LC14" if (name, at) == ("T_LC", 4) else f"{name}{at}" for name in ROUND]
+        names += [f"{name}{at}" for name in SPOTS] if spots else []
         names.append("")
     names += OTHERS
     rows = []
@@ -58,6 +68,7 @@ def published(
             mouth = 1.0 if at == 4 else 0.0
             values = (0.8, skin - 0.1, skin - 0.1, skin - 0.6, skin + mouth)
             row += [f"{value:.2f}" for value in values]
+            row += [f"{skin - 0.8:.2f}", f"{skin - 0.9:.2f}"] if spots else []
             row.append("")
         minute = person % 10 * 45
         time = f"{9 + minute // 60}:{minute % 60:02d}:05"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from benchmarks.fever import operating
+from benchmarks.fever import coarse, operating
 from benchmarks.fever.calibration import model_slope
+from benchmarks.fever.columns import read_table
 from benchmarks.fever.comparison import columns, judge_all
 from benchmarks.fever.data import Recording, read_file
 from benchmarks.fever.fit import choose, fit
@@ -18,6 +20,7 @@ from benchmarks.fever.splits import chronological
 from benchmarks.fever.splits import test_part as later_people
 from benchmarks.fever.statistics import auc, over_columns, sensitivity
 from benchmarks.fever.values import AVERAGED, HEADLINE, judge
+from controller.perception import spot
 from controller.perception.evaluation import load
 from controller.perception.temperature import SHIPPED
 
@@ -129,3 +132,45 @@ def test_the_shipped_evaluation_is_what_the_command_writes(people: Recording, tr
     shipped = load()
     built = operating.build(people, later_people(people, training), SHIPPED, command=shipped.command, seed=1)
     assert built.sets == shipped.sets
+
+
+def test_what_a_spot_misses_is_what_the_training_part_says(
+    testdata: Path, people: Recording, training: NDArray[np.bool_]
+) -> None:
+    found = coarse.loss(people.take(training & ~people.febrile))
+    assert (found.n, found.readings) == (365, 1086)
+    assert found.measured[0] == pytest.approx(spot.loss(coarse.SIZE, spot.ROOM), abs=6e-3)
+    assert found.measured[1] == pytest.approx(found.assumed[1], abs=1e-3)
+    assert found.measured[2] == pytest.approx(spot.scatter(coarse.SIZE, spot.ROOM), abs=6e-3)
+    # The third anchor: the middle of the forehead stands for a large part of the face.
+    forehead = middle_of_the_forehead(testdata / "fever" / people.files[0], people)
+    large = coarse.loss(dataclasses.replace(people, spots=forehead).take(training & ~people.febrile))
+    assert large.measured[0] == pytest.approx(spot.FACE_LOSS, abs=6e-3)
+    assert large.measured[2] == pytest.approx(spot.FACE_SCATTER, abs=6e-3)
+
+
+def middle_of_the_forehead(path: Path, people: Recording) -> NDArray[np.float64]:
+    table = read_table(path)
+    wanted = [table.required(name) for name in ("SubjectID", "T_FHCC1", "T_FHCC2", "T_FHCC3")]
+    values = {
+        table.text(row, wanted[0]): [table.number(row, at) for at in wanted[1:]] for row in range(len(table.rows))
+    }
+    return np.array([values[subject] for subject in people.subjects])
+
+
+def test_the_spots_offset_and_scatter_hold_on_later_days(people: Recording, training: NDArray[np.bool_]) -> None:
+    test = later_people(people, training) & ~people.febrile
+    found = coarse.loss(people.take(test))
+    assert found.measured[0] == pytest.approx(found.assumed[0], abs=0.03)
+    assert found.measured[2] == pytest.approx(found.assumed[2], abs=0.02)
+    error = (judge(coarse.seen(people), SHIPPED, AVERAGED).model - people.oral)[test]
+    assert abs(float(np.nanmean(error))) < 0.05
+
+
+@pytest.mark.parametrize(("way", "area"), [("round 1", 0.889), ("round 2", 0.903), ("round 3", 0.918)])
+def test_a_coarse_array_ranks_worse_than_the_camera(people: Recording, way: str, area: float) -> None:
+    everybody = np.ones(len(people), bool)
+    spots = judge(coarse.seen(people), SHIPPED, way).model
+    found = over_columns(auc, spots[:, None], people.febrile)
+    assert found == pytest.approx(area, abs=6e-3)
+    assert found < figures(people, everybody, way, "model")[0] - 0.03

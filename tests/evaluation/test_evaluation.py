@@ -172,6 +172,8 @@ def test_the_shipped_evaluation_loads_and_is_of_the_shipped_model() -> None:
     assert found.thresholds[-1] == 38.4
     assert {each.noise for each in found.sets[0].counts} == {0.0, 0.1, 0.2, 0.3, 0.5}
     assert found.named("test part").camera == "FLIR"
+    coarse = found.named("test part", coarse=True)
+    assert (coarse.camera, coarse.spot) == ("FLIR, 12 mm spots", 0.012)
     with pytest.raises(EvaluationError, match="no set 'x'"):
         found.named("x")
 

@@ -95,6 +95,39 @@ def test_columns_that_are_missing_are_not_known_for_anybody(make: Make, tmp_path
     assert len(found.notes) == 4
 
 
+def test_a_spot_is_the_warmer_of_both_circles(make: Make, tmp_path: Path) -> None:
+    file = make(40, spots=True)
+    file.rows[3][file.column("aveAllL13_2")] = "39.00"
+    file.rows[4][file.column("aveAllR13_1")] = ""
+    file.rows[5][file.column("aveAllR13_1")] = file.rows[5][file.column("aveAllL13_1")] = "NaN"
+    found = read_file(file.write(tmp_path / "FLIR.csv"))
+    assert found.spots.shape == (40, 3)
+    assert found.spots[0, 2] == float(file.rows[0][file.column("aveAllR13_3")])
+    assert found.spots[3, 1] == 39.0
+    assert found.spots[4, 0] == float(file.rows[4][file.column("aveAllL13_1")])
+    assert np.isnan(found.spots[5, 0])
+    assert found.notes == ()
+
+
+def test_an_impossible_spot_is_named(make: Make, tmp_path: Path) -> None:
+    file = make(40, spots=True)
+    file.rows[4][file.column("aveAllR13_2")] = "3.58"
+    found = read_file(file.write(tmp_path / "FLIR.csv"))
+    assert found.spots[4, 1] == float(file.rows[4][file.column("aveAllL13_2")])
+    assert "(aveAllR13_2): 3.58" in found.notes[0]
+
+
+@pytest.mark.parametrize("gone", ["aveAllR13_1", "aveAllL13_1"])
+def test_a_round_without_both_circles_has_no_spots(make: Make, tmp_path: Path, gone: str) -> None:
+    file = make(40, spots=True)
+    file.names[file.column(gone)] = "gone"
+    found = read_file(file.write(tmp_path / "FLIR.csv"))
+    assert np.isnan(found.spots[:, 0]).all()
+    assert np.isfinite(found.spots[:, 1:]).all()
+    assert found.notes == ()
+    assert np.isnan(read_file(make(40).write(tmp_path / "ICI.csv")).spots).all()
+
+
 def test_blank_cells_are_not_measured_and_people_without_a_reference_left_out(make: Make, tmp_path: Path) -> None:
     file = make(40)
     file.rows[0][file.column("T_Max1")] = ""

@@ -64,7 +64,7 @@ def film() -> Callable[..., list[Heat]]:
         scene: NDArray[np.float64], count: int = 16, *, noise: float = 0.3, seed: int = 0, ambient: float = 30.0
     ) -> list[Heat]:
         random = np.random.default_rng(seed)
-        parity = np.add.outer(np.arange(ROWS), np.arange(COLUMNS)) % 2
+        parity = np.add.outer(*map(np.arange, scene.shape)) % 2
         current = scene + random.normal(0, noise, scene.shape)
         frames = []
         for index in range(count):

@@ -94,7 +94,7 @@ def test_a_warmer_room_asks_for_less_compensation() -> None:
     assert surface_of(37.0, 28.0) > surface_of(37.0, 23.0) + 5 * 0.08
 
 
-@pytest.mark.parametrize("core", np.arange(35.5, 42.01, 0.5))
+@pytest.mark.parametrize("core", np.arange(36.0, 42.01, 0.5))
 def test_a_fever_comes_out_as_hot_as_it_is(film: Film, scene: Scene, box: Box, core: float) -> None:
     found = screen(average(film(scene(surface_of(core)), 16, noise=0.1), box), SETTINGS, look=2)
     assert found.value == pytest.approx(core, abs=0.12)
@@ -265,3 +265,22 @@ def test_an_attempt_without_frames_has_no_reading() -> None:
 def test_settings_refuse_what_cannot_be(wrong: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(wrong, ScreeningSettings)
+
+
+def test_a_fine_array_reads_the_corners_of_the_eyes_as_well(film: Film) -> None:
+    """A face 40 pixels wide whose forehead is a kelvin warmer than its eyes: both count, by the model's weights."""
+    box = Box(10.0, 5.0, 40.0, 56.0)
+    rows, columns = np.mgrid[:72, :60] + 0.5
+    radius = np.hypot((columns - 30) / 20, (rows - 33) / 28)
+    scene = np.where(radius <= 1, 34.0, ROOM)
+    scene[10:14, 26:34] = 36.0
+    scene[25:28, 26:29] = scene[25:28, 31:34] = 35.0
+    heat = average(film(scene, 16, noise=0.05), box)
+    assert heat is not None
+    seen = surface(heat, SETTINGS)
+    assert seen is not None
+    assert seen.value == pytest.approx(36.1, abs=0.15)
+    assert seen.canthi == pytest.approx(35.1, abs=0.15)
+    both = reading(seen, Footing(0.0)).value
+    alone = reading(Seen(seen.value, seen.noise, seen.room, seen.size), Footing(0.0)).value
+    assert both < alone - 0.1

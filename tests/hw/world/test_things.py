@@ -164,8 +164,9 @@ def test_an_open_mouth_is_the_warmest_spot(world: World, bare_faced: Iterator[in
             world.place(Person(identity=number, core=37.0, distance=0.3, sway=0.0, mouth_open=mouth_open))
             maxima.append(float(world.heat(0.0).max()))
         gained.append(maxima[1] - maxima[0])
-    # The set measured 0.68 K more on average, with a camera that resolves the mouth.
-    assert 0.2 < float(np.mean(gained)) < 0.8
+    # The set measured 0.68 K more on average, with a camera that resolves mouth and eyes; here only the mouth is as
+    # large as a pixel, and the corners of the eyes read some 0.8 K low.
+    assert 0.9 < float(np.mean(gained)) < 1.7
     assert open_mouth(37.0) - face_maximum(37.0, 24.0) == pytest.approx(0.64, abs=0.01)
 
 

@@ -1,0 +1,1 @@
+"""`thermogate calibrate`: measures how the sensors of one gate look at the lane, and writes it into gate.toml."""
