@@ -1,6 +1,6 @@
 """Saves a crowd's state over and over, each time of one more person, and says how many; until it is killed.
 
-    python crowd_writer.py FILE
+python crowd_writer.py FILE
 """
 
 from __future__ import annotations

@@ -48,7 +48,6 @@ class Frame:
     timestamp: float
 
 
-
 @dataclass
 class Bench:
     """A chess-pattern sensor before a room with a source in it; `noise` is of one sample of one pixel, K."""
