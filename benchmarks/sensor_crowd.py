@@ -27,6 +27,8 @@ MEASURED: Final = 5
 drawn: one of these errors, and how much people differ."""
 APART: Final = 20.0
 """Seconds between passers-by."""
+NOISE, COMPENSATION = 0.12, 0.3
+"""Stated uncertainties of such a reading, K."""
 SECONDS: Final = 2.0
 """That each of the MEASURED stands."""
 
@@ -69,7 +71,8 @@ def learned(
         SHIPPED, None, crowd=crowd, unix=lambda: at, local=lambda: LocalTime(0, 3600 * EXPECTED_HOUR)
     )
     usual = EXPECTED + float(rng.normal(0.0, CROWD_FLOOR))
-    limit = coldest(SHIPPED, Uncertainty(0.0, 0.0, spot.scatter(pixel, room), 0.3))
+    parts = Uncertainty(NOISE, 0.0, spot.scatter(pixel, room), COMPENSATION)
+    limit = coldest(SHIPPED, parts)
     kept: dict[int, tuple[CrowdBaseline, float]] = {}
     for k in range(max(people, default=0)):
         at += APART
@@ -77,7 +80,7 @@ def learned(
         value = usual + float(rng.normal(0.0, scatter)) + float(errors[k % errors.size]) + correction
         if value >= limit:
             verdict = Verdict.NORMAL if value < SHIPPED.alarm else Verdict.ELEVATED
-            keeper.learn(Screening(verdict, value, 0.5, value, 16, correction=correction), room)
+            keeper.learn(Screening(verdict, value, parts.combined, value, 16, parts=parts, correction=correction), room)
         if k + 1 in people:
             kept[k + 1] = CrowdBaseline(crowd.state), at
     return kept

@@ -38,7 +38,7 @@ UNSURE: Final = 0.03
 MARK: Final = 0.5
 CHECKED: Final = (0.35, 0.5, 0.65)
 """Distances at which it counts how often a bare face is refused: many stands."""
-COUNTS: Final = (300, 60, 60)
+COUNTS: Final = (310, 40, 40)
 """Stands there, at each other distance, and for each thing on or beside the face."""
 SIGHTS: Final[dict[str, tuple[Person, tuple[Thing, ...]]]] = {
     "nothing": (SOMEBODY, ()),

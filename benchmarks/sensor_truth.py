@@ -71,9 +71,9 @@ def main() -> int:
     unknown = set(options.tables) - set(tables)
     if unknown:
         parser.error(f"no table {', '.join(sorted(unknown))}; there are {', '.join(tables)}")
-    count = 6 if options.quick else 60
+    count = 6 if options.quick else 40
     # The many rows that nothing is concluded from one by one have fewer trials.
-    fewer = {"distance": count // 3, "warm-up": count // 2}
+    fewer = {"distance": count // 2, "time": count // 2, "warm-up": count // 2}
     began = time.perf_counter()
     with ProcessPoolExecutor(options.jobs) as pool:
         for name in options.tables or tables:
