@@ -11,8 +11,8 @@ class ScreeningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """When a reading counts, and what it means. Temperatures are oral-equivalent °C unless said otherwise."""
 
     alarm: Annotated[float, msgspec.Meta(ge=36.5, le=39.5)] = 37.6
-    """From here on a temperature is elevated. 37.6 sends 5 % of the healthy to the doctor on a sensor with pixels of 12 mm
-    on the face; what it finds, and what others would cost and find: `thermogate screening plan`."""
+    """From here on a temperature is elevated. 37.6 sends 5 % of the healthy to the doctor by a sensor with pixels of
+    12 mm on the face; what it finds, and what others would cost and find: `thermogate screening plan`."""
     guard: Annotated[float, msgspec.Meta(ge=0, le=3)] = 1.645
     """Half-width of the band below `alarm` that asks for another look, in standard deviations of the noise."""
     looks: Annotated[int, msgspec.Meta(ge=1, le=5)] = 2
