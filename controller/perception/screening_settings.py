@@ -45,6 +45,10 @@ class ScreeningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     accuracy: Annotated[float, msgspec.Meta(ge=0, le=5)] = 1.0
     """Half-width of the sensor's calibration error where no black body is in view, K, taken as uniform: ±1 is the
     MLX90640's data sheet in its centre."""
+    pattern: Annotated[float, msgspec.Meta(ge=0, le=5)] = 0.33
+    """How differently the array's pixels err, K (1 sigma): what a black body in one place of the picture cannot tell of
+    the pixels on a face. Measured with simulated chips that are as uneven as the data sheet allows
+    (docs/sensor-truth.md)."""
     settled: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 240.0
     """Seconds after power-on that the sensor takes to be as accurate as that; a black body in view makes up for it."""
     offset: Annotated[float, msgspec.Meta(ge=-5, le=5)] = 0.0

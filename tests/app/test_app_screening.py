@@ -223,7 +223,7 @@ def test_a_sensor_that_is_off_screens_right_by_its_reference(tmp_path: Path, bia
     assert grant.person == STUDENT
     assert told["verdict"] == "normal"
     assert told["correction"] == pytest.approx(-bias, abs=0.25)
-    assert told["u_reference"] < 0.2
+    assert told["u_reference"] < 0.4
     assert abs(told["temperature"] - 36.6) < 2 * told["uncertainty"]
     assert "no_reference" not in (told["remarks"] or "")
     assert len(site.opened) == 1
