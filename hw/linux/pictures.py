@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from hw.errors import DeviceClosed, DeviceMissing, DeviceTimeout, RecordingError
+from _fastcore.picture_header import read_header, require_size
+from hw.errors import DeviceClosed, DeviceMissing, DeviceTimeout, PictureUnreadable, RecordingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 DEFAULT_FPS: Final = 15.0
+LARGEST_BYTES: Final = 50_000_000
+LARGEST_SIDE: Final = 8192
+"""Pixels; what perception takes."""
+LARGEST_PIXELS: Final = 40_000_000
 
 
 class PictureSource:
@@ -69,7 +74,7 @@ class PictureSource:
         Raises:
             DeviceTimeout: its time is later than in `timeout` seconds.
             DeviceClosed: at the end, or not open.
-            RecordingError: a picture cannot be read; the next call goes on with the one after.
+            PictureUnreadable: a picture cannot be read; the next call goes on with the one after.
         """
         stop = self._stop
         wait = self._due - self._clock.monotonic()
@@ -101,6 +106,96 @@ class PictureSource:
         return _Stills(files, loop=self._loop)
 
     def _videos(self) -> Iterator[NDArray[np.uint8]]:
+        capture = cv2.VideoCapture(self.name)
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        opened = capture.isOpened()
+        capture.release()
+        if not opened:
+            raise RecordingError(f"{self.name}: neither a picture nor a video that OpenCV can read")
+        if self._asked_fps is None and rate > 0:
+            self._period = 1.0 / rate
+        return _video(self.name, loop=self._loop)
+
+
+class _Stills:
+    """Pictures of files, one after the other. An iterator that goes on after an unreadable one."""
+
+    def __init__(self, files: list[Path], *, loop: bool) -> None:
+        self._files = files
+        self._loop = loop
+        self._index = 0
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return self
+
+    def __next__(self) -> NDArray[np.uint8]:
+        if self._index == len(self._files):
+            if not self._loop:
+                raise StopIteration
+            self._index = 0
+        file = self._files[self._index]
+        self._index += 1
+        return read_picture(file)
+
+
+def _videos(self) -> Iterator[NDArray[np.uint8]]:
+        capture = cv2.VideoCapture(self.name)
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        opened = capture.isOpened()
+        capture.release()
+        if not opened:
+            raise RecordingError(f"{self.name}: neither a picture nor a video that OpenCV can read")
+        if self._asked_fps is None and rate > 0:
+            self._period = 1.0 / rate
+        return _video(self.name, loop=self._loop)
+
+
+class _Stills:
+    """Pictures of files, one after the other. An iterator that goes on after an unreadable one."""
+
+    def __init__(self, files: list[Path], *, loop: bool) -> None:
+        self._files = files
+        self._loop = loop
+        self._index = 0
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return self
+
+    def __next__(self) -> NDArray[np.uint8]:
+        if self._index == len(self._files):
+            if not self._loop:
+                raise StopIteration
+            self._index = 0
+        file = self._files[self._index]
+        self._index += 1
+        return read_picture(file)
+
+
+def read_picture(file: Path) -> NDArray[np.uint8]:
+    """BGR uint8[h, w, 3] of a picture file, upright by its EXIF note.
+
+    Raises `RecordingError` naming the file and the reason: unreadable, no picture, a moving, truncated or damaged one, or
+    one that its header says is too large, which is not decoded at all.
+    """
+    try:
+        if file.stat().st_size > LARGEST_BYTES:
+            raise RecordingError(f"{file}: is larger than {LARGEST_BYTES // 1_000_000} MB")
+        data = file.read_bytes()
+    except OSError as error:
+        raise RecordingError(f"{file}: cannot be read: {error.strerror}") from error
+    try:
+        require_size(read_header(data), side=LARGEST_SIDE, pixels=LARGEST_PIXELS)
+        picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except ValueError as error:
+        raise RecordingError(f"{file}: {error}") from error
+    except cv2.error as error:
+        raise RecordingError(f"{file}: is damaged: it cannot be decoded") from error
+    if picture is None:
+        raise RecordingError(f"{file}: is damaged: it cannot be decoded")
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def _videos(self) -> Iterator[NDArray[np.uint8]]:
         capture = cv2.VideoCapture(self.name)
         rate = capture.get(cv2.CAP_PROP_FPS)
         opened = capture.isOpened()
