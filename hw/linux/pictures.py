@@ -138,39 +138,6 @@ class _Stills:
         return read_picture(file)
 
 
-def _videos(self) -> Iterator[NDArray[np.uint8]]:
-        capture = cv2.VideoCapture(self.name)
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        opened = capture.isOpened()
-        capture.release()
-        if not opened:
-            raise RecordingError(f"{self.name}: neither a picture nor a video that OpenCV can read")
-        if self._asked_fps is None and rate > 0:
-            self._period = 1.0 / rate
-        return _video(self.name, loop=self._loop)
-
-
-class _Stills:
-    """Pictures of files, one after the other. An iterator that goes on after an unreadable one."""
-
-    def __init__(self, files: list[Path], *, loop: bool) -> None:
-        self._files = files
-        self._loop = loop
-        self._index = 0
-
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        return self
-
-    def __next__(self) -> NDArray[np.uint8]:
-        if self._index == len(self._files):
-            if not self._loop:
-                raise StopIteration
-            self._index = 0
-        file = self._files[self._index]
-        self._index += 1
-        return read_picture(file)
-
-
 def read_picture(file: Path) -> NDArray[np.uint8]:
     """BGR uint8[h, w, 3] of a picture file, upright by its EXIF note.
 
@@ -192,51 +159,6 @@ def read_picture(file: Path) -> NDArray[np.uint8]:
         raise RecordingError(f"{file}: is damaged: it cannot be decoded") from error
     if picture is None:
         raise RecordingError(f"{file}: is damaged: it cannot be decoded")
-    return np.asarray(picture, dtype=np.uint8)
-
-
-def _videos(self) -> Iterator[NDArray[np.uint8]]:
-        capture = cv2.VideoCapture(self.name)
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        opened = capture.isOpened()
-        capture.release()
-        if not opened:
-            raise RecordingError(f"{self.name}: neither a picture nor a video that OpenCV can read")
-        if self._asked_fps is None and rate > 0:
-            self._period = 1.0 / rate
-        return _video(self.name, loop=self._loop)
-
-
-class _Stills:
-    """Pictures of files, one after the other. An iterator that goes on after an unreadable one."""
-
-    def __init__(self, files: list[Path], *, loop: bool) -> None:
-        self._files = files
-        self._loop = loop
-        self._index = 0
-
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        return self
-
-    def __next__(self) -> NDArray[np.uint8]:
-        if self._index == len(self._files):
-            if not self._loop:
-                raise StopIteration
-            self._index = 0
-        file = self._files[self._index]
-        self._index += 1
-        return read_picture(file)
-
-
-def read_picture(file: Path) -> NDArray[np.uint8]:
-    """BGR uint8[h, w, 3] of a picture file. Raises `RecordingError` naming it."""
-    try:
-        data = np.fromfile(file, dtype=np.uint8)
-    except OSError as error:
-        raise RecordingError(f"{file}: cannot be read: {error.strerror}") from error
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if picture is None:
-        raise RecordingError(f"{file}: not a picture that OpenCV can read")
     return np.asarray(picture, dtype=np.uint8)
 
 
