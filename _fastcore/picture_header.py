@@ -1,4 +1,4 @@
-"""What a picture file says of itself, read before anything is decoded: kind, size, whether it moves, whether it is whole.
+"""What a picture file says of itself before anything is decoded: kind, size, whether it moves, whether it is whole.
 
 A decoder believes a header and makes room for what it promises; a file of some kilobytes can promise gigabytes. So the
 size is read here first. Formats: JPEG (ITU-T T.81, annex B), PNG (W3C PNG, third edition, with APNG's acTL), WebP

@@ -40,10 +40,10 @@ def enrol(scenario: Scenario, engine: FaceEngine, folder: Path, progress: Callab
     """
     photos = folder / "photos"
     with GalleryStore.open(folder, create=True) as store:
-        enroller = Enroller(engine, _index(engine), store)
+        enroller = Enroller(engine, _index(engine), store, settings=ONE_THRESHOLD, basis=legal_basis(BASIS, TODAY))
         for done, identity in enumerate(scenario.registered, start=1):
             _draw(photos / person_id(identity), identity)
-            for result in enroller.enrol(read_roll(photos)):
+            for result in enroller.enrol(read_roll(photos).candidates):
                 if not result.enrolled:
                     raise GalleryError(f"{result.person.person} cannot be enrolled for the rehearsal: {_why(result)}")
             # No face stays on disk in the clear.

@@ -32,17 +32,21 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
 
     Raises `ImageError` with the reason.
     """
+    return decode_photo(photo_bytes(path))
+
+
+def photo_bytes(path: Path) -> bytes:
+    """A photograph's file, when it is one and not too large. Raises `ImageError` with the reason."""
     try:
         if not path.is_file() and path.exists():
             raise ImageError("is no file")
         if path.stat().st_size > LARGEST_BYTES:
             raise ImageError(f"is larger than {LARGEST_BYTES // 1_000_000} MB")
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
     except ValueError as error:  # a null character in its name
         raise ImageError(f"cannot be read: {error}") from error
-    return decode_photo(data)
 
 
 def decode_photo(data: bytes) -> NDArray[np.uint8]:

@@ -141,24 +141,24 @@ class _Stills:
 def read_picture(file: Path) -> NDArray[np.uint8]:
     """BGR uint8[h, w, 3] of a picture file, upright by its EXIF note.
 
-    Raises `RecordingError` naming the file and the reason: unreadable, no picture, a moving, truncated or damaged one, or
-    one that its header says is too large, which is not decoded at all.
+    Raises `PictureUnreadable` naming the file and the reason: unreadable, no picture, a moving, truncated or damaged
+    one, or one that its header says is too large, which is not decoded at all.
     """
     try:
         if file.stat().st_size > LARGEST_BYTES:
-            raise RecordingError(f"{file}: is larger than {LARGEST_BYTES // 1_000_000} MB")
+            raise PictureUnreadable(f"{file}: is larger than {LARGEST_BYTES // 1_000_000} MB")
         data = file.read_bytes()
     except OSError as error:
-        raise RecordingError(f"{file}: cannot be read: {error.strerror}") from error
+        raise PictureUnreadable(f"{file}: cannot be read: {error.strerror}") from error
     try:
         require_size(read_header(data), side=LARGEST_SIDE, pixels=LARGEST_PIXELS)
         picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
     except ValueError as error:
-        raise RecordingError(f"{file}: {error}") from error
+        raise PictureUnreadable(f"{file}: {error}") from error
     except cv2.error as error:
-        raise RecordingError(f"{file}: is damaged: it cannot be decoded") from error
+        raise PictureUnreadable(f"{file}: is damaged: it cannot be decoded") from error
     if picture is None:
-        raise RecordingError(f"{file}: is damaged: it cannot be decoded")
+        raise PictureUnreadable(f"{file}: is damaged: it cannot be decoded")
     return np.asarray(picture, dtype=np.uint8)
 
 
