@@ -1,4 +1,4 @@
-"""Whose photographs should be renewed, and why: age, falling scores, consent that ends, a model that is used no more."""
+"""Whose photographs should be renewed, and why: age, falling scores, consent that ends, another model."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     action: str
     who: str = ""
     """Pseudonym of the person; empty where it is of none."""
-    counts: dict[str, int] = {}  # noqa: RUF012 - msgspec copies it
+    counts: dict[str, int] = {}
     mac: str = ""
     """Hex HMAC-SHA256 over the MAC before and this entry without its MAC."""
 
@@ -102,15 +102,16 @@ class AuditLog:
         """What a person is called here: 32 hex digits."""
         return hmac.digest(self._naming, person.encode(), hashlib.sha256).hex()[:32]
 
-    def append(self, action: str, *, who: str | None = None, counts: Mapping[str, int] | None = None) -> None:
+    def append(self, action: str, *, who: str | None = None, counts: Mapping[str, int] | None = None) -> AuditEntry:
         """Write one entry, on disk when this returns. `who` is the person's id. Raises `StoreError`."""
         with self._locked() as descriptor:
             last = self._last(descriptor)
             if isinstance(last, int):
                 os.ftruncate(descriptor, last)
                 last = self._put(descriptor, self._last(descriptor), TORN, "", {})
-            self._put(descriptor, last, action, "" if who is None else self.pseudonym(who), dict(counts or {}))
+            entry = self._put(descriptor, last, action, "" if who is None else self.pseudonym(who), dict(counts or {}))
             os.fsync(descriptor)
+        return entry
 
     def verify(self, head: str = "") -> AuditReport:
         """Read all of it. `head`: a MAC that was noted earlier, and must occur.

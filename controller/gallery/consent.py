@@ -38,7 +38,7 @@ def consent_of(row: Row, mistakes: Mistakes) -> Consent | None:
 
 
 def read_consents(path: Path) -> dict[str, Consent]:
-    """A CSV file with person_id and the consent columns. Raises `GalleryError` that names every wrong row and column."""
+    """A CSV file with person_id and the consent columns. Raises `GalleryError` naming every wrong row and column."""
     table = read_table(path)
     mistakes = Mistakes(path)
     for column in ("person_id", *COLUMNS[:3]):

@@ -45,8 +45,8 @@ ALIKE = 12
 """People that one face is compared with for its likeness: the most alike ones."""
 DUPLICATE = {"opencv": 0.60, "tflite": 0.60}
 """Scores from which two ids are one person's. Of 1,697,425 pairs of different people (LFW, 852 people, every picture
-with every other) none reached it by either engine, the highest 0.54 and 0.59; of 3,665 pairs of one person's pictures
-60 % did (docs/enrolment.md)."""
+with every other) none reached it by either engine, the highest 0.54 and 0.55; of 3,665 pairs of one person's pictures
+60 and 65 % did (docs/enrolment.md)."""
 
 
 class Change(enum.Enum):
@@ -187,7 +187,11 @@ class Enroller:
 
     def _enrolled(self, known: Enrolment | None, source: str) -> dt.date:
         """The same photographs are as old as they were."""
-        if known is not None and known.origin.enrolled and known.origin.source.split(".")[0] == source.split(".")[0]:
+        if (
+            known is not None
+            and known.origin.enrolled
+            and known.origin.source.split(".")[0] == source.split(".", maxsplit=1)[0]
+        ):
             return known.origin.enrolled
         return self._today()
 
@@ -197,7 +201,7 @@ class Enroller:
         for photo, data in zip(photos, files, strict=True):
             try:
                 if isinstance(data, ImageError):
-                    raise data  # noqa: TRY301 - its reason is this photograph's
+                    raise data
                 embedding, quality = self._template(data)
             except (ImageError, EngineError) as error:
                 results.append(PhotoResult(photo, str(error), None))

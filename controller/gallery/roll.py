@@ -88,9 +88,7 @@ def photos_at(place: Path) -> tuple[Path, ...]:
 
 def _pictures_in(folder: Path) -> list[Path]:
     return sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in PICTURES | STRANGE and not file.name.startswith(".")
+        file for file in folder.iterdir() if file.suffix.lower() in PICTURES | STRANGE and not file.name.startswith(".")
     )
 
 

@@ -201,9 +201,7 @@ class GalleryStore:
 
     def _write(self, enrolment: Enrolment) -> None:
         person = enrolment.person
-        details = _Details(
-            person.valid_from, person.valid_until, person.groups, person.second_factor, enrolment.origin
-        )
+        details = _Details(person.valid_from, person.valid_until, person.groups, person.second_factor, enrolment.origin)
         nonce, sealed = self._seal(msgspec.json.encode(details), ("person", person.person))
         self._connection.execute("DELETE FROM person WHERE person = ?", (person.person,))
         self._connection.execute("INSERT INTO person VALUES (?, ?, ?)", (person.person, nonce, sealed))
