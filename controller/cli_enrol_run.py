@@ -97,7 +97,7 @@ def _quiet_decoders() -> None:
     """OpenCV's own words about a damaged picture would tear the progress bar; the reason is told by us."""
     import cv2
 
-    cv2.setLogLevel(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def _roll(arguments: argparse.Namespace) -> Roll:

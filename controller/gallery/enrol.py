@@ -187,13 +187,9 @@ class Enroller:
 
     def _enrolled(self, known: Enrolment | None, source: str) -> dt.date:
         """The same photographs are as old as they were."""
-        if (
-            known is not None
-            and known.origin.enrolled
-            and known.origin.source.split(".")[0] == source.split(".", maxsplit=1)[0]
-        ):
-            return known.origin.enrolled
-        return self._today()
+        before = Origin() if known is None else known.origin
+        same = before.source.partition(".")[0] == source.partition(".")[0]
+        return before.enrolled if same and before.enrolled is not None else self._today()
 
     def _read(self, photos: Sequence[Path], files: Sequence[bytes | ImageError]) -> _Reading:
         results: list[PhotoResult] = []

@@ -1,8 +1,8 @@
 """Erasure everywhere: gallery, personal history, logs and free pages, with the proof in the audit log.
 
-The proof is a search: every record's nonce and number, bytes that exist only because of these people, are looked for in
-all files of both databases afterwards. The journal of passages keeps its ids for its own retention; no template, reading
-or picture is in it.
+The proof is a search: every record's nonce and number, bytes that exist only because of these people, are looked for
+in all files of both databases afterwards. The journal of passages keeps its ids for its own retention; no template
+is in it.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def erase(people: Iterable[str], folder: Path, key: Path | None, audit: AuditLog
     """
     wanted = tuple(dict.fromkeys(people))
     with GalleryStore.open(folder, key) as gallery:
-        # Fails before anything is erased where a record does not open.
-        present = gallery.people()
+        # Nothing is opened for it: a damaged record of somebody must not keep anybody enrolled.
         traces = {person: gallery.traces(person) for person in wanted}
+        present = {person for person, found in traces.items() if found}
         templates = {person: max(0, len(found) - 1) // 2 for person, found in traces.items()}
         for person in wanted:
             audit.append(ERASING, who=person, counts={"templates": templates[person]})

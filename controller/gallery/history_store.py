@@ -182,7 +182,7 @@ class HistoryStore:
         return int(count)
 
     def traces(self, person: str) -> list[bytes]:
-        """Byte strings that are in the files only because of this person: their readings' nonces. Raises `StoreError`."""
+        """Byte strings in the files only because of this person: their readings' nonces. Raises `StoreError`."""
         with _disk(self.path):
             rows = self._run("SELECT nonce FROM reading WHERE who = ?", (self.pseudonym(person),)).fetchall()
         return [nonce for (nonce,) in rows]

@@ -1,8 +1,8 @@
 """OneRoster's `users.csv`, version 1.2 (and 1.1), as a roll.
 
 Read are sourcedId, status, enabledUser, the columns that find the photograph, role (1.1) or `roles.csv` beside it
-(1.2), and the consent columns, plain or as `metadata.consent_date` and so on. Names are in the file and stay there: nothing of
-givenName, familyName and the like is stored, and photographs cannot be looked up by them.
+(1.2), and the consent columns, plain or as `metadata.consent_date` and so on. Names are in the file and stay there:
+nothing of givenName, familyName and the like is stored, and photographs cannot be looked up by them.
 1EdTech, OneRoster CSV Binding 1.2.1: UTF-8, header names in exact case; status is empty in a whole export, and `active`
 or `tobedeleted` in one of changes.
 """

@@ -7,7 +7,6 @@ wrong is named by file, row and column, all of it at once, and then nothing is d
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.errors import GalleryError
@@ -17,6 +16,8 @@ from controller.gallery.model import Person
 from controller.gallery.table import Mistakes, read_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from controller.gallery.model import Consent
     from controller.gallery.table import Row, Table
 

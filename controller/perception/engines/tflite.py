@@ -54,7 +54,7 @@ class Network:
     def __init__(
         self, path: Path, runtime: type[Any], input_shape: tuple[int, ...], *output_shapes: tuple[int, ...]
     ) -> None:
-        """Raises `EngineError` where the runtime refuses the file, or its shapes are others. Outputs: the widest first."""
+        """Raises `EngineError` where the runtime refuses the file, or its shapes are others (outputs: widest first)."""
         try:
             self._interpreter = runtime(model_path=str(path), num_threads=1)
             self._interpreter.allocate_tensors()
