@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 TODAY = dt.date(2026, 9, 1)
 CONSENT = Consent("a law", dt.date(2025, 1, 1))
 FRESH = TODAY - dt.timedelta(days=200)
+RIGHT = Origin(FRESH, CONSENT)
 
 
-def reasons(scores: Scores = [], *, origin: Origin = Origin(FRESH, CONSENT), model: str = "net:1") -> str:  # noqa: B006
+def reasons(scores: Scores | None = None, *, origin: Origin = RIGHT, model: str = "net:1") -> str:
     enrolment = Enrolment(Person("p1"), (Template("net:1", np.ones(4, np.float32)),), origin)
-    found = advise([enrolment], {"p1": scores}, today=TODAY, settings=EnrolmentSettings(), template_model=model)
+    found = advise([enrolment], {"p1": scores or []}, today=TODAY, settings=EnrolmentSettings(), template_model=model)
     return "; ".join(found[0].reasons) if found else ""
 
 

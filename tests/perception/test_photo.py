@@ -201,8 +201,8 @@ Mutation = tuple[int, int, bytes]
 )
 def test_mutated_pictures_are_read_or_refused(seed: int, mutations: list[Mutation], cut: int | None) -> None:
     data = seeds()[seed]
-    for at, length, put in mutations:
-        at %= max(1, len(data))
+    for anywhere, length, put in mutations:
+        at = anywhere % max(1, len(data))
         data = data[:at] + put + data[at + length :]
     check(data[:cut] if cut is not None else data)
 
@@ -219,9 +219,8 @@ def test_any_bytes_are_read_or_refused(start: bytes, rest: bytes) -> None:
 def check(data: bytes) -> None:
     try:
         pixels = decode_photo(data)
-    except ImageError as error:
-        assert str(error)
-    else:
-        assert pixels.dtype == np.uint8
-        assert pixels.ndim == 3
-        assert max(pixels.shape[:2]) <= LONGEST_SIDE
+    except ImageError:
+        return
+    assert pixels.dtype == np.uint8
+    assert pixels.ndim == 3
+    assert max(pixels.shape[:2]) <= LONGEST_SIDE
