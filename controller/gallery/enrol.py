@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from controller.errors import EngineError, GalleryError, ImageError
-from controller.gallery.consent import refusal
+from controller.gallery.consent import CONSENT, refusal
 from controller.gallery.model import Enrolment, Origin, Template
 from controller.gallery.settings import EnrolmentSettings
 from controller.perception.photo import decode_photo, photo_bytes
@@ -168,14 +168,15 @@ class Enroller:
         return PersonResult(person, reading.photos, "", change, alike)
 
     def _consent(self, candidate: Candidate) -> Consent | None:
-        """The person's own record, else the stated basis, else what was stored with them before."""
+        """The person's own record, else their stored one while it holds, else the stated basis."""
         known = self._known.get(candidate.person.person)
         stored = None if known is None else known.origin.consent
-        if candidate.consent is not None:
-            return candidate.consent
-        if self._basis is None or (stored is not None and stored.basis == self._basis.basis):
-            return stored
-        return self._basis
+        if candidate.consent is not None or stored is None:
+            return candidate.consent or self._basis
+        theirs = stored.basis == CONSENT and not refusal(stored, self._today(), self._settings.consent_scope)
+        # The same basis stated on another day is the same basis.
+        same = self._basis is None or stored.basis == self._basis.basis
+        return stored if theirs or same else self._basis
 
     def _source(self, person: Person, consent: Consent | None, files: Sequence[bytes | ImageError]) -> str:
         """Digests of the photographs, and of the terms, apart by a point."""

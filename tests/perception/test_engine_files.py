@@ -64,9 +64,7 @@ def test_a_damaged_file_is_named_and_what_ran_goes_on(
         open_engine(engine, folder)
     assert str(path) in str(refused.value)
     np.testing.assert_array_equal(running.embed(photo, face), before)
-    passed_over: list[str] = []
-    other = open_engine("auto", folder, on_skip=lambda name, _: passed_over.append(name))
-    assert engine not in (other.name, *([] if engine in passed_over else [engine]))
+    assert open_engine("auto", folder).name != engine
 
 
 def test_a_network_of_other_shapes_is_another_model(folder: Path) -> None:
