@@ -255,3 +255,20 @@ def test_a_duplicate_may_be_marked_instead(
 def test_settings_upside_down_are_refused() -> None:
     with pytest.raises(ValueError, match="must not be above"):
         EnrolmentSettings(duplicate=0.5, resemblance=0.6)
+
+
+def test_a_stored_consent_outlives_a_stated_basis_while_it_holds(
+    engine: FaceEngine, index: GalleryIndex, store: GalleryStore, photo: Photo
+) -> None:
+    ends = Consent("consent", dt.date(2026, 3, 1), "guardian", "face", dt.date(2026, 12, 31))
+    path = photo("a.png", 1)
+    Enroller(engine, index, store, today=lambda: TODAY).enrol_one(Candidate(Person("p1"), (path,), ends))
+    without = Candidate(Person("p1"), (path,))
+    assert (
+        Enroller(engine, index, store, basis=BASIS, today=lambda: TODAY).enrol_one(without).change is Change.UNCHANGED
+    )
+    assert store.origins()["p1"].consent == ends
+    later = Enroller(engine, index, store, basis=BASIS, today=lambda: dt.date(2027, 1, 1))
+    assert later.enrol_one(without).change is Change.RENEWED
+    assert store.origins()["p1"].consent == BASIS
+    assert store.people()["p1"].valid_until is None
