@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from controller.app import App
 from controller.gallery.index import GalleryIndex
 from controller.gallery.store import GalleryStore
+from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
 from controller.link.messages import State
 from controller.link.mqtt import Link
@@ -135,15 +136,18 @@ async def serve(
         if link is not None:
             seen.append(_StateWatch(link.state_changed))
             journal.add_listener(link.notify)
+        history = await stack.enter_async_context(lane_history(config, board, gallery))
+        reload = GalleryWatch(config.store.folder, config.store.key, gallery, board.clock, forget=history.forget)
+        stack.callback(reload.close)
         app = App(
             config,
             board,
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, _Housekeeping(journal), *([link] if link else [])),
+            services=(lateness, counters, _Housekeeping(journal), reload, *([link] if link else [])),
             watches=tuple(seen),
-            history=await stack.enter_async_context(lane_history(config, board, gallery)),
+            history=history,
         )
         with _terminable():
             await app.run(None if beside is None else lambda: beside(app))

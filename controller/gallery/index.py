@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import math
 import threading
@@ -118,6 +119,11 @@ class GalleryIndex:
         """Whether a person is in it."""
         return person in self._people
 
+    def needs_second_factor(self, person: str) -> bool:
+        """Whether a person's face alone does not say who they are; False for somebody who is not in it."""
+        known = self._people.get(person)
+        return known is not None and known.second_factor
+
     def people(self) -> tuple[str, ...]:
         """The ids of everybody in it."""
         with self._lock:
@@ -141,6 +147,12 @@ class GalleryIndex:
                 self._owner[key] = person.person
             self._people[person.person] = person
             self._keys[person.person] = keys
+
+    def mark(self, person: str) -> None:
+        """Note that somebody needs a second factor; nothing happens where there is no such person."""
+        with self._lock:
+            if person in self._people:
+                self._people[person] = dataclasses.replace(self._people[person], second_factor=True)
 
     def remove(self, person: str) -> None:
         """Forget somebody. Raises `GalleryError` where there is no such person."""
@@ -182,7 +194,9 @@ class GalleryIndex:
         if known is None:  # removed since the search
             return Identification(None)
         permitted, expired = self._rights(known)
-        return Identification(Match(person, score, lead), permitted=permitted, expired=expired)
+        return Identification(
+            Match(person, score, lead), permitted=permitted, expired=expired, second_factor=known.second_factor
+        )
 
     def _rights(self, person: Person) -> tuple[bool, bool]:
         """(permitted, expired) of a person, here and today."""

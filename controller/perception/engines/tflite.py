@@ -51,27 +51,40 @@ def load_runtime() -> type[Any]:
 class Network:
     """One network of one input, on one thread."""
 
-    def __init__(self, path: Path, runtime: type[Any], input_shape: tuple[int, ...]) -> None:
-        """Raises `EngineError` where the runtime refuses the file or the input is not of `input_shape`."""
+    def __init__(
+        self, path: Path, runtime: type[Any], input_shape: tuple[int, ...], *output_shapes: tuple[int, ...]
+    ) -> None:
+        """Raises `EngineError` where the runtime refuses the file, or its shapes are others (outputs: widest first)."""
         try:
             self._interpreter = runtime(model_path=str(path), num_threads=1)
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError, OSError) as error:
             # tflite-runtime 2.14 imports beside numpy 2 and dies here.
-            raise EngineError(f"the TFLite runtime cannot start {path.name}: {error}") from error
-        (source,) = self._interpreter.get_input_details()
-        if tuple(source["shape"]) != input_shape:
-            raise EngineError(f"{path.name} takes {list(source['shape'])}, not {list(input_shape)}")
-        self._input = source["index"]
-        outputs = self._interpreter.get_output_details()
+            raise EngineError(f"the TFLite runtime cannot start {path}: {error}") from error
+        sources = self._interpreter.get_input_details()
         # By width of the last axis: the order of outputs is the converter's business.
-        self._outputs = [item["index"] for item in sorted(outputs, key=lambda item: -int(item["shape"][-1]))]
+        outputs = sorted(self._interpreter.get_output_details(), key=lambda item: -int(item["shape"][-1]))
+        _require_shapes(path, "takes", sources, (input_shape,))
+        _require_shapes(path, "gives", outputs, output_shapes)
+        self._input = sources[0]["index"]
+        self._outputs = [item["index"] for item in outputs]
 
     def run(self, tensor: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """All outputs, the widest first, as copies."""
-        self._interpreter.set_tensor(self._input, tensor)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.set_tensor(self._input, tensor)
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"the TFLite runtime failed: {error}") from error
         return [np.array(self._interpreter.get_tensor(index), dtype=np.float32) for index in self._outputs]
+
+
+def _require_shapes(path: Path, verb: str, details: list[Any], wanted: tuple[tuple[int, ...], ...]) -> None:
+    """Refuse a network of other shapes: it is another model, whatever its file is called."""
+    found = tuple(tuple(int(side) for side in item["shape"]) for item in details)
+    if found != wanted:
+        shapes = (" and ".join(str(list(shape)) for shape in some) or "nothing" for some in (found, wanted))
+        raise EngineError(f"{path} {verb} {', not '.join(shapes)}: it is another model")
 
 
 class BlazeFaceDetector:
@@ -82,7 +95,8 @@ class BlazeFaceDetector:
         self._variant = variant
         self._anchors = variant.anchors
         self._least = least
-        self._network = Network(path, runtime, (1, variant.size, variant.size, 3))
+        rows = len(self._anchors)
+        self._network = Network(path, runtime, (1, variant.size, variant.size, 3), (1, rows, 16), (1, rows, 1))
 
     def find(self, pixels: NDArray[np.uint8], part: Letterbox) -> blazeface.Candidates:
         """Faces in a part of a BGR picture, in 0..1 of that part."""
@@ -109,7 +123,7 @@ class TfliteEngine:
         self.template_model = models.template_model(reports["mobilefacenet-fp16"])
         self._finder = BlazeFaceDetector(reports["blazeface-full"].path, blazeface.FULL_RANGE, runtime, FIND_SCORE)
         self._refiner = BlazeFaceDetector(reports["blazeface-short"].path, blazeface.SHORT_RANGE, runtime, REFINE_SCORE)
-        self._embedder = Network(reports["mobilefacenet-fp16"].path, runtime, (1, 112, 112, 3))
+        self._embedder = Network(reports["mobilefacenet-fp16"].path, runtime, (1, 112, 112, 3), (1, self.dim))
 
     def detect(self, pixels: NDArray[np.uint8]) -> list[Face]:
         """Faces in a BGR uint8[height, width, 3] picture, largest first."""
