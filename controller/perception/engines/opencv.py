@@ -10,7 +10,8 @@ import numpy as np
 from controller import models
 from controller.errors import EngineError
 from controller.perception.align import align
-from controller.perception.engines.embedding import imagenet_input, unit
+from controller.perception.engines.embedding import both_ways
+from controller.perception.engines.mirror import steadied
 from controller.perception.picture import require_picture
 from controller.perception.types import Box, Face
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 DETECTOR_SIDE = 320
 """Longer side of the picture that YuNet sees: it finds faces from about 10 pixels, and its time grows with the area."""
+MIRROR_SIDE, MIRROR_MARGIN = 160, 2.0
+"""The cutting of the second look: its side in pixels, and how many times as long as the face it is."""
 SCORE_THRESHOLD, NMS_THRESHOLD, KEEP = 0.7, 0.3, 50
 
 
@@ -42,6 +45,10 @@ class OpenCvEngine:
             self._detector = cv2.FaceDetectorYN.create(
                 str(yunet.path), "", (DETECTOR_SIDE, DETECTOR_SIDE), SCORE_THRESHOLD, NMS_THRESHOLD, KEEP
             )
+            # One of its own: YuNet makes its buffers anew whenever the size changes.
+            self._mirror = cv2.FaceDetectorYN.create(
+                str(yunet.path), "", (MIRROR_SIDE, MIRROR_SIDE), SCORE_THRESHOLD, NMS_THRESHOLD, KEEP
+            )
             self._embedder = cv2.dnn.readNetFromONNX(str(embedder.path))
         except cv2.error as error:
             raise EngineError(f"OpenCV {cv2.__version__} cannot load {folder}: {error}") from error
@@ -62,9 +69,23 @@ class OpenCvEngine:
 
     def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         """float32[128], L2-normalised."""
-        tensor = imagenet_input(align(require_picture(pixels), face.landmarks))
+        pixels = require_picture(pixels)
+        points = steadied(pixels, face, margin=MIRROR_MARGIN, side=MIRROR_SIDE, find=self._middle)
+        return both_ways(align(pixels, points), self._run)
+
+    def _middle(self, cutting: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Landmarks of the middle face in 0..1 of a square cutting, float32[5, 2]."""
+        rows: Any = self._mirror.detect(cutting)[1]
+        if rows is None:
+            return None
+        off = rows[:, :2] + rows[:, 2:4] / 2 - MIRROR_SIDE / 2
+        row = np.asarray(rows[int(np.argmin(np.hypot(*off.T)))], dtype=np.float32)
+        # In a mirror pixel 0 becomes the last one, not the side itself.
+        return (row[4:14].reshape(5, 2) + (1, 0)).astype(np.float32) / MIRROR_SIDE
+
+    def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         self._embedder.setInput(np.ascontiguousarray(tensor.transpose(0, 3, 1, 2)))
-        return unit(np.asarray(self._embedder.forward(), dtype=np.float32))
+        return np.array(self._embedder.forward(), dtype=np.float32)
 
 
 def _face(row: NDArray[np.float32], ratio: NDArray[np.float32]) -> Face:
