@@ -1,4 +1,4 @@
-"""Pictures of people in the layout of Labeled Faces in the Wild: `name/name_0001.jpg`, a pair list, a list of people."""
+"""Pictures of people as Labeled Faces in the Wild has them: `name/name_0001.jpg`, a pair list, a list of people."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ SIZES = (10, 20, 50, 120, 200, 500, 1000, 2000, 5000)
 PROBES = 3
 """Pictures of one attempt."""
 SUPPORT = 0.30
-"""Score from which one picture speaks for a person. On the developer's pictures .20 to .35 find the same people, .40 and
-more lose some (docs/identification-evaluation.md)."""
+"""Score from which one picture speaks for a person. On the developer's pictures .20 to .35 find the same people, .40
+and more lose some (docs/identification-evaluation.md)."""
 LEAST_WEIGHT = 0.05
 """Weight of the poorest picture. A gate takes none below quality 0.3 and waits for the next; here there is no next, so
 every face counts."""
@@ -157,9 +157,9 @@ class OpenSet:
             split = self.split(size, seed + turn)
             probed |= split.probes.keys()
             for place, photos in split.probes.items():
-                attempt(split.index, place, photos, f"p{place}", kinds["single"], kinds["fused"])
+                attempt(split.index, place, photos, f"p{place}", (kinds["single"], kinds["fused"]))
             for place, photos in split.strangers.items():
-                attempt(split.index, place, photos, None, kinds["single_strangers"], kinds["fused_strangers"])
+                attempt(split.index, place, photos, None, (kinds["single_strangers"], kinds["fused_strangers"]))
             progress()
         done = {name: kind.done() for name, kind in kinds.items()}
         return SizeResult(people=size, splits=splits, probed=len(probed), **done)
@@ -171,7 +171,7 @@ def threshold_for(strangers: Attempts, rate: float) -> float:
 
 
 def attempt(
-    index: GalleryIndex, place: int, photos: Sequence[Seen], name: str | None, single: Collector, fused: Collector
+    index: GalleryIndex, place: int, photos: Sequence[Seen], name: str | None, kinds: tuple[Collector, Collector]
 ) -> None:
     """Each picture by itself, and all of them as one visit of PROBES pictures.
 
@@ -180,6 +180,7 @@ def attempt(
     samples = [
         Sample(photo.embedding, max(photo.quality, LEAST_WEIGHT), index.identify(photo.embedding)) for photo in photos
     ]
+    single, fused = kinds
     for sample in samples:
         # Of one picture the answer is the conclusion.
         single.add(place, sample.answer, name, 1)

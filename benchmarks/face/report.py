@@ -31,10 +31,10 @@ NAMED = 20
 """Pictures without a face that are named; more are counted."""
 METHOD = f"""\
 Every picture goes through the gate's own engine, gallery search and fusion (`controller.perception.fusion`,
-`controller.gallery.index`). A face that is not found is never recognised; where a picture shows several, the middle one
-is meant. No picture is left out for its quality, though a gate would wait for a better one.
+`controller.gallery.index`). A face that is not found is never recognised; of several in a picture, the middle one is
+meant. No picture is left out for its quality, though a gate would wait for a better one.
 Open set: people are drawn at random into a gallery; who is enrolled and has pictures left should be found by them
-(TPIR), everybody else is a stranger who should not be found at all (FPIR, ISO/IEC 19795-1). An attempt is up to {PROBES}
+(TPIR), everybody else is a stranger who should not be found at all (FPIR, ISO/IEC 19795-1). An attempt is {PROBES}
 pictures, fused as at the gate: two must name the same person. Who has fewer shows them again in turn; most strangers
 have one picture only, so their three frames agree perfectly, which is the harder case. Pictures of different days
 differ more than a visit's frames do, so a gate gains less by fusing than is seen here.
@@ -44,8 +44,8 @@ Intervals are 95 %: Wilson's with one trial a person, and a bootstrap that draws
 def sections(results: Sequence[EngineResult], plan: Plan, source: str) -> list[Section]:
     """The whole report."""
     text = (
-        f"{METHOD}\nPictures: {source}. {plan.enrol} pictures enrolled a person, {plan.splits} random galleries of each "
-        f"size, bootstrap of {plan.times}, seed {plan.seed}.\n"
+        f"{METHOD}\nPictures: {source}. {plan.enrol} pictures enrolled a person, {plan.splits} random galleries of "
+        f"each size, bootstrap of {plan.times}, seed {plan.seed}.\n"
         "By group: these pictures carry no labels of age, sex or origin, so nothing is said by group. Measure on your "
         "own people before you rely on it."
     )
@@ -80,19 +80,19 @@ def _faces(results: Sequence[EngineResult]) -> Section:
 def _verification(found: Verification, result: EngineResult) -> Section:
     mean, deviation, impostor, spread = found.spread
     text = (
-        f"{found.genuine} pairs of one person, {found.impostor} of two. Cosine of one person {mean:.3f} ± {deviation:.3f}, "
-        f"of two {impostor:.3f} ± {spread:.3f}. AUC {_spread(found.auc, 5)}, EER {_spread(found.eer, 4)}."
+        f"{found.genuine} pairs of one person, {found.impostor} of two. Cosine of one person {mean:.3f} ± "
+        f"{deviation:.3f}, of two {impostor:.3f} ± {spread:.3f}. AUC {_spread(found.auc, 5)}, "
+        f"EER {_spread(found.eer, 4)}."
     )
     if found.name.startswith("listed") and result.left_out:
         text += f" {result.left_out} listed pairs are left out: a picture is missing."
     table = [["FAR", "threshold", "TAR", "Wilson", "bootstrap by person"]]
-    for point in found.points:
-        table.append([f"{point.rate:g}", *_point(point)])
+    table += [[f"{point.rate:g}", *_point(point)] for point in found.points]
     unresolved = [f"{point.rate:g}" for point in found.points if not point.resolved]
     if unresolved:
         text += (
-            f" {found.impostor} pairs of two people cannot show a FAR of {' or '.join(unresolved)}: there the threshold is "
-            "the one that none reached, and the true FAR may be higher."
+            f" {found.impostor} pairs of two people cannot show a FAR of {' or '.join(unresolved)}: there the "
+            "threshold is the one that none reached, and the true FAR may be higher."
         )
     return Section(f"{result.sight.engine}: verification, {found.name}", text, table)
 
@@ -141,8 +141,8 @@ def _sizes(result: EngineResult, plan: Plan) -> Section:
                     [str(size.people), f"{rate:g}{mark}", name, f"{threshold:.3f}", str(found), counts, _false(false)]
                 )
     text = (
-        "The threshold is the least that keeps the FPIR of the strangers of this very run; on other people it will give "
-        "another FPIR, as the table of the shipped thresholds below shows."
+        "The threshold is the least that keeps the FPIR of the strangers of this very run; on other people it will "
+        "give another FPIR, as the table of the shipped thresholds below shows."
     )
     return Section(f"{result.sight.engine}: open set, by gallery size", text, table)
 
@@ -191,8 +191,8 @@ def _thresholds(result: EngineResult, plan: Plan) -> Section:
         ]
         table.append([f"{size.people}{mark}", f"{limits.score:.3f}", *cells])
     text = (
-        f"For a wanted FPIR of {FALSE_ACCEPT:g}, by `controller/face_evaluation.json`. On the people it was made from this "
-        "is a check of the smoothing, on others of the thresholds themselves."
+        f"For a wanted FPIR of {FALSE_ACCEPT:g}, by `controller/face_evaluation.json`. On the people it was made from "
+        "this is a check of the smoothing, on others of the thresholds themselves."
     )
     return Section(title, text, table)
 
@@ -218,8 +218,7 @@ def _attempt(result: EngineResult) -> Section:
     if timing is None:
         raise ValueError("no attempt was timed")
     table = [["stage", "n", "p50, ms", "p95, ms", "p99, ms"]]
-    for stage in ATTEMPT_STAGES:
-        table.append([stage, str(timing.attempts), *_milliseconds(timing.figures(stage))])
+    table += [[stage, str(timing.attempts), *_milliseconds(timing.figures(stage))] for stage in ATTEMPT_STAGES]
     total = timing.figures(ATTEMPT_STAGES[-1])[2]
     kept = "kept" if total <= WANTED else "not kept"
     text = (
@@ -239,8 +238,8 @@ def _walk(result: EngineResult) -> Section:
     half = percentiles(walk.seconds[WALK_STAGES[-1]])[0]
     kept = "kept" if half <= WALK_WANTED else "not kept"
     text = (
-        f"The whole program in a rehearsal in real time, {walk.people} drawn people; those let in at the first look. The "
-        f"thermal frames that an assessment needs set the pace. Wanted: p50 of at most {WALK_WANTED:g} s: {kept}."
+        f"The whole program in a rehearsal in real time, {walk.people} drawn people; those let in at the first look. "
+        f"The thermal frames that an assessment needs set the pace. Wanted: p50 of at most {WALK_WANTED:g} s: {kept}."
     )
     return Section(f"{result.sight.engine}: foot on the mark to relay", text, table)
 

@@ -9,6 +9,7 @@ above the largest size the line is drawn on and the result says so; rates outsid
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,4 +160,4 @@ def _check(found: FaceEvaluation, path: Path) -> None:
 
 def _strictly(values: list[int] | list[float]) -> bool:
     """Whether they rise strictly."""
-    return all(low < high for low, high in zip(values, values[1:], strict=False))
+    return all(low < high for low, high in itertools.pairwise(values))
