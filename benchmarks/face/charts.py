@@ -97,11 +97,11 @@ def _latency(figure: Any, results: Sequence[EngineResult]) -> None:
     axes = figure.subplots()
     width = 0.8 / len(results)
     for turn, result in enumerate(results):
-        figures = np.array([percentiles(result.sight.seconds[stage]) for stage in STAGES]) * 1e3
+        figures = np.array([percentiles(result.sight.spent[stage].processor) for stage in STAGES]) * 1e3
         at = np.arange(len(STAGES)) + turn * width
         axes.bar(at, figures[:, 0], width, color=_colour(result), label=f"{result.sight.engine}, p50; mark: p99")
         axes.plot(at, figures[:, 2], "_", color="0.2", markersize=14)
     axes.set_xticks(np.arange(len(STAGES)) + 0.4 - width / 2, STAGES)
-    axes.set(ylabel="milliseconds a picture, one thread", yscale="log")
+    axes.set(ylabel="processor milliseconds a picture, one thread", yscale="log")
     axes.grid(visible=True, axis="y", alpha=0.3)
     axes.legend()

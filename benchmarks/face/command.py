@@ -22,7 +22,7 @@ from benchmarks.fever.report import markdown, plain
 from controller.errors import EvaluationError
 from controller.perception.engines import open_engine
 from controller.perception.settings import AttemptSettings
-from controller.perception.thresholds import FALSE_ACCEPT, rule, shipped
+from controller.perception.thresholds import FALSE_ACCEPT, load, rule, shipped
 
 if TYPE_CHECKING:
     import argparse
@@ -59,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     engines = [open_engine(name, arguments.models) for name in names]
     results = [_engine(engine, album, plan, arguments) for engine in engines]
     pictures = sum(map(len, album.values()))
+    if arguments.write_thresholds is not None:
+        results = _write_thresholds(results, pictures, len(album), arguments)
     found = report.sections(results, plan, f"{pictures} of {len(album)} people")
     print(plain(found))
     print()
@@ -66,8 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(report.headline(result, plan))
     if arguments.out is not None:
         _write(results, found, arguments.out)
-    if arguments.write_thresholds is not None:
-        _write_thresholds(results, pictures, len(album), arguments)
     return 0
 
 
@@ -121,12 +121,20 @@ def _write(results: list[EngineResult], found: list[Section], folder: Path) -> N
     print(f"\nwritten: {folder / 'report.md'}" + (f" ({missing})" if missing else f" and {len(pictures)} pictures"))
 
 
-def _write_thresholds(results: list[EngineResult], pictures: int, people: int, arguments: argparse.Namespace) -> None:
-    """The shipped table, from these people."""
+def _write_thresholds(
+    results: list[EngineResult], pictures: int, people: int, arguments: argparse.Namespace
+) -> list[EngineResult]:
+    """Write the table that a gate reads, from these people; the results with its thresholds."""
+    path = arguments.write_thresholds
     tables = [table.build(each.sight.engine, each.sight.template_model, each.sizes) for each in results]
     command = (
         f"thermogate eval face --images {arguments.images.name} --engine {arguments.engine} --enrol {arguments.enrol} "
         f"--splits {arguments.splits} --seed {arguments.seed} --write-thresholds PATH"
     )
-    table.write(tables, f"{pictures} pictures of {people} people", command, arguments.write_thresholds)
-    print(f"written: {arguments.write_thresholds}")
+    table.write(tables, f"{pictures} pictures of {people} people", command, path)
+    print(f"written: {path}")
+    fresh = load(path)
+    return [
+        dataclasses.replace(each, rule=rule(fresh, each.sight.engine, each.sight.template_model, FALSE_ACCEPT))
+        for each in results
+    ]

@@ -38,6 +38,27 @@ class Seen:
     """That the detector found; the middle one is taken."""
 
 
+def now() -> tuple[float, float]:
+    """(wall, this thread's processor) seconds."""
+    return time.perf_counter(), time.thread_time()
+
+
+@dataclass(slots=True)
+class Spent:
+    """Durations of one stage, seconds.
+
+    On a machine that others use too, the wall's include waiting for them; the processor's do not.
+    """
+
+    wall: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+
+    def add(self, begin: tuple[float, float], end: tuple[float, float]) -> None:
+        """One more, from `now()` to `now()`."""
+        self.wall.append(end[0] - begin[0])
+        self.processor.append(end[1] - begin[1])
+
+
 @dataclass(slots=True)
 class Sight:
     """All pictures through one engine."""
@@ -49,7 +70,7 @@ class Sight:
     """Pictures in which no face was found."""
     failed: dict[str, str] = field(default_factory=dict)
     """Pictures that could not be used, and why."""
-    seconds: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+    spent: dict[str, Spent] = field(default_factory=lambda: {stage: Spent() for stage in STAGES})
     """Of every picture, by stage."""
 
     @property
@@ -75,23 +96,23 @@ def look(engine: FaceEngine, photos: Iterable[Photo], progress: Callable[[], Non
 def _one(engine: FaceEngine, photo: Photo, sight: Sight) -> None:
     try:
         pixels = read_photo(photo.path)
-        began = time.perf_counter()
+        began = now()
         faces = engine.detect(pixels)
-        found = time.perf_counter()
+        found = now()
         if not faces:
             sight.missed.append(photo.key)
             return
         face = middle(faces, pixels)
-        chosen = time.perf_counter()
+        chosen = now()
         quality = assess(pixels, face).overall
-        judged = time.perf_counter()
+        judged = now()
         embedding = engine.embed(pixels, face)
-        done = time.perf_counter()
+        done = now()
     except (ImageError, EngineError) as error:
         sight.failed[photo.key] = str(error)
         return
-    for stage, seconds in zip(STAGES, (found - began, judged - chosen, done - judged), strict=True):
-        sight.seconds[stage].append(seconds)
+    for stage, begin, end in zip(STAGES, (began, chosen, judged), (found, judged, done), strict=True):
+        sight.spent[stage].add(begin, end)
     sight.seen[photo.key] = Seen(photo.person, photo.key, embedding, quality, len(faces))
 
 

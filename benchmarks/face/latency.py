@@ -6,14 +6,13 @@ the person waits for after it was taken: detect, judge, embed, search it, fuse w
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from benchmarks.face.statistics import percentiles
+from benchmarks.face.faces import Spent, now
 from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Person
 from controller.perception.fusion import Fusion
@@ -21,7 +20,7 @@ from controller.perception.quality import assess
 from controller.perception.settings import AttemptSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,17 +42,13 @@ class Timing:
     """One engine's durations, seconds."""
 
     engine: str
-    seconds: dict[str, list[float]]
+    spent: dict[str, Spent]
     """By stage."""
-
-    def figures(self, stage: str) -> tuple[float, float, float]:
-        """p50, p95 and p99, seconds."""
-        return percentiles(self.seconds[stage])
 
     @property
     def attempts(self) -> int:
         """How many were timed."""
-        return len(self.seconds[STAGES[-1]])
+        return len(self.spent[STAGES[-1]].wall)
 
 
 def frame(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -85,28 +80,25 @@ def measure(
     *,
     enrolled: int = ENROLLED,
     seed: int = 1,
-    clock: Callable[[], float] = time.perf_counter,
 ) -> Timing:
     """One fused attempt for each photograph, of which only the last of its three frames is timed."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     index = gallery(engine, enrolled, seed)
-    seconds: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    spent = {stage: Spent() for stage in STAGES}
     try:
-        for number, photo in enumerate([*photos[:1] * WARM_UP, *photos]):
-            marks = _last_frame(engine, index, frame(photo), clock)
+        for number, photo in enumerate([*[photos[0]] * WARM_UP, *photos]):
+            marks = _last_frame(engine, index, frame(photo))
             if marks is not None and number >= WARM_UP:
                 for stage, begin, end in zip(STAGES, marks, marks[1:], strict=False):
-                    seconds[stage].append(end - begin)
-                seconds[STAGES[-1]].append(marks[-1] - marks[0])
+                    spent[stage].add(begin, end)
+                spent[STAGES[-1]].add(marks[0], marks[-1])
     finally:
         cv2.setNumThreads(threads)
-    return Timing(engine.name, seconds)
+    return Timing(engine.name, spent)
 
 
-def _last_frame(
-    engine: FaceEngine, index: GalleryIndex, pixels: NDArray[np.uint8], clock: Callable[[], float]
-) -> list[float] | None:
+def _last_frame(engine: FaceEngine, index: GalleryIndex, pixels: NDArray[np.uint8]) -> list[tuple[float, float]] | None:
     """When each stage of an attempt's last frame began, and the end; None where no face is found."""
     faces = engine.detect(pixels)
     if not faces:
@@ -115,16 +107,16 @@ def _last_frame(
     fusion = Fusion(index.identify, pictures=attempt.pictures)
     for _ in range(2):
         fusion.add(engine.embed(pixels, faces[0]), 0.5)
-    marks = [clock()]
+    marks = [now()]
     faces = engine.detect(pixels)
-    marks.append(clock())
+    marks.append(now())
     quality = assess(pixels, faces[0]).overall
-    marks.append(clock())
+    marks.append(now())
     embedding = engine.embed(pixels, faces[0])
-    marks.append(clock())
+    marks.append(now())
     fusion.add(embedding, quality)
     fusion.identity()
-    marks.append(clock())
+    marks.append(now())
     return marks
 
 

@@ -246,4 +246,4 @@ def _with_mean(rows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
     mean = np.mean(rows, axis=0, dtype=np.float64)
     length = float(np.linalg.norm(mean))
     # Of templates that point apart there is no mean face; the kernel refuses what is no vector of its length.
-    return [*rows, (mean / length).astype(np.float32)] if length > LEAST_MEAN else rows
+    return [*rows, np.asarray(mean / length, dtype=np.float32)] if length > LEAST_MEAN else rows

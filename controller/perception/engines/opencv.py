@@ -80,10 +80,11 @@ class OpenCvEngine:
             return None
         off = rows[:, :2] + rows[:, 2:4] / 2 - MIRROR_SIDE / 2
         row = np.asarray(rows[int(np.argmin(np.hypot(*off.T)))], dtype=np.float32)
-        points = row[4:14].reshape(5, 2).copy()
+        points: NDArray[np.float32] = row[4:14].reshape(5, 2).copy()
         # In a mirror pixel 0 becomes the last one, not the side itself.
         points[:, 0] += 1
-        return points / MIRROR_SIDE
+        points /= MIRROR_SIDE
+        return points
 
     def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         self._embedder.setInput(np.ascontiguousarray(tensor.transpose(0, 3, 1, 2)))
