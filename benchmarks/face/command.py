@@ -26,6 +26,7 @@ from controller.perception.thresholds import FALSE_ACCEPT, load, rule, shipped
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from benchmarks.face.data import Album, Photo
     from benchmarks.fever.report import Section
@@ -36,8 +37,8 @@ TIMED = 400
 """Photographs of which attempts are timed."""
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Evaluate; 0 when all is written.
+def run(arguments: argparse.Namespace, opener: Callable[[str, Path | None], FaceEngine] = open_engine) -> int:
+    """Evaluate; 0 when all is written. `opener` opens an engine by its name and the models folder.
 
     Raises:
         EvaluationError: the pictures or lists cannot be used, or the folder not be written.
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if missing and arguments.limit is None:
         raise EvaluationError(f"{arguments.gallery}: no pictures of {len(missing)} people, {missing[0]} first")
     names = ENGINES if arguments.engine == "both" else (arguments.engine,)
-    engines = [open_engine(name, arguments.models) for name in names]
+    engines = [opener(name, arguments.models) for name in names]
     results = [_engine(engine, album, plan, arguments) for engine in engines]
     pictures = sum(map(len, album.values()))
     if arguments.write_thresholds is not None:

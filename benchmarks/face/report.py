@@ -220,8 +220,8 @@ def _stages(results: Sequence[EngineResult]) -> Section:
                 row.append(f"{percentiles(spent.processor)[0] / percentiles(others)[0]:.2f}")
             table.append(row)
     text = (
-        f"On these pictures, one thread, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at "
-        "the end. The processor's time leaves out waiting for other programs."
+        f"On these pictures, one thread, {platform.machine()}, {os.cpu_count()} cores, load "
+        f"{os.getloadavg()[0]:.1f} at the end. The processor's time leaves out waiting for other programs."
     )
     return Section("Latency by stage", text, table, level=2)
 
