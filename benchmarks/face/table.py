@@ -1,9 +1,10 @@
 """The shipped thresholds: from attempts of strangers on galleries of many sizes to a score for each size and rate.
 
 With N enrolled, a stranger is compared with N people: FPIR = 1 − (1 − p)^N, with p the chance of being taken for one
-given person. So galleries of all sizes measure one curve, the score over log p, each at another part of it; a parabola
-through what was measured with at least EVENTS strangers smooths it. Where one size says more than the curve, the report
-shows both.
+given person. So galleries of all sizes measure one curve, the score over log p, each at another part of it. A parabola
+through what was measured with at least EVENTS strangers smooths it, and is then raised until none of these points lies
+above it: the few pairs of people who look alike are a longer tail than a parabola's, and the error is to be on the side
+of asking for more.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ FALSE_ACCEPTS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 EVENTS = 3
 """Distinct strangers who must be taken for somebody before a rate counts as measured."""
 LEAST_POINTS = 4
-SHIPPED_SIZES = (10, 20, 50, 100, 200, 500)
+SHIPPED_SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000)
 METHOD = (
-    "score at which this part of the strangers' attempts (up to three pictures, fused) ends in a name; one parabola of "
-    "the score over log10 p through galleries of all sizes, FPIR = 1 - (1 - p)^N"
+    "score at which no more than this part of the strangers' attempts (three pictures, fused) ends in a name: one "
+    "parabola of the score over log10 p, FPIR = 1 - (1 - p)^N, above what galleries of all sizes measured"
 )
 
 
@@ -59,7 +60,8 @@ def curve(points: Values) -> Values:
     """
     if len(points) < LEAST_POINTS:
         raise EvaluationError(f"{len(points)} points are too few for a threshold table: more people are needed")
-    found: Values = np.polyfit(points[:, 0], points[:, 1], 2, w=np.sqrt(points[:, 2]))
+    found: Values = np.polyfit(points[:, 0], points[:, 1], 2)
+    found[-1] += max(0.0, float((points[:, 1] - np.polyval(found, points[:, 0])).max()))
     return found
 
 
