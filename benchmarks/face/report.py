@@ -13,7 +13,7 @@ from benchmarks.face.faces import STAGES
 from benchmarks.face.latency import ENROLLED, HEIGHT, WALK_STAGES, WALK_WANTED, WANTED, WIDTH
 from benchmarks.face.latency import STAGES as ATTEMPT_STAGES
 from benchmarks.face.openset import PROBES, threshold_for
-from benchmarks.face.statistics import percentiles, resolvable, share
+from benchmarks.face.statistics import percentiles, resolvable, share, wilson
 from benchmarks.fever.report import Section
 from controller.perception.thresholds import FALSE_ACCEPT
 
@@ -95,7 +95,23 @@ def _verification(found: Verification, result: EngineResult) -> Section:
             f" {found.impostor} pairs of two people cannot show a FAR of {' or '.join(unresolved)}: there the "
             "threshold is the one that none reached, and the true FAR may be higher."
         )
+        for other in result.verifications:
+            text += _elsewhere(found, other)
     return Section(f"{result.sight.engine}: verification, {found.name}", text, table)
+
+
+def _elsewhere(found: Verification, other: Verification) -> str:
+    """What a set of pairs accepts at the thresholds that another one resolves."""
+    words = []
+    for mine, point in zip(found.points, other.points, strict=True):
+        if point.resolved and not mine.resolved:
+            hits = int((found.scores >= point.threshold).sum())
+            low, high = wilson(hits, found.genuine)
+            rate = hits / found.genuine
+            words.append(f"{rate:.4f} ({hits}/{found.genuine}, {low:.4f}-{high:.4f}) at {point.rate:g}")
+    if not words:
+        return ""
+    return f" At the thresholds of {other.name}, which show these rates, the TAR of these pairs is {', '.join(words)}."
 
 
 def _point(point: Point) -> list[str]:

@@ -72,6 +72,8 @@ class Verification:
     """False-accept and true-accept rates of the ROC."""
     spread: tuple[float, float, float, float]
     """Mean and standard deviation of the genuine, then of the impostor scores that there are."""
+    scores: Values
+    """Of the genuine pairs."""
 
 
 def listed(pairs: Sequence[Pair], seen: dict[str, Seen], *, seed: int) -> Verification:
@@ -96,6 +98,7 @@ def listed(pairs: Sequence[Pair], seen: dict[str, Seen], *, seed: int) -> Verifi
         points=points,
         curve=roc(scores, same),
         spread=_spread(genuine, impostor),
+        scores=genuine,
     )
 
 
@@ -129,6 +132,7 @@ def everybody(seen: Sequence[Seen], *, seed: int) -> Verification | None:
         points=points,
         curve=(accepted[::-1], taken[::-1]),
         spread=(float(genuine.mean()), float(genuine.std()), mean, deviation),
+        scores=genuine,
     )
 
 

@@ -293,6 +293,7 @@ def test_the_whole_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
         "Person_03_0005: is not a picture",
         "1 listed pairs are left out",
         "cannot show a FAR",
+        "At the thresholds of every two pictures, which show these rates, the TAR of these pairs is",
         "open set, by gallery size",
         "one fused attempt from its last frame",
         "has no shipped thresholds",
