@@ -92,9 +92,16 @@ def engine_of(config: Config) -> FaceEngine:
 
 def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
     """The gallery on this board, ready to search. Raises `GalleryError` where there is none."""
-    index = GalleryIndex.for_engine(engine, threshold=config.perception.threshold, margin=config.perception.margin)
+    wanted = config.perception
+    index = GalleryIndex.for_engine(
+        engine, threshold=wanted.threshold, margin=wanted.margin, false_accept=wanted.false_accept
+    )
     with GalleryStore.open(config.store.folder, config.store.key) as store:
         index.load(store)
+    limit = index.limit
+    log.info("gallery", people=len(index), threshold=round(limit.score, 4), false_accept=wanted.false_accept)
+    if limit.extrapolated:
+        log.warning("more people are enrolled than thresholds were measured for", people=len(index))
     return index
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from controller import models
 from controller.errors import EngineError
 from controller.perception.align import SIZE, align
-from controller.perception.engines.embedding import imagenet_input, unit
+from controller.perception.engines.embedding import both_ways
+from controller.perception.engines.mirror import steadied
 from controller.perception.picture import require_picture
 from controller.perception.types import Box, Face
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 DETECTOR_SIDE = 320
 """Longer side of the picture that YuNet sees: it finds faces from about 10 pixels, and its time grows with the area."""
+MIRROR_SIDE, MIRROR_MARGIN = 160, 2.0
+"""The cutting of the second look: its side in pixels, and how many times as long as the face it is."""
 SCORE_THRESHOLD, NMS_THRESHOLD, KEEP = 0.7, 0.3, 50
 
 
@@ -45,6 +48,10 @@ class OpenCvEngine:
                 str(yunet.path), "", (DETECTOR_SIDE, DETECTOR_SIDE), SCORE_THRESHOLD, NMS_THRESHOLD, KEEP
             )
             self._detector.detect(np.zeros((DETECTOR_SIDE, DETECTOR_SIDE, 3), np.uint8))
+            # One of its own: YuNet makes its buffers anew whenever the size changes.
+            self._mirror = cv2.FaceDetectorYN.create(
+                str(yunet.path), "", (MIRROR_SIDE, MIRROR_SIDE), SCORE_THRESHOLD, NMS_THRESHOLD, KEEP
+            )
         with _loading(embedder.path):
             self._embedder = cv2.dnn.readNetFromONNX(str(embedder.path))
             self._embedder.setInput(np.zeros((1, 3, SIZE, SIZE), np.float32))
@@ -71,13 +78,32 @@ class OpenCvEngine:
 
     def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         """float32[128], L2-normalised."""
-        tensor = imagenet_input(align(require_picture(pixels), face.landmarks))
+        pixels = require_picture(pixels)
+        points = steadied(pixels, face, margin=MIRROR_MARGIN, side=MIRROR_SIDE, find=self._middle)
+        return both_ways(align(pixels, points), self._run)
+
+    def _middle(self, cutting: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Landmarks of the middle face in 0..1 of a square cutting, float32[5, 2]."""
+        try:
+            rows: Any = self._mirror.detect(cutting)[1]
+        except cv2.error as error:
+            raise EngineError(f"the detector failed on a face: {error.err or error}") from error
+        if rows is None:
+            return None
+        off = rows[:, :2] + rows[:, 2:4] / 2 - MIRROR_SIDE / 2
+        row = np.asarray(rows[int(np.argmin(np.hypot(*off.T)))], dtype=np.float32)
+        points: NDArray[np.float32] = row[4:14].reshape(5, 2).copy()
+        # In a mirror pixel 0 becomes the last one, not the side itself.
+        points[:, 0] += 1
+        points /= MIRROR_SIDE
+        return points
+
+    def _run(self, tensor: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
             self._embedder.setInput(np.ascontiguousarray(tensor.transpose(0, 3, 1, 2)))
-            output = self._embedder.forward()
+            return np.array(self._embedder.forward(), dtype=np.float32)
         except cv2.error as error:
             raise EngineError(f"the embedder failed: {error.err or error}") from error
-        return unit(np.asarray(output, dtype=np.float32))
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from controller import models
 from controller.errors import EngineError
 from controller.perception.align import TEMPLATE, align
 from controller.perception.engines import blazeface
-from controller.perception.engines.embedding import imagenet_input, unit
+from controller.perception.engines.embedding import both_ways
+from controller.perception.engines.mirror import steadied
 from controller.perception.picture import Letterbox, require_picture
 from controller.perception.types import Box, Face
 
@@ -142,17 +143,28 @@ class TfliteEngine:
         """The face as the second look sees it; as it was where that one sees none."""
         part = Letterbox.around(face.box, REFINE_MARGIN)
         found = self._refiner.find(pixels, part)
-        if not len(found.scores):
-            return face
-        # The face is in the middle of the part; another one may show at its rim.
-        middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
-        nearest = int(np.argmin(np.hypot(*(middle - 0.5).T)))
-        return _face(found, nearest, part, score=face.score)
+        nearest = _middle(found)
+        return face if nearest is None else _face(found, nearest, part, score=face.score)
 
     def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         """float32[128], L2-normalised."""
-        (output,) = self._embedder.run(imagenet_input(align(require_picture(pixels), face.landmarks)))
-        return unit(output)
+        pixels = require_picture(pixels)
+        points = steadied(pixels, face, margin=REFINE_MARGIN, side=blazeface.SHORT_RANGE.size, find=self._mirrored)
+        return both_ways(align(pixels, points), lambda tensor: self._embedder.run(tensor)[0])
+
+    def _mirrored(self, cutting: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Landmarks of the middle face in 0..1 of a square cutting, float32[5, 2]."""
+        found = self._refiner.find(cutting, Letterbox.whole(cutting.shape[1], cutting.shape[0]))
+        nearest = _middle(found)
+        return None if nearest is None else five_landmarks(found.points[nearest])
+
+
+def _middle(found: blazeface.Candidates) -> int | None:
+    """Which face is nearest to the middle of the part; another one may show at its rim. None: there is none."""
+    if not len(found.scores):
+        return None
+    middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    return int(np.argmin(np.hypot(*(middle - 0.5).T)))
 
 
 def five_landmarks(points: NDArray[np.float32]) -> NDArray[np.float32]:
