@@ -44,6 +44,35 @@ class Liveness(enum.Enum):
     UNKNOWN = "unknown"
 
 
+class LivenessReason(enum.Enum):
+    """Why a face is not taken for a living one; the value is the stable name on the wire."""
+
+    NOT_PAIRED = "not_paired"
+    """No picture of the face at the time of the heat."""
+    FEW_FRAMES = "few_frames"
+    FEW_PIXELS = "few_pixels"
+    HOT_ROOM = "hot_room"
+    """The room is as warm as skin: a photograph would be, too."""
+    COLD_FACE = "cold_face"
+    """As cool as faces are from the cold, and paper before a face is."""
+    NOT_WARM = "not_warm"
+    """As cool as no bare face."""
+    TOO_WARM = "too_warm"
+    """As warm as no face."""
+    BEYOND_FACE = "beyond_face"
+    """Warm beyond the face's edge, where hair and the room are cooler."""
+    WRONG_PLACE = "wrong_place"
+    """The heat is beside the face in the picture."""
+    WRONG_SIZE = "wrong_size"
+    """The heat is wider or narrower than it."""
+    COOLING = "cooling"
+    """Giving its heat away within seconds, as a warmed sheet does."""
+    EVEN = "even"
+    """As even as no face."""
+    SUSPICIOUS_PICTURE = "suspicious_picture"
+    """A picture-based model doubts it."""
+
+
 class CredentialKind(enum.Enum):
     """What a person identified themselves with."""
 
@@ -250,6 +279,8 @@ class Assessment:
     """Whether the person may pass here and now, by the roster; decided by the gallery before the lane asks."""
     expired: bool = False
     """The person's credential is past its end."""
+    liveness_reasons: tuple[LivenessReason, ...] = ()
+    """Why it is not LIVE, the weightiest first."""
 
 
 @dataclass(frozen=True, slots=True)
