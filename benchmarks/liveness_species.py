@@ -226,9 +226,7 @@ def bent_print(rng: np.random.Generator, arrival: float) -> Draw:
     heat = cooling(rng.uniform(34, 60), room, rng.uniform(6, 20), arrival - rng.uniform(0.5, 6))
     warm, cut = bool(rng.random() < 0.5), bool(rng.random() < 0.5)
     bend, scale = rng.uniform(0.3, 1.0), rng.uniform(0.9, 1.15)
-    figure = Sheet(
-        identity=_printed(rng), scale=scale, temperature=heat if warm else None, bend=bend, cut=cut, **where
-    )
+    figure = Sheet(identity=_printed(rng), scale=scale, temperature=heat if warm else None, bend=bend, cut=cut, **where)
     return _draw(figure, room)
 
 

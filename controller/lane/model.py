@@ -311,10 +311,12 @@ Decision = Grant | Denial
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Somebody identified who may pass as soon as a temperature taken by hand says so."""
+    """Somebody identified who may pass on the guard's word: a temperature taken by hand, or that it is no picture."""
 
     person: str
     presence: int
+    measured: bool = False
+    """The gate's own reading lets them pass: no temperature needs to be taken."""
 
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
@@ -337,6 +339,9 @@ class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The same before a second look: the person is asked to hold still, and measured again at once."""
     manual_wait: Seconds = 30.0
     """How long somebody identified waits for the guard's thermometer before the lane looks again."""
+    liveness_wait: Seconds = 0.0
+    """How long somebody identified waits for the guard's `OpenOnce` where heat cannot tell whether the face is a living
+    one (a hot day); 0: nobody waits, and the lane looks again after `deny_show`."""
     manual_alarm: Annotated[float, msgspec.Meta(ge=36.5, le=39.5)] = 37.3
     """A temperature taken by hand from here on, °C, goes to the doctor: what the guard's thermometer calls a fever."""
     warm_up: Seconds = 5.0

@@ -113,6 +113,8 @@ COVERED: Final = {"relief": Range(-0.12, 0.16), "brow": Range(-0.15, 0.45), "mou
 """The same with glasses, a hat, a fringe, a mask or a beard, each of which is cooler than skin."""
 BARE: Final = 0.65
 """Share of people with nothing on the face."""
+SPOTS: Final = Range(-0.35, 0.35)
+"""The same of a surface with warm spots."""
 FLAT: Final = Range(-0.012, 0.012)
 """The same of an even surface: what its own unevenness leaves between bands of 5 cm."""
 
@@ -123,6 +125,8 @@ class Attack:
 
     reason: LivenessReason
     signs: dict[str, Range]
+    spots: float | None = None
+    """Where the parts of the face count as well: the chance of warm spots on its even surface."""
 
 
 ATTACKS: Final = (
@@ -131,7 +135,7 @@ ATTACKS: Final = (
     Attack(LivenessReason.TOO_WARM, {"warmth": Range(1.35, 6.0)}),
     Attack(LivenessReason.BEYOND_FACE, {"ring": Range(-0.6, 0.55)}),
     # A sheet goes on above the face, and to its sides.
-    Attack(LivenessReason.BEYOND_FACE, {"crown": Range(-0.12, 0.12), "width": Range(0.08, 1.0)}),
+    Attack(LivenessReason.BEYOND_FACE, {"crown": Range(-0.12, 0.12), "width": Range(0.08, 1.0)}, spots=0.5),
     Attack(LivenessReason.WRONG_PLACE, {"shift": Range(0.12, 0.6, mirrored=True)}),
     Attack(LivenessReason.WRONG_PLACE, {"far_shift": Range(0.2, 0.8, mirrored=True)}),
     Attack(LivenessReason.WRONG_SIZE, {"width": Range(-1.2, -0.25)}),
@@ -172,14 +176,18 @@ def evidence(signs: Signs, attack: Attack) -> float:
     known = [(name, sign) for name, sign in found if sign.known]
     if not known:
         return math.nan
-    return sum(
+    parts = 0.0 if attack.spots is None else unevenness(signs, attack.spots)
+    return (0.0 if math.isnan(parts) else parts) + sum(
         math.log(LIVING[name].density(sign) + FLOOR) - math.log(attack.signs[name].density(sign) + FLOOR)
         for name, sign in known
     )
 
 
-def unevenness(signs: Signs) -> float:
-    """Evidence for a face with its parts against an even surface of its shape, nats; NaN where nothing is known."""
+def unevenness(signs: Signs, spots: float = 0.0) -> float:
+    """Evidence for a face with its parts against an even surface, nats; NaN where nothing is known.
+
+    `spots`: the chance that the surface is a screen or a heater with warm spots of its own.
+    """
     known = {name: getattr(signs, name) for name in PATTERN if getattr(signs, name).known}
     if not known:
         return math.nan
@@ -188,7 +196,9 @@ def unevenness(signs: Signs) -> float:
     )
     covered = math.prod(COVERED[name].density(sign) for name, sign in known.items())
     flat = math.prod(FLAT.density(sign) for sign in known.values())
-    return math.log(BARE * bare + (1 - BARE) * covered + FLOOR) - math.log(flat + FLOOR)
+    spotty = math.prod(SPOTS.density(sign) for sign in known.values())
+    face = BARE * bare + (1 - BARE) * covered
+    return math.log(face + FLOOR) - math.log((1 - spots) * flat + spots * spotty + FLOOR)
 
 
 FLOOR: Final = 1e-3

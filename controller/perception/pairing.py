@@ -81,7 +81,9 @@ class Sightings:
         if abs(other.at - nearest.at) > FACE_VALID or not one_face(other.face.box, nearest.face.box):
             return nearest.face.box
         share = (timestamp - nearest.at) / (other.at - nearest.at)
-        pairs = [(getattr(nearest.face.box, key), getattr(other.face.box, key)) for key in ("x", "y", "width", "height")]
+        pairs = [
+            (getattr(nearest.face.box, key), getattr(other.face.box, key)) for key in ("x", "y", "width", "height")
+        ]
         return Box(*(here + share * (there - here) for here, there in pairs))
 
 

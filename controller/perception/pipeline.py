@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from controller.perception.history import PersonalNote
     from controller.perception.linearity import LinearityResult
     from controller.perception.settings import PerceptionSettings
-    from controller.perception.types import Box, Face, FaceEngine, HeatFrame, Identify, Picture
+    from controller.perception.types import Box, Face, FaceEngine, HeatFrame, Identify, Picture, Suspicion
 
 
 class History(Protocol):
@@ -73,10 +73,12 @@ class Perception:
         settings: PerceptionSettings,
         footing: FootingKeeper | None = None,
         history: History | None = None,
+        suspicion: Suspicion | None = None,
     ) -> None:
         """`identify` answers an embedding with a person; it is called from the thread that calls `observe`.
 
         `footing` None: one that knows no wall clock and remembers no crowd. `history` None: none is kept.
+        `suspicion` None: heat alone judges whether a face is a living one; a model can turn LIVE into UNKNOWN.
         """
         self._engine = engine
         self._identify = identify
@@ -89,6 +91,7 @@ class Perception:
         self._learnt = False
         self._footing = footing or FootingKeeper(settings.screening, settings.reference)
         self._history = history
+        self._suspicion = suspicion
         self._next_attempt = -math.inf
         self._sightings = Sightings(settings.registration)
         self._now = -math.inf
@@ -222,6 +225,8 @@ class Perception:
         if quality.overall < self._settings.attempt.quality:
             attempt.note_quality(quality.overall)
             return
+        if self._suspicion is not None:
+            attempt.suspect(self._suspicion(picture.pixels, faces[0]))
         embedding = self._engine.embed(picture.pixels, faces[0])
         attempt.add_probe(Probe(embedding, quality, faces[0], picture.timestamp))
 

@@ -53,6 +53,8 @@ FAR: Final = 0.87
 """A face that is so much narrower than the newest one stood at another distance."""
 LEAST_WARMTH: Final = 1.0
 """K by which a region must be warmer than the room to have edges."""
+STEP, STEP_SIGMAS = 0.25, 3.0
+"""A frame is off where the face's middle is so many kelvin, and so many standard deviations of it, off the others."""
 NOISE_UNKNOWN: Final = 1.0
 """Noise of a sample, K, where too few samples tell it: that of the MLX90640 BAB at 16 Hz."""
 FEW: Final = 6
@@ -137,7 +139,9 @@ def read_signs(heat: HeatMap, seen: Sequence[Seen]) -> Signs:
     error = math.hypot(1.25 * pixel / math.sqrt(face.size), ROOM_ERROR) / usual
     beside = float(np.median(around)) if around.size >= FEW else math.nan
     newest = seen[-1].box.width
-    near = [each for each in seen if each.box.width > FAR * newest]
+    near = _steady([each for each in seen if each.box.width > FAR * newest], heat.region.inner, noise)
+    if not near:
+        return Signs(heat.room, usual, *[UNTOLD] * 11)
     far = [each for each in seen if each.box.width <= FAR * newest]
     shift, width = _place(near, heat.room, level - heat.room, noise)
     far_shift, far_width = _place(far, heat.room, level - heat.room, noise)
@@ -155,7 +159,7 @@ def read_signs(heat: HeatMap, seen: Sequence[Seen]) -> Signs:
         crown=_less(heat.mean, eyes, _Band(box, *CROWN), pixel, usual),
         shift=shift,
         width=width,
-        drift=_drift(near, heat, noise, usual),
+        drift=_drift(near, heat.region.inner, noise, usual),
         far_shift=far_shift,
         far_width=far_width,
     )
@@ -257,18 +261,43 @@ def _edge(places: NDArray[np.float64], share: NDArray[np.float64]) -> float | No
     return float(places[first - 1] + part * (places[first] - places[first - 1]))
 
 
-def _drift(seen: Sequence[Seen], heat: HeatMap, noise: float, usual: float) -> Sign:
+def _drift(seen: Sequence[Seen], inner: NDArray[np.bool_], noise: float, usual: float) -> Sign:
     """Slope of the face's middle over time: a warmed sheet gives its heat away within seconds, skin does not."""
-    inner = heat.region.inner
-    levels = np.array([_mean(each.frame.temperatures[inner]) for each in seen])
-    times = np.array([each.frame.timestamp for each in seen])
-    times = times - times.mean()
+    if len(seen) < FEW:
+        return UNTOLD
+    times, levels = _history(seen, inner)
     spread = float(times @ times)
-    if len(seen) < FEW or not spread > 0 or not np.isfinite(levels).all():
+    if not spread > 0:
         return UNTOLD
     # Half of a chess-pattern frame is the last one's: two frames are as good as one.
     error = noise * math.sqrt(2 / (max(int(inner.sum()), 1) * spread))
     return Sign(float(times @ levels) / spread / usual, error / usual)
+
+
+def _history(seen: Sequence[Seen], inner: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Seconds from their mean, and the face's middle in each frame, °C."""
+    levels = np.array([_mean(each.frame.temperatures[inner]) for each in seen])
+    times = np.array([each.frame.timestamp for each in seen])
+    return times - times.mean(), levels
+
+
+def _steady(seen: Sequence[Seen], inner: NDArray[np.bool_], noise: float) -> list[Seen]:
+    """The frames that lie on one line of temperature over time.
+
+    A frame from before the face was there, half renewed since, does not, nor one after a step of the sensor.
+    """
+    times, levels = _history(seen, inner)
+    known = np.isfinite(levels)
+    if known.sum() < FEW:
+        return [each for each, finite in zip(seen, known, strict=True) if finite]
+    x, y = times[known], levels[known]
+    ahead, behind = np.triu_indices(x.size, 1)
+    # The median of all slopes (Theil and Sen): up to a quarter of the frames may be off.
+    slope = float(np.median((y[behind] - y[ahead]) / np.maximum(x[behind] - x[ahead], 1e-6)))
+    off = levels - slope * times
+    off = off - np.median(off[known])
+    limit = STEP + STEP_SIGMAS * noise / math.sqrt(max(int(inner.sum()), 1))
+    return [each for each, away in zip(seen, off, strict=True) if abs(away) <= limit]
 
 
 def _mean(values: NDArray[np.floating]) -> float:

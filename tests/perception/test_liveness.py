@@ -9,7 +9,7 @@ import pytest
 
 from controller.lane.model import Liveness
 from controller.perception.heat import average
-from controller.perception.liveness import LivenessSettings, judge_liveness
+from controller.perception.liveness import LivenessSettings
 from controller.perception.types import Box
 
 if TYPE_CHECKING:
