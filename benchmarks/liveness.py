@@ -23,7 +23,7 @@ from controller.lane.model import Liveness
 from controller.perception.engines import open_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 PEOPLE: Final = "living"
 APART: Final = 10_000
@@ -94,9 +94,8 @@ def main() -> int:
         for each in found:
             if (each.liveness == Liveness.LIVE.value) is not (each.species == PEOPLE):
                 print(f"{each.species} {each.seed}: {each.liveness} {' '.join(each.reasons)}; {each.note}")
-    print(
-        f"\n{len(found)} presentations, engine {options.engine}; {time.perf_counter() - began:.0f} s, {options.jobs} processes."
-    )
+    took = time.perf_counter() - began
+    print(f"\n{len(found)} presentations, engine {options.engine}; {took:.0f} s on {options.jobs} processes.")
     return 0
 
 

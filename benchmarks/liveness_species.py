@@ -7,9 +7,7 @@ Every range is drawn evenly unless said otherwise. `HELD_OUT` species were not l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from hw.sim.attacks import TO_ROOM, Hand, Sheet, Worn, cooling, share_taken
 from hw.sim.figures import Person
@@ -17,6 +15,8 @@ from hw.sim.skin import SCATTER, face_maximum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
     from hw.sim.drawing import Seeable
 
@@ -52,6 +52,16 @@ class Ranges:
     fringe: float = 0.1
 
 
+class Where(TypedDict):
+    """Place and time of a figure, `hw.sim.figures.Figure`."""
+
+    distance: float
+    x: float
+    y: float
+    arrival: float
+    approach: float
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
     """One presentation."""
@@ -72,7 +82,7 @@ def living(rng: np.random.Generator, arrival: float, ranges: Ranges = RANGES) ->
     return _draw(_person(rng, room, ranges, _place(rng, arrival, ranges)), room)
 
 
-def _person(rng: np.random.Generator, room: float, ranges: Ranges, where: dict[str, float]) -> Person:
+def _person(rng: np.random.Generator, room: float, ranges: Ranges, where: Where) -> Person:
     fever = rng.random() < ranges.febrile
     cold = rng.random() < ranges.from_cold and room < COOL_ROOM
     return Person(
@@ -89,13 +99,13 @@ def _person(rng: np.random.Generator, room: float, ranges: Ranges, where: dict[s
     )
 
 
-def _bare(rng: np.random.Generator, room: float, ranges: Ranges, where: dict[str, float]) -> Person:
+def _bare(rng: np.random.Generator, room: float, ranges: Ranges, where: Where) -> Person:
     """Somebody behind or beneath a print."""
     found = _person(rng, room, ranges, where)
     return Person(identity=found.identity, core=found.core, scatter=found.scatter, glasses=False, **where)
 
 
-def _place(rng: np.random.Generator, arrival: float, ranges: Ranges, distance: Range | None = None) -> dict[str, float]:
+def _place(rng: np.random.Generator, arrival: float, ranges: Ranges, distance: Range | None = None) -> Where:
     return {
         "distance": rng.uniform(*(distance or ranges.distance)),
         "x": rng.uniform(*ranges.x),
@@ -197,9 +207,7 @@ def paper_mask(rng: np.random.Generator, arrival: float) -> Draw:
     return _draw(_worn(rng, room, where, gap=gap, cut=True, holes=bool(rng.random() < 0.5)), room)
 
 
-def _worn(
-    rng: np.random.Generator, room: float, where: dict[str, float], *, gap: float, cut: bool, holes: bool
-) -> Worn:
+def _worn(rng: np.random.Generator, room: float, where: Where, *, gap: float, cut: bool, holes: bool) -> Worn:
     take = share_taken(gap, rng.uniform(*TO_ROOM))
     wearer = _bare(rng, room, RANGES, where)
     return Worn(identity=_printed(rng), wearer=wearer, take=take, ahead=gap, cut=cut, holes=holes, **where)

@@ -109,8 +109,9 @@ class Answer:
     draw: Draw
 
 
-def known(_embedding: NDArray[np.float32]) -> Identification:
+def known(embedding: NDArray[np.float32]) -> Identification:
     """Everybody is enrolled: identification is another benchmark's matter."""
+    del embedding
     return Identification(Match("p1", 0.9, 0.5))
 
 

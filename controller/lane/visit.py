@@ -113,8 +113,8 @@ def revoke_unrecorded(core: Core) -> None:
 def open_entry(core: Core, event: OpenOnce) -> None:
     """Let one person in on the guard's word, where what stands doesn't forbid it.
 
-    With a temperature it is the word on whoever waits for one: a fever goes to the doctor, anyone else in by name; so it
-    is without one on who was measured and only not known to be alive.
+    With a temperature it is the word on whoever waits for one: a fever goes to the doctor, anyone else in by name. So
+    it is without one on who was measured, and only not known to be alive.
     """
     waiting = _who_waits(core)
     if event.temperature is None and waiting is not None and not waiting.measured:

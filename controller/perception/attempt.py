@@ -94,7 +94,7 @@ class Attempt:
         self._life.suspect(score)
 
     def add_heat(self, frame: HeatFrame, box: Box, levels: Levels | None = None, lag: float = 0.0) -> None:
-        """A thermal frame, with the face's place on it in thermal pixels, `lag` seconds from a picture that shows it."""
+        """A thermal frame, with the face's place on it in thermal pixels, `lag` seconds from a picture of it."""
         self._heat.add(frame, box, levels)
         self._life.add(frame, box, levels, lag)
         self._heat_frames += 1

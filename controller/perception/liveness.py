@@ -95,8 +95,9 @@ class People:
 
 
 LIVING: Final[dict[str, People]] = {
-    # The rest of the first are faces from the cold, and fevers.
-    "warmth": People(1.0, 0.08, 0.7, Range(0.75, 1.3)),
+    # The rest of these are faces from the cold, and fevers.
+    "warmth": People(1.0, 0.08, 0.7, Range(0.75, 2.5)),
+    "excess": People(0.0, 0.8, 0.8, Range(-5.0, 5.0)),
     "ring": People(0.9, 0.12, 0.9, Range(0.4, 1.4)),
     # Who is bald has no edge there.
     "crown": People(0.45, 0.15, 0.9, Range(-0.05, 0.9)),
@@ -132,10 +133,10 @@ class Attack:
 ATTACKS: Final = (
     # Paper takes at most 0.72 of the skin's warmth through a millimetre of air.
     Attack(LivenessReason.NOT_WARM, {"warmth": Range(-0.2, 0.72)}),
-    Attack(LivenessReason.TOO_WARM, {"warmth": Range(1.35, 6.0)}),
+    Attack(LivenessReason.TOO_WARM, {"excess": Range(5.5, 30.0)}),
     Attack(LivenessReason.BEYOND_FACE, {"ring": Range(-0.6, 0.55)}),
     # A sheet goes on above the face, and to its sides.
-    Attack(LivenessReason.BEYOND_FACE, {"crown": Range(-0.12, 0.12), "width": Range(0.08, 1.0)}, spots=0.5),
+    Attack(LivenessReason.BEYOND_FACE, {"crown": Range(-0.12, 0.12), "width": Range(0.08, 1.0)}, spots=0.7),
     Attack(LivenessReason.WRONG_PLACE, {"shift": Range(0.12, 0.6, mirrored=True)}),
     Attack(LivenessReason.WRONG_PLACE, {"far_shift": Range(0.2, 0.8, mirrored=True)}),
     Attack(LivenessReason.WRONG_SIZE, {"width": Range(-1.2, -0.25)}),

@@ -1,5 +1,4 @@
-"""Which face belongs to which thermal frame: pictures and heat travel apart, and only their timestamps say what is of
-one moment."""
+"""Which face belongs to which thermal frame: pictures and heat travel apart; time says what is of one moment."""
 
 from __future__ import annotations
 

@@ -73,6 +73,7 @@ class Perception:
         settings: PerceptionSettings,
         footing: FootingKeeper | None = None,
         history: History | None = None,
+        *,
         suspicion: Suspicion | None = None,
     ) -> None:
         """`identify` answers an embedding with a person; it is called from the thread that calls `observe`.

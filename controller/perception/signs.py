@@ -97,6 +97,8 @@ class Signs:
     """Contrast of a usual face's middle to this room, K."""
     warmth: Sign
     """Face less room, K/K: 1 is usual."""
+    excess: Sign
+    """How much warmer than usual the face is in this room, K: a fever's is the same kelvin on a hot day."""
     ring: Sign
     """Face less what is beside and above it, K/K: hair and room are cooler, the rest of a warm sheet is not."""
     relief: Sign
@@ -134,14 +136,14 @@ def read_signs(heat: HeatMap, seen: Sequence[Seen]) -> Signs:
     pixel = math.hypot(noise / math.sqrt(max(heat.samples, 1.0)), UNEVEN)
     face, around = _values(heat, heat.region.inner), _values(heat, heat.region.around)
     if face.size < FEW or not math.isfinite(usual) or not seen:
-        return Signs(heat.room, usual, *[UNTOLD] * 11)
+        return Signs(heat.room, usual, *[UNTOLD] * 12)
     level = float(np.median(face))
     error = math.hypot(1.25 * pixel / math.sqrt(face.size), ROOM_ERROR) / usual
     beside = float(np.median(around)) if around.size >= FEW else math.nan
     newest = seen[-1].box.width
     near = _steady([each for each in seen if each.box.width > FAR * newest], heat.region.inner, noise)
     if not near:
-        return Signs(heat.room, usual, *[UNTOLD] * 11)
+        return Signs(heat.room, usual, *[UNTOLD] * 12)
     far = [each for each in seen if each.box.width <= FAR * newest]
     shift, width = _place(near, heat.room, level - heat.room, noise)
     far_shift, far_width = _place(far, heat.room, level - heat.room, noise)
@@ -152,6 +154,7 @@ def read_signs(heat: HeatMap, seen: Sequence[Seen]) -> Signs:
         room=heat.room,
         usual=usual,
         warmth=Sign((level - heat.room) / usual, error),
+        excess=Sign(level - heat.room - usual, error * usual),
         ring=Sign((level - beside) / usual, error),
         relief=_less(heat.mean, eyes, nose, pixel, usual),
         brow=_less(heat.mean, eyes, brow, pixel, usual),

@@ -1,4 +1,4 @@
-"""Attacks made visible: printed and shown faces laid into the camera's picture, and their warmth into the heat scene."""
+"""Attacks made visible: printed and shown faces in the camera's picture, and their warmth in the heat scene."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ class DrawnSheet:
             away = ((x - figure.spot_x) ** 2 + (y - figure.spot_y) ** 2) / (2 * SPOT**2)
             warmth = warmth + figure.spot * np.exp(-away)
         if figure.hand is not None:
-            warmth = _before_hand(warmth, figure.hand, x, y, cell, ambient)
+            taken = ambient + figure.hand.take * (figure.hand.temperature - ambient)
+            warmth = warmth + (taken - warmth) * _touched(figure.hand, x, y, cell)
         if figure.cut:
             inside = _face_cover(figure.identity, x / narrow, y, figure.scale * UNIT)
         else:
@@ -100,7 +101,7 @@ class DrawnSheet:
     def face_box(self, size: tuple[int, int], time: float) -> Box:
         """See `placing.Drawn`: the face that it shows."""
         narrow = math.sin(self.figure.bend) / self.figure.bend if self.figure.bend else 1.0
-        return _box(self.figure.identity, self._mount, self._held(time), size, self.figure.scale, narrow)
+        return _box(self.figure.identity, self._mount, self._held(time), size, (self.figure.scale, narrow))
 
 
 class DrawnWorn:
@@ -151,7 +152,7 @@ class DrawnWorn:
 
     def face_box(self, size: tuple[int, int], time: float) -> Box:
         """See `placing.Drawn`: the printed face."""
-        return _box(self.figure.identity, self._mount, place(self.figure, time), size, 1.0, 1.0)
+        return _box(self.figure.identity, self._mount, place(self.figure, time), size, (1.0, 1.0))
 
 
 def _behind(person: Person, before: Sheet | Worn, by: float) -> Person:
@@ -177,12 +178,10 @@ def _on_plane(
     return across - at[0], down - at[1], at[2] / max(mount.array_focal(columns, rows))
 
 
-def _before_hand(
-    warmth: NDArray[np.float64], hand: Hand, x: NDArray[np.float64], y: NDArray[np.float64], cell: float, ambient: float
-) -> NDArray[np.float64]:
+def _touched(hand: Hand, x: NDArray[np.float64], y: NDArray[np.float64], cell: float) -> NDArray[np.float64]:
+    """Coverage 0..1 of the hand behind."""
     reach = np.hypot((x - hand.x) / HAND[0], (y - hand.y) / HAND[1])
-    touched = np.clip((1 - reach) * HAND[0] / cell + 0.5, 0, 1)
-    return np.asarray(warmth + (ambient + hand.take * (hand.temperature - ambient) - warmth) * touched)
+    return np.clip((1 - reach) * HAND[0] / cell + 0.5, 0, 1)
 
 
 def _holes(x: NDArray[np.float64], y: NDArray[np.float64], cell: float) -> NDArray[np.float64]:
@@ -260,10 +259,10 @@ def _bent(
 
 
 def _box(
-    identity: int, mount: Mount, at: tuple[float, float, float], size: tuple[int, int], scale: float, narrow: float
+    identity: int, mount: Mount, at: tuple[float, float, float], size: tuple[int, int], stretch: tuple[float, float]
 ) -> Box:
-    """A shown face's box in a picture of `size`."""
-    unit = mount.focal(size[0]) * UNIT * scale / at[2]
+    """A shown face's box in a picture of `size`: of life times the first, and its width of that times the second."""
+    unit, narrow = mount.focal(size[0]) * UNIT * stretch[0] / at[2], stretch[1]
     u, v = mount.to_picture(*at, size)
     chin = Identity.of(identity).skull.chin
     return u - narrow * unit, v + FACE_TOP * unit, 2 * narrow * unit, (chin - FACE_TOP) * unit

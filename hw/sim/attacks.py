@@ -1,10 +1,10 @@
-"""What somebody may hold or wear before the gate to pass for another: sheets, screens, masks. `attack_views` draws them.
+"""What somebody may hold or wear before the gate to pass for another: sheets, screens, masks.
 
-All of them show a drawn person's face. Lengths are metres, temperatures °C. A thin sheet's temperature follows from
-what it takes and gives: paper of 80 g/m² to card of 250 g/m² (specific heat 1.4 kJ/kg/K) stores 110 to 350 J/m²/K, and
-gives 8 to 11 W/m²/K from each side by radiation and still air (Incropera, Fundamentals of Heat and Mass Transfer, 1.2),
-so that it is as warm as its surroundings after some 5 to 20 seconds a time constant, and never warmer than skin that it
-does not touch.
+`attack_views` draws them. All of them show a drawn person's face. Lengths are metres, temperatures °C. A thin sheet's
+temperature follows from what it takes and gives: paper of 80 g/m² to card of 250 g/m² (specific heat 1.4 kJ/kg/K)
+stores 110 to 350 J/m²/K, and gives 8 to 11 W/m²/K from each side by radiation and still air (Incropera, Fundamentals of
+Heat and Mass Transfer, chapter 1). So a time constant is 5 to 20 seconds, and a sheet that does not touch the skin
+behind it is never nearly as warm.
 """
 
 from __future__ import annotations

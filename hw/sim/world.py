@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from hw.sim import heat
-from hw.sim.drawing import draw
 from hw.sim.backdrop import draw_backdrop
+from hw.sim.drawing import draw
 from hw.sim.mount import Mount
 from hw.sim.placing import visible
 from hw.sim.sprites import Grain
