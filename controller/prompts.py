@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from controller.lane.effects import Prompt
-from controller.lane.model import DenyReason
+from controller.lane.model import DenyReason, LivenessReason
 from hw.ports import Lamp
 
 
@@ -28,6 +28,7 @@ PROMPTS: dict[Prompt, Text] = {
     Prompt.DENIED: Text("No entry", "禁止通行"),
     Prompt.SEE_DOCTOR: Text("Please see the school doctor", "请到校医处复测"),
     Prompt.SEE_GUARD: Text("Please have your temperature taken by the guard", "请由保安测量体温"),
+    Prompt.ASK_GUARD: Text("Please ask the guard", "请联系保安"),
     Prompt.WARM_UP: Text("Please warm up indoors and come again", "请在室内等候片刻后再测"),
     Prompt.COOL_DOWN: Text("Please wait in the shade and come again", "请在阴凉处稍候再测"),
     Prompt.UNCOVER: Text("Please take off glasses and hat", "请摘下眼镜和帽子"),
@@ -63,6 +64,22 @@ REASONS: dict[DenyReason, Text] = {
     DenyReason.JOURNAL_FAILED: Text("Out of service", "设备故障"),
 }
 
+LIVENESS: dict[LivenessReason, Text] = {
+    LivenessReason.NOT_PAIRED: Text("Camera and thermal picture not of one moment", "图像与热像不同步，请看这里"),
+    LivenessReason.FEW_FRAMES: Text("Please stand still and look here", "请站稳并看这里"),
+    LivenessReason.FEW_PIXELS: Text("Too far away, please come closer", "距离太远，请靠近"),
+    LivenessReason.HOT_ROOM: Text("Too hot here to tell by heat, please ask the guard", "环境温度过高，请联系保安"),
+    LivenessReason.COLD_FACE: Text("Face still cold, please warm up indoors", "面部温度过低，请在室内等候片刻"),
+    LivenessReason.NOT_WARM: Text("Not as warm as a face", "温度低于真人面部"),
+    LivenessReason.TOO_WARM: Text("Warmer than a face", "温度高于真人面部"),
+    LivenessReason.BEYOND_FACE: Text("Warm beyond the face's edge", "面部轮廓外同样发热"),
+    LivenessReason.WRONG_PLACE: Text("Heat beside the face", "热源与面部位置不符"),
+    LivenessReason.WRONG_SIZE: Text("Heat wider or narrower than the face", "热源与面部大小不符"),
+    LivenessReason.COOLING: Text("Cooling as no face does", "温度下降过快，不像真人"),
+    LivenessReason.EVEN: Text("As even as no face", "温度分布过于均匀"),
+    LivenessReason.SUSPICIOUS_PICTURE: Text("The picture looks like a copy", "图像疑似翻拍"),
+}
+
 LAMPS: dict[Prompt, Lamp] = {
     Prompt.IDLE: Lamp.IDLE,
     Prompt.LOOK_HERE: Lamp.LOOK,
@@ -71,6 +88,7 @@ LAMPS: dict[Prompt, Lamp] = {
     Prompt.DENIED: Lamp.STOP,
     Prompt.SEE_DOCTOR: Lamp.STOP,
     Prompt.SEE_GUARD: Lamp.WAIT,
+    Prompt.ASK_GUARD: Lamp.WAIT,
     Prompt.WARM_UP: Lamp.WAIT,
     Prompt.COOL_DOWN: Lamp.WAIT,
     Prompt.UNCOVER: Lamp.WAIT,
@@ -84,10 +102,11 @@ LAMPS: dict[Prompt, Lamp] = {
 
 
 def reason_text(reason: str | None) -> Text | None:
-    """The text for an `Indicate.reason` (a `DenyReason` value); None where there is none."""
+    """The text for an `Indicate.reason`; None where there is none. What follows a slash is more to the point."""
     if reason is None:
         return None
+    head, _, more = reason.partition("/")
     try:
-        return REASONS[DenyReason(reason)]
+        return LIVENESS[LivenessReason(more)] if more else REASONS[DenyReason(head)]
     except ValueError:
         return None

@@ -20,6 +20,7 @@ _REFUSALS: Final = frozenset(
         Prompt.DENIED,
         Prompt.SEE_DOCTOR,
         Prompt.SEE_GUARD,
+        Prompt.ASK_GUARD,
         Prompt.WARM_UP,
         Prompt.COOL_DOWN,
         Prompt.UNCOVER,
@@ -58,7 +59,8 @@ class Sign:
         """It says no to this person; being out of service says no to everybody and is no answer."""
         if self.reason in _OUT_OF_ORDER or self.prompt is Prompt.OUT_OF_SERVICE:
             return False
-        return self.prompt in _REFUSALS or self.reason in _ALL_REASONS - _GO_ON
+        reason = None if self.reason is None else self.reason.partition("/")[0]
+        return self.prompt in _REFUSALS or reason in _ALL_REASONS - _GO_ON
 
     @property
     def invites(self) -> bool:

@@ -85,7 +85,7 @@ class Board:
         facts.add_row("comes", "-" if scores.visit is None else f"{scores.visit.person}, {scores.visit.kind.value}")
         facts.add_row("seen as", self._match())
         facts.add_row("body", self._temperature())
-        facts.add_row("heat", "-" if scores.assessment is None else scores.assessment.liveness.value)
+        facts.add_row("heat", self._liveness())
         if scores.latencies:
             facts.add_row("answer", f"median {statistics.median(scores.latencies):.2f} s from the mark")
         texts = [Text(prompt.english, style="bold"), Text(prompt.chinese, style="bold")]
@@ -93,6 +93,12 @@ class Board:
         why = Text("" if reason is None else f"{reason.english}\n{reason.chinese}", style="yellow")
         content = Group(*texts, why, *([Text("\n")] if reason is None else []), facts)
         return Panel(content, title="sign", box=box.ROUNDED, padding=(0, 1))
+
+    def _liveness(self) -> str:
+        found = self._scores.assessment
+        if found is None:
+            return "-"
+        return " ".join([found.liveness.value, *(reason.value for reason in found.liveness_reasons)])
 
     def _match(self) -> str:
         found = self._scores.assessment

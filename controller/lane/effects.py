@@ -25,6 +25,7 @@ class Prompt(enum.Enum):
     DENIED = "denied"
     SEE_DOCTOR = "see_doctor"
     SEE_GUARD = "see_guard"
+    ASK_GUARD = "ask_guard"
     WARM_UP = "warm_up"
     COOL_DOWN = "cool_down"
     UNCOVER = "uncover"
@@ -109,6 +110,7 @@ class Indicate:
 
     prompt: Prompt
     reason: str | None = None
+    """A `DenyReason` value; after a slash, where there is more to say, a `LivenessReason` value."""
 
 
 @dataclass(frozen=True, slots=True)

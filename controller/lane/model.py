@@ -44,6 +44,35 @@ class Liveness(enum.Enum):
     UNKNOWN = "unknown"
 
 
+class LivenessReason(enum.Enum):
+    """Why a face is not taken for a living one; the value is the stable name on the wire."""
+
+    NOT_PAIRED = "not_paired"
+    """No picture of the face at the time of the heat."""
+    FEW_FRAMES = "few_frames"
+    FEW_PIXELS = "few_pixels"
+    HOT_ROOM = "hot_room"
+    """The room is as warm as skin: a photograph would be, too."""
+    COLD_FACE = "cold_face"
+    """As cool as faces are from the cold, and paper before a face is."""
+    NOT_WARM = "not_warm"
+    """As cool as no bare face."""
+    TOO_WARM = "too_warm"
+    """As warm as no face."""
+    BEYOND_FACE = "beyond_face"
+    """Warm beyond the face's edge, where hair and the room are cooler."""
+    WRONG_PLACE = "wrong_place"
+    """The heat is beside the face in the picture."""
+    WRONG_SIZE = "wrong_size"
+    """The heat is wider or narrower than it."""
+    COOLING = "cooling"
+    """Giving its heat away within seconds, as a warmed sheet does."""
+    EVEN = "even"
+    """As even as no face."""
+    SUSPICIOUS_PICTURE = "suspicious_picture"
+    """A picture-based model doubts it."""
+
+
 class CredentialKind(enum.Enum):
     """What a person identified themselves with."""
 
@@ -250,6 +279,8 @@ class Assessment:
     """Whether the person may pass here and now, by the roster; decided by the gallery before the lane asks."""
     expired: bool = False
     """The person's credential is past its end."""
+    liveness_reasons: tuple[LivenessReason, ...] = ()
+    """Why it is not LIVE, the weightiest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,10 +311,12 @@ Decision = Grant | Denial
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Somebody identified who may pass as soon as a temperature taken by hand says so."""
+    """Somebody identified who may pass on the guard's word: a temperature taken by hand, or that it is no picture."""
 
     person: str
     presence: int
+    measured: bool = False
+    """The gate's own reading lets them pass: no temperature needs to be taken."""
 
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
@@ -306,6 +339,9 @@ class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The same before a second look: the person is asked to hold still, and measured again at once."""
     manual_wait: Seconds = 30.0
     """How long somebody identified waits for the guard's thermometer before the lane looks again."""
+    liveness_wait: Seconds = 0.0
+    """How long somebody identified waits for the guard's `OpenOnce` where heat cannot tell whether the face is a living
+    one (a hot day); 0: nobody waits, and the lane looks again after `deny_show`."""
     manual_alarm: Annotated[float, msgspec.Meta(ge=36.5, le=39.5)] = 37.3
     """A temperature taken by hand from here on, °C, goes to the doctor: what the guard's thermometer calls a fever."""
     warm_up: Seconds = 5.0

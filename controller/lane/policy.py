@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller.lane.effects import Prompt
-from controller.lane.model import DenyReason, Liveness, Verdict
+from controller.lane.model import DenyReason, Liveness, LivenessReason, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,6 +117,28 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.LANE_FAULT: Advice(Prompt.OUT_OF_SERVICE, Counted.NEVER),
     DenyReason.JOURNAL_FAILED: Advice(Prompt.DENIED, Counted.NEVER),
 }
+
+
+SAID: dict[LivenessReason, Prompt] = {
+    LivenessReason.NOT_PAIRED: Prompt.LOOK_HERE,
+    LivenessReason.FEW_FRAMES: Prompt.LOOK_HERE,
+    LivenessReason.FEW_PIXELS: Prompt.COME_CLOSER,
+    LivenessReason.HOT_ROOM: Prompt.ASK_GUARD,
+    LivenessReason.COLD_FACE: Prompt.WARM_UP,
+}
+"""What somebody whom heat cannot judge may be told. All other reasons would teach who holds up a picture: the record
+has them."""
+
+
+def prompt_for(reason: DenyReason, found: Assessment, *, may_wait: bool) -> tuple[Prompt, str]:
+    """What is shown after a denial, and why. `may_wait`: the guard may let in whom heat cannot judge."""
+    prompt = ADVICE[reason].prompt
+    if reason is not DenyReason.LIVENESS_UNKNOWN or not found.liveness_reasons:
+        return prompt, reason.value
+    first = found.liveness_reasons[0]
+    said = SAID.get(first)
+    told = reason.value if said is None else f"{reason.value}/{first.value}"
+    return (Prompt.ASK_GUARD if may_wait else said or prompt), told
 
 
 class RepeatedFailures:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from controller.lane.effects import Prompt, Reassess, RecordKind
 from controller.lane.model import CredentialKind, DenyReason, Direction, FaultKind, Grant, Outcome, Waiting
-from controller.lane.policy import ADVICE, PolicyContext, decide, identified
+from controller.lane.policy import ADVICE, TEMPERATURE_REASONS, PolicyContext, decide, identified, prompt_for
 from controller.lane.states import State, Timer
 
 if TYPE_CHECKING:
@@ -113,9 +113,12 @@ def revoke_unrecorded(core: Core) -> None:
 def open_entry(core: Core, event: OpenOnce) -> None:
     """Let one person in on the guard's word, where what stands doesn't forbid it.
 
-    With a temperature it is the word on whoever waits for one: a fever goes to the doctor, anyone else in by name.
+    With a temperature it is the word on whoever waits for one: a fever goes to the doctor, anyone else in by name. So
+    it is without one on who was measured, and only not known to be alive.
     """
-    waiting = _who_waits(core) if event.temperature is not None else None
+    waiting = _who_waits(core)
+    if event.temperature is None and waiting is not None and not waiting.measured:
+        waiting = None
     bar = "repeated" if event.grant_id in core.used else core.facts.admission_bar
     if bar is None and event.temperature is not None:
         bar = _temperature_bar(core, event.temperature, waiting)
@@ -134,7 +137,10 @@ def open_entry(core: Core, event: OpenOnce) -> None:
         deadline=event.now + core.settings.passage_wait,
     )
     core.waiting = None
-    admit(core, grant, {"actor": event.actor, **({"manual_temperature": event.temperature} if waiting else {})})
+    told: dict[str, Scalar] = {"actor": event.actor}
+    if event.temperature is not None:
+        told["manual_temperature"] = event.temperature
+    admit(core, grant, told)
 
 
 def _who_waits(core: Core) -> Waiting | None:
@@ -177,17 +183,30 @@ def _record_order(core: Core, event: OpenOnce, detail: dict[str, Scalar], waitin
 def _deny(core: Core, event: Assessed, reason: DenyReason) -> None:
     found, settings, person = event.assessment, core.settings, identified(event.assessment)
     state = State.LANE_OCCUPIED if reason is DenyReason.LANE_OCCUPIED else State.DENIED
-    core.enter(state, ADVICE[reason].prompt, reason.value, seconds=_shown_for(settings, reason))
+    prompt, told = prompt_for(reason, found, may_wait=settings.liveness_wait > 0)
+    core.enter(state, prompt, told, seconds=_shown_for(settings, reason))
     _record_denial(core, reason, found)
-    core.waiting = None
-    if reason is DenyReason.MANUAL_TEMPERATURE and person is not None:
-        core.waiting = Waiting(person, core.presence)
+    core.waiting = _waiting(core, reason, found)
     if reason is DenyReason.ELEVATED_TEMPERATURE:
         core.record(RecordKind.TICKET, _findings(found), grant_id=event.grant_id, person=person)
     if core.failures.denied(reason):
-        told: dict[str, Scalar] = {"reason": "repeated_failures", "attempts": settings.failed_attempts}
-        core.record(RecordKind.WARNING, told, person=person)
+        core.record(
+            RecordKind.WARNING, {"reason": "repeated_failures", "attempts": settings.failed_attempts}, person=person
+        )
         core.alarm("repeated_failures")
+
+
+def _waiting(core: Core, reason: DenyReason, found: Assessment) -> Waiting | None:
+    """Who may pass on the guard's word after this denial."""
+    person = identified(found)
+    if person is None:
+        return None
+    if reason is DenyReason.MANUAL_TEMPERATURE:
+        return Waiting(person, core.presence)
+    if reason is DenyReason.LIVENESS_UNKNOWN and core.settings.liveness_wait > 0:
+        fit = FaultKind.SCREENING not in core.facts.faults
+        return Waiting(person, core.presence, measured=fit and TEMPERATURE_REASONS[found.screening.verdict] is None)
+    return None
 
 
 def _shown_for(settings: LaneSettings, reason: DenyReason) -> float:
@@ -197,6 +216,8 @@ def _shown_for(settings: LaneSettings, reason: DenyReason) -> float:
             return settings.recheck_show
         case DenyReason.TOO_COLD | DenyReason.TOO_HOT:
             return max(settings.warm_up, settings.deny_show)
+        case DenyReason.LIVENESS_UNKNOWN:
+            return max(settings.liveness_wait, settings.deny_show)
         case DenyReason.MANUAL_TEMPERATURE:
             return max(settings.manual_wait, settings.deny_show)
         case _:
@@ -226,6 +247,7 @@ def _findings(found: Assessment) -> dict[str, Scalar]:
         "faces": found.faces,
         "quality": found.quality,
         "liveness": found.liveness.value,
+        "liveness_reasons": " ".join(reason.value for reason in found.liveness_reasons) or None,
         "score": match.score if match else None,
         "margin": match.margin if match else None,
         "frames": screening.frames,

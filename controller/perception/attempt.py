@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from controller.lane.model import Assessment, Liveness, Remark, Screening, Verdict
 from controller.perception.fusion import Fusion
-from controller.perception.liveness import judge_liveness
+from controller.perception.liveness import Life, LivenessAttempt
 from controller.perception.screening import ScreeningAttempt, no_result
 from controller.perception.types import Identification
 
@@ -83,37 +83,44 @@ class Attempt:
         """A face was there but too poor to embed."""
         self._best_quality = max(self._best_quality, quality)
 
-    def add_heat(self, frame: HeatFrame, box: Box, levels: Levels | None = None) -> None:
-        """A thermal frame, with the face's place on it in thermal pixels."""
+    def suspect(self, score: float) -> None:
+        """A picture-based model's suspicion of a picture, 0..1."""
+        self._life.suspect(score)
+
+    def add_heat(self, frame: HeatFrame, box: Box, levels: Levels | None = None, lag: float = 0.0) -> None:
+        """A thermal frame, with the face's place on it in thermal pixels, `lag` seconds from a picture of it."""
         self._heat.add(frame, box, levels)
+        self._life.add(frame, box, levels, lag)
         self._heat_frames += 1
 
     def drop_heat(self) -> None:
         """Begin anew with the thermal frames: those before rest on another footing."""
         self._heat = ScreeningAttempt(self._settings.screening, self.look, self._earlier, self._started - STALE)
+        self._life = LivenessAttempt(self._settings.liveness, self._started - STALE)
         self._heat_frames = 0
 
     def assessment(self, now: float, footing: Footing | None = None) -> Assessment | None:
         """The finding, when the evidence is enough or the time is used up; None: go on."""
         over = now - self._started >= self._settings.attempt.budget
         if self._crowd() > 1:
-            return self._finding(Identification(None), _unscreened(), Liveness.UNKNOWN)
+            return self._finding(Identification(None), _unscreened(), Life(Liveness.UNKNOWN))
         if not over and (self._heat_frames < self._settings.screening.frames or not self._identity_is_clear()):
             return None
         heat = self._heat.heat()
         screening = self._heat.screening(heat, footing)
-        liveness = judge_liveness(heat, self._settings.liveness)
-        settled = screening.verdict not in PENDING and liveness is not Liveness.UNKNOWN
+        life = self._life.judge()
+        settled = screening.verdict not in PENDING and life.liveness is not Liveness.UNKNOWN
         # A picture held up needs no temperature.
-        if not over and not settled and liveness is not Liveness.SPOOF:
+        if not over and not settled and life.liveness is not Liveness.SPOOF:
             return None
-        return self._finding(self._fusion.identity(), screening, liveness)
+        return self._finding(self._fusion.identity(), screening, life)
 
-    def _finding(self, who: Identification, screening: Screening, liveness: Liveness) -> Assessment:
+    def _finding(self, who: Identification, screening: Screening, life: Life) -> Assessment:
         return Assessment(
             match=who.match,
             ambiguous=who.ambiguous,
-            liveness=liveness,
+            liveness=life.liveness,
+            liveness_reasons=life.reasons,
             screening=screening,
             quality=self._best_quality,
             faces=self._crowd(),

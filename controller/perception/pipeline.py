@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Protocol
 from controller.lane.model import Liveness, Personal, Verdict
 from controller.perception.attempt import Attempt
 from controller.perception.footing import FootingKeeper
-from controller.perception.head import face_levels, head_box
+from controller.perception.head import head_box
 from controller.perception.history import with_history
+from controller.perception.pairing import Place, Sightings
 from controller.perception.presence import Change, Presence, has_body, in_region
 from controller.perception.quality import assess
-from controller.perception.registration import thermal_box
 from controller.perception.types import Probe
 
 if TYPE_CHECKING:
@@ -24,14 +24,10 @@ if TYPE_CHECKING:
 
     from controller.lane.model import Assessment
     from controller.perception.footing import Fitness
-    from controller.perception.heat import Levels
     from controller.perception.history import PersonalNote
     from controller.perception.linearity import LinearityResult
     from controller.perception.settings import PerceptionSettings
-    from controller.perception.types import Box, Face, FaceEngine, HeatFrame, Identify, Picture
-
-FACE_VALID = 0.4
-"""Seconds for which a face's place in the last picture is taken for its place in a thermal frame."""
+    from controller.perception.types import Box, Face, FaceEngine, HeatFrame, Identify, Picture, Suspicion
 
 
 class History(Protocol):
@@ -77,10 +73,13 @@ class Perception:
         settings: PerceptionSettings,
         footing: FootingKeeper | None = None,
         history: History | None = None,
+        *,
+        suspicion: Suspicion | None = None,
     ) -> None:
         """`identify` answers an embedding with a person; it is called from the thread that calls `observe`.
 
         `footing` None: one that knows no wall clock and remembers no crowd. `history` None: none is kept.
+        `suspicion` None: heat alone judges whether a face is a living one; a model can turn LIVE into UNKNOWN.
         """
         self._engine = engine
         self._identify = identify
@@ -93,8 +92,9 @@ class Perception:
         self._learnt = False
         self._footing = footing or FootingKeeper(settings.screening, settings.reference)
         self._history = history
+        self._suspicion = suspicion
         self._next_attempt = -math.inf
-        self._face: tuple[float, Face, tuple[int, int]] | None = None
+        self._sightings = Sightings(settings.registration)
         self._now = -math.inf
 
     def observe(self, picture: Picture | None, heat: Sequence[HeatFrame] = ()) -> Observation:
@@ -116,11 +116,11 @@ class Perception:
         if change is not None:
             self._begin_presence()
         assessment = self._work(picture, faces, heat) if self._presence.present else None
-        box = self._heat_box(heat[-1]) if heat else None
+        place = self._place(heat[-1]) if heat else None
         return Observation(
             self._now,
             faces,
-            box,
+            None if place is None else place.box,
             change,
             self._presence.present,
             assessment,
@@ -137,7 +137,7 @@ class Perception:
         """Drop all that was seen, as after the loss of a device; somebody present will approach anew."""
         self._presence.clear()
         self._begin_presence()
-        self._face = None
+        self._sightings.clear()
 
     def _begin_presence(self) -> None:
         self._attempt, self._attempts, self._looks = None, 0, 1
@@ -160,7 +160,7 @@ class Perception:
         size = (picture.pixels.shape[0], picture.pixels.shape[1])
         faces = in_region(self._engine.detect(picture.pixels), size, self._settings.presence)
         if faces:
-            self._face = (picture.timestamp, faces[0], size)
+            self._sightings.add(picture.timestamp, faces[0], size)
         return faces
 
     def _work(self, picture: Picture | None, faces: tuple[Face, ...], heat: Sequence[HeatFrame]) -> Assessment | None:
@@ -171,9 +171,9 @@ class Perception:
         if picture is not None:
             self._feed(attempt, picture, faces)
         for frame in heat:
-            box = self._heat_box(frame)
-            if box is not None:
-                attempt.add_heat(frame, box, self._levels(frame))
+            place = self._place(frame)
+            if place is not None:
+                attempt.add_heat(frame, place.box, place.levels, place.lag)
         finding = attempt.assessment(self._now, self._footing.footing())
         if finding is not None:
             self._attempt, self._next_attempt = None, math.inf
@@ -238,24 +238,16 @@ class Perception:
         if quality.overall < self._settings.attempt.quality:
             attempt.note_quality(quality.overall)
             return
+        if self._suspicion is not None:
+            attempt.suspect(self._suspicion(picture.pixels, faces[0]))
         embedding = self._engine.embed(picture.pixels, faces[0])
         attempt.add_probe(Probe(embedding, quality, faces[0], picture.timestamp))
 
-    def _heat_box(self, frame: HeatFrame) -> Box | None:
-        """The face's place on a thermal frame: the last picture's, or the head's where no picture shows a face."""
+    def _place(self, frame: HeatFrame) -> Place | None:
+        """The face's place on a thermal frame: the pictures', or the head's where no picture shows a face."""
         rows, columns = frame.temperatures.shape
-        face = self._face_at(frame)
-        if face is not None:
-            return thermal_box(self._settings.registration, face[0].box, face[1], (rows, columns))
-        return head_box(frame.temperatures, self._settings.presence) if self._presence.present else None
-
-    def _levels(self, frame: HeatFrame) -> Levels | None:
-        """Where eyes and nose are in the face's box; None where no picture shows a face, or its landmarks are wrong."""
-        face = self._face_at(frame)
-        return None if face is None else face_levels(face[0])
-
-    def _face_at(self, frame: HeatFrame) -> tuple[Face, tuple[int, int]] | None:
-        """The last picture's face and the picture's (height, width), where it is near enough in time to this frame."""
-        if self._face is None or abs(frame.timestamp - self._face[0]) > FACE_VALID:
-            return None
-        return self._face[1], self._face[2]
+        seen = self._sightings.place(frame.timestamp, (rows, columns))
+        if seen is not None:
+            return seen
+        head = head_box(frame.temperatures, self._settings.presence) if self._presence.present else None
+        return None if head is None else Place(head, None, math.inf)

@@ -146,6 +146,14 @@ class Identify(Protocol):
         ...
 
 
+class Suspicion(Protocol):
+    """A picture-based model of presentation attacks. None is shipped; whatever it says only ever adds doubt."""
+
+    def __call__(self, pixels: NDArray[np.uint8], face: Face) -> float:
+        """How much a face in a BGR uint8[height, width, 3] picture looks like a copy, 0..1; may take milliseconds."""
+        ...
+
+
 class FaceEngine(Protocol):
     """Detector and embedder. Calls block and may be made from one thread at a time."""
 

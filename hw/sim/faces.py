@@ -106,9 +106,9 @@ def draw_face(identity: int | Identity, moment: Moment | None = None, *, scale: 
     head = Canvas.blank(scale, *HEAD)
     heights = _head(head, who, when, rng)
     light, cover = _turn(head, heights, when)
-    rows, columns = sheet.part(0, (HEAD[1] + HEAD[2]) / 2, HEAD[0], (HEAD[2] - HEAD[1]) / 2)
-    rows = slice(rows.start, rows.start + cover.shape[0])
-    columns = slice(columns.start, columns.start + cover.shape[1])
+    # Eyes over eyes: the heat is laid by the same origin.
+    left, top = (round(under - over) for under, over in zip(sheet.origin, head.origin, strict=True))
+    rows, columns = slice(top, top + cover.shape[0]), slice(left, left + cover.shape[1])
     under = 1 - cover
     sheet.light[rows, columns] = light + sheet.light[rows, columns] * under[..., None]
     sheet.alpha[rows, columns] = cover + sheet.alpha[rows, columns] * under

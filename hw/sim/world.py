@@ -10,16 +10,16 @@ import numpy as np
 
 from hw.sim import heat
 from hw.sim.backdrop import draw_backdrop
+from hw.sim.drawing import draw
 from hw.sim.mount import Mount
 from hw.sim.placing import visible
-from hw.sim.scene import draw
 from hw.sim.sprites import Grain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hw.clock import Clock
-    from hw.sim.figures import AnyFigure
+    from hw.sim.drawing import Seeable
     from hw.sim.placing import Box, Drawn
 
 ROWS, COLUMNS = 24, 32
@@ -59,19 +59,19 @@ class World:
         self.width, self.height = width, height
         self.mount = mount or Mount()
         self._lock = threading.Lock()
-        self._drawn: dict[AnyFigure, Drawn] = {}
+        self._drawn: dict[Seeable, Drawn] = {}
         self._backdrop = draw_backdrop(seed, width, height)
         self._room = heat.room(seed, ROWS * FINE, COLUMNS * FINE)
         self._grain = Grain(seed, width, height, grain)
         self._flicker = np.random.default_rng((0xF11C, seed)).uniform(0, 2 * np.pi)
 
-    def place(self, figure: AnyFigure) -> None:
+    def place(self, figure: Seeable) -> None:
         """Let a figure appear at its time. Draws it first (about 0.2 s for someone new), so that frames stay cheap."""
         drawn = draw(figure, self.mount, self.seed)
         with self._lock:
             self._drawn[figure] = drawn
 
-    def remove(self, figure: AnyFigure) -> None:
+    def remove(self, figure: Seeable) -> None:
         """Take a figure away at once; harmless when it is not there."""
         with self._lock:
             self._drawn.pop(figure, None)
@@ -81,7 +81,7 @@ class World:
         with self._lock:
             self._drawn.clear()
 
-    def figures(self) -> tuple[AnyFigure, ...]:
+    def figures(self) -> tuple[Seeable, ...]:
         """Who has been placed, in order."""
         with self._lock:
             return tuple(self._drawn)
@@ -116,7 +116,7 @@ class World:
         soft = cv2.GaussianBlur(field, (0, 0), LENS_BLUR * FINE)
         return cast("NDArray[np.float32]", cv2.resize(soft, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA))
 
-    def face_box(self, figure: AnyFigure, time: float | None = None) -> Box:
+    def face_box(self, figure: Seeable, time: float | None = None) -> Box:
         """Where a placed figure's face is in the camera's picture: x, y, width, height in pixels, hairline to chin.
 
         Raises KeyError when the figure has not been placed.

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.effects import Prompt, RecordKind
-from controller.lane.model import Direction, FaultKind, Liveness, Match, Screening, Uncertainty, Verdict
+from controller.lane.model import (
+    Direction,
+    FaultKind,
+    Liveness,
+    LivenessReason,
+    Match,
+    Screening,
+    Uncertainty,
+    Verdict,
+)
 from controller.lane.table import State
 
 if TYPE_CHECKING:
@@ -409,3 +418,69 @@ def test_a_self_test_is_recorded_in_any_state(rig: Rig) -> None:
         {"passed": True, "slope": 1.01, "worst": 0.05},
         {"passed": False, "slope": 1.2},
     ]
+
+
+HOT: dict[str, Any] = {"liveness": Liveness.UNKNOWN, "liveness_reasons": (LivenessReason.HOT_ROOM,)}
+
+
+def test_why_heat_cannot_tell_is_shown_and_recorded(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone("p1", **HOT))
+    assert rig.shown() == (Prompt.ASK_GUARD, "liveness_unknown/hot_room")
+    assert rig.records(RecordKind.DENY)[0].detail["liveness_reasons"] == "hot_room"
+
+
+def test_what_would_teach_an_attacker_is_recorded_and_not_shown(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    found = someone("p1", liveness=Liveness.UNKNOWN, liveness_reasons=(LivenessReason.COOLING, LivenessReason.EVEN))
+    rig.assess(found)
+    assert rig.shown() == (Prompt.LOOK_HERE, "liveness_unknown")
+    assert rig.records(RecordKind.DENY)[0].detail["liveness_reasons"] == "cooling even"
+
+
+def test_on_a_hot_day_the_guard_lets_in_by_name_whom_heat_cannot_judge(make_rig: MakeRig, someone: Someone) -> None:
+    rig = make_rig(liveness_wait=20.0).boot()
+    rig.approach()
+    rig.assess(someone("p1", **HOT))
+    rig.advance(19.0)
+    assert rig.state() is State.DENIED
+    rig.open_once()
+    (grant,) = rig.records(RecordKind.GRANT)
+    assert (rig.state(), grant.person, grant.detail["credential"]) == (State.GRANTED, "p1", "face")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ELEVATED, Verdict.TOO_COLD, Verdict.UNSTABLE])
+def test_the_guards_word_on_life_is_none_on_the_temperature(
+    make_rig: MakeRig, someone: Someone, verdict: Verdict
+) -> None:
+    """Without a temperature of its own such an order opens for somebody without a name, as it always did."""
+    rig = make_rig(liveness_wait=20.0).boot()
+    rig.approach()
+    rig.assess(someone("p1", verdict, **HOT))
+    rig.open_once()
+    assert rig.records(RecordKind.GRANT)[0].person is None
+
+
+def test_a_temperature_by_hand_lets_in_by_name_whom_heat_cannot_judge(make_rig: MakeRig, someone: Someone) -> None:
+    rig = make_rig(liveness_wait=20.0).boot()
+    rig.approach()
+    rig.assess(someone("p1", Verdict.TOO_COLD, **HOT))
+    rig.feed(ev.OpenOnce, direction=Direction.ENTRY, grant_id="g-hand", actor="guard", temperature=36.4)
+    (grant,) = rig.records(RecordKind.GRANT)
+    assert (grant.person, grant.detail["manual_temperature"]) == ("p1", 36.4)
+
+
+def test_who_left_does_not_wait_for_the_guard(make_rig: MakeRig, someone: Someone) -> None:
+    rig = make_rig(liveness_wait=20.0).boot()
+    rig.approach()
+    rig.assess(someone("p1", **HOT))
+    rig.feed(ev.Left)
+    rig.open_once()
+    assert all(grant.person is None for grant in rig.records(RecordKind.GRANT))
+
+
+def test_unless_configured_nobody_waits_for_the_guards_word_on_life(rig: Rig, someone: Someone) -> None:
+    rig.approach()
+    rig.assess(someone("p1", **HOT))
+    rig.advance(rig.settings.deny_show)
+    assert rig.state() is State.SCREENING

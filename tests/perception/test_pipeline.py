@@ -348,5 +348,9 @@ def test_the_levels_of_a_face_that_left_are_not_the_next_ones(lane: Lane, warm: 
     frame = film(warm, 1)[0]
     now = type(frame)(frame.temperatures, frame.ambient, lane.now)
     later = type(frame)(frame.temperatures, frame.ambient, lane.now + 1.0)
-    assert lane.perception._levels(now) is not None
-    assert lane.perception._levels(later) is None
+    lane.perception._presence.present = True
+    by_picture, by_heat = lane.perception._place(now), lane.perception._place(later)
+    assert by_picture is not None
+    assert by_picture.levels is not None
+    assert by_heat is not None
+    assert by_heat.levels is None
