@@ -175,11 +175,12 @@ def _cause_rows(pool: ProcessPoolExecutor, count: int) -> Iterable[_CauseRow]:
         for source in sources:
             reads = [t.referred if source else t.plain for t in trials]
             yield name, "black body" if source else "itself", reads, _errors(trials, reads)
-    with_crowds = list(pool.map(partial(crowd_trial, real), range(count), chunksize=4))
-    for k, people in enumerate(CROWDS):
-        trials = [each[k] for each in with_crowds]
-        reads = [t.plain for t in trials]
-        yield "up to a year old", f"{people} passers-by", reads, _errors(trials, reads)
+    for name, setup in (("new, all of the data sheet", replace(real, aged=False)), ("up to a year old", real)):
+        with_crowds = list(pool.map(partial(crowd_trial, setup), range(count), chunksize=4))
+        for k, people in enumerate(CROWDS):
+            trials = [each[k] for each in with_crowds]
+            reads = [t.plain for t in trials]
+            yield name, f"{people} passers-by", reads, _errors(trials, reads)
 
 
 def _honesty(name: str, footing: str, reads: Sequence[Reading], errors: NDArray[np.float64]) -> str:
