@@ -45,12 +45,13 @@ class CrowdFile:
         """What was saved; None where nothing was, or where it is damaged (the file is moved aside then)."""
         try:
             state = msgspec.json.decode(self._path.read_bytes(), type=CrowdState)
-            if not state.plausible:
-                raise ValueError("no baseline has such values")
+            fault = None if state.plausible else "no baseline has such values"
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            log.warning("crowd baseline not usable, beginning anew", file=str(self._path), error=str(error))
+        except (OSError, ValueError) as error:  # also what is no UTF-8, which is no DecodeError
+            state, fault = None, str(error)
+        if fault is not None:
+            log.warning("crowd baseline not usable, beginning anew", file=str(self._path), error=fault)
             self._move_aside()
             return None
         self._saved = state

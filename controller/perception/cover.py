@@ -68,15 +68,16 @@ def find_cover(heat: HeatMap, settings: ScreeningSettings) -> Cover:
     share = float(hot[read].mean()) if read.any() else 0.0
     eyes, forehead = (_values(heat, band & ~hot) for band in (heat.region.eyes, heat.region.forehead))
     rest = _values(heat, heat.region.inner & ~heat.region.eyes & ~hot)
+    bare = _is_bare(heat, settings)
     covered = _glasses(heat, hot) or _eyes_covered(eyes, rest, forehead, EYES_COLD + noise)
     return Cover(
         hot=hot,
         hot_share=share,
         eyes=covered,
         forehead=_forehead_covered(forehead, eyes, FOREHEAD_COLD + noise),
-        face=not (_is_bare(heat, settings) and _is_even(heat, hot, noise)),
-        # Glasses leave little of a bridge to compare with.
-        sun=not covered and _sun(_values(heat, heat.region.bridge & ~hot), forehead),
+        face=not (bare and _is_even(heat, hot, noise)),
+        # What covers the face leaves little of a bridge to compare with.
+        sun=bare and not covered and _sun(_values(heat, heat.region.bridge & ~hot), forehead),
     )
 
 

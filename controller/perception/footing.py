@@ -144,7 +144,9 @@ class FootingKeeper:
         if standing is None:
             return Footing(math.inf, unfit=Remark.REFERENCE_MISSING)
         unfit = Remark.REFERENCE_DRIFT if abs(standing.correction) > self._drift else None
-        return Footing(standing.uncertainty, standing.correction, unfit)
+        # The source is in one place of the picture, the face in another.
+        left = math.hypot(standing.uncertainty, self._settings.pattern)
+        return Footing(left, standing.correction, unfit)
 
     def _by_crowd(self) -> Footing:
         plain = plain_footing(self._settings)

@@ -46,10 +46,9 @@ def head_box(temperatures: NDArray[np.float32], settings: PresenceSettings) -> B
     width = 0.0
     left = right = 0.0
     for row in range(min(TOP, len(spans) - 1), len(spans)):
-        # Wider and wider down to the cheeks; where the head would be taller than it is, the neck has been reached.
-        if width and row > TALL * width:
-            break
-        if spans[row][1] - spans[row][0] > 1.5 * width > 0:
+        # Wider and wider down to the cheeks, which are no further below the crown than they are wide; then come
+        # shoulders, which at a distance widen as gently as a forehead does.
+        if row > width > 0:
             break
         if spans[row][1] - spans[row][0] > width:
             left, right = spans[row]

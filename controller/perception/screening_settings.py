@@ -11,8 +11,8 @@ class ScreeningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """When a reading counts, and what it means. Temperatures are oral-equivalent °C unless said otherwise."""
 
     alarm: Annotated[float, msgspec.Meta(ge=36.5, le=39.5)] = 37.6
-    """From here on a temperature is elevated. 37.6 sends 5 % of the healthy to the doctor on a sensor with pixels of 12 mm
-    on the face; what it finds, and what others would cost and find: `thermogate screening plan`."""
+    """From here on a temperature is elevated. 37.6 sends 5 % of the healthy to the doctor by a sensor with pixels of
+    12 mm on the face; what it finds, and what others would cost and find: `thermogate screening plan`."""
     guard: Annotated[float, msgspec.Meta(ge=0, le=3)] = 1.645
     """Half-width of the band below `alarm` that asks for another look, in standard deviations of the noise."""
     looks: Annotated[int, msgspec.Meta(ge=1, le=5)] = 2
@@ -45,6 +45,10 @@ class ScreeningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     accuracy: Annotated[float, msgspec.Meta(ge=0, le=5)] = 1.0
     """Half-width of the sensor's calibration error where no black body is in view, K, taken as uniform: ±1 is the
     MLX90640's data sheet in its centre."""
+    pattern: Annotated[float, msgspec.Meta(ge=0, le=5)] = 0.33
+    """How differently the array's pixels err, K (1 sigma): what a black body in one place of the picture cannot tell of
+    the pixels on a face. Measured with simulated chips that are as uneven as the data sheet allows
+    (docs/sensor-truth.md)."""
     settled: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 240.0
     """Seconds after power-on that the sensor takes to be as accurate as that; a black body in view makes up for it."""
     offset: Annotated[float, msgspec.Meta(ge=-5, le=5)] = 0.0

@@ -89,6 +89,7 @@ GOOD = msgspec.json.encode(state_of(12))
         b"{}[]",
         b'{"unknown": 1}',
         b"\xff\xfe",
+        GOOD.replace(b'"time"', b'"tim\x80"'),
         GOOD.replace(b'"mean":[', b'"mean":["x",'),
         msgspec.json.encode(CrowdState(covariance=((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))),
         msgspec.json.encode(CrowdState(mean=(1e9, 0.0, 0.0))),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from controller.drill.evidence import Evidence
 
 ROOT = Path(__file__).parents[2]
-PEOPLE = 9
+PEOPLE = 10
 """As many as there are kinds: one of each."""
 
 

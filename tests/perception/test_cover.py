@@ -119,7 +119,7 @@ def test_a_mask_is_no_hindrance(film: Film) -> None:
 
 @pytest.mark.parametrize("worn", ["hat", "fringe"])
 def test_a_covered_forehead_is_told_and_the_face_read(film: Film, worn: str) -> None:
-    found = screened(maps(film, hat=worn == "hat", fringe=worn == "fringe"))
+    found = screened(maps(film, 0.5, None, **{worn: True}))
     assert remarked(found, Remark.FOREHEAD_COVERED) >= 0.5
     assert share_of(found, Verdict.NORMAL) >= 0.9
 

@@ -55,6 +55,46 @@ def test_the_prior_weighs_ten_people(people: int) -> None:
     assert found.uncertainty == pytest.approx(SCATTER / math.sqrt(people + PRIOR_WEIGHT), rel=0.03)
 
 
+def test_readings_that_scatter_more_count_for_less() -> None:
+    """Twice the scatter is a quarter of a person, for the correction, for the evidence and for what days teach."""
+    people, coarse = 20, CrowdBaseline()
+    for at in range(people):
+        coarse.observe(Passer(float(at), 24.0, 12.0, 0.2, flagged=False, scatter=2 * SCATTER))
+    found = coarse.correction(float(people), 24.0)
+    assert found.people == pytest.approx(people / 4, rel=0.03)
+    assert found.value == pytest.approx(-0.2 * (people / 4) / (people / 4 + PRIOR_WEIGHT), rel=0.03)
+
+
+def test_scatter_is_not_taken_for_a_difference_between_days() -> None:
+    """Few people a day on large pixels: their means differ by chance, and each is told how much."""
+    learned = []
+    for told in (2 * SCATTER, SCATTER):
+        baseline, dice = CrowdBaseline(), random.Random(8)
+        for day in range(20):
+            for at in range(8):
+                deviation = dice.gauss(0, 2 * SCATTER)
+                baseline.observe(Passer(day * DAY + 30.0 * at, 24.0, 12.0, deviation, flagged=False, scatter=told))
+        learned.append(baseline.correction(20 * DAY, 24.0).uncertainty)
+    assert learned[0] < 0.9 * learned[1]
+
+
+@pytest.mark.parametrize("scatter", [0.0, -1.0, math.nan, math.inf])
+def test_a_scatter_that_is_none_is_refused(scatter: float) -> None:
+    baseline = CrowdBaseline()
+    with pytest.raises(ValueError, match="no evidence"):
+        baseline.observe(Passer(0.0, 24.0, 12.0, 0.1, flagged=False, scatter=scatter))
+    assert baseline.state == CrowdState()
+
+
+def test_who_alarmed_yesterday_is_forgotten_over_night() -> None:
+    baseline = CrowdBaseline()
+    walk(baseline, 50)
+    walk(baseline, RECENT, error=2.0, start=2000.0)
+    assert baseline.correction(3000.0, 24.0).jumped
+    assert not baseline.correction(DAY, 24.0).jumped
+    assert baseline.state.plausible
+
+
 @pytest.mark.parametrize("error", [-0.5, -0.3, 0.3, 0.5])
 def test_a_camera_that_is_wrong_is_corrected(error: float) -> None:
     baseline = CrowdBaseline()

@@ -95,8 +95,8 @@ def test_without_an_uncertainty_it_is_one_or_the_other(value: float, chance: flo
     assert chance_above(value, 0.0, ALARM) == chance
 
 
-@given(values, st.floats(0, 1), st.booleans())
-def test_the_verdict_only_moves_one_way_with_the_value(value: float, noise: float, final: bool) -> None:
+@given(value=values, noise=st.floats(0, 1), final=st.booleans())
+def test_the_verdict_only_moves_one_way_with_the_value(value: float, noise: float, *, final: bool) -> None:
     order = {Verdict.TOO_COLD: 0, Verdict.NORMAL: 1, Verdict.RECHECK: 2, Verdict.ELEVATED: 2}
     lower = judge(value - 0.3, noise, SETTINGS, final=final)
     higher = judge(value, noise, SETTINGS, final=final)
@@ -138,7 +138,7 @@ def test_pooling_one_by_one_is_pooling_at_once(found: list[tuple[float, float]])
     step = found[0]
     for look in found[1:]:
         step = pooled([step, look])
-    assert step == (pytest.approx(together[0]), pytest.approx(together[1]))
+    assert list(step) == pytest.approx(list(together))
 
 
 def test_two_looks_are_as_good_as_stated() -> None:

@@ -84,7 +84,7 @@ def test_a_black_body_corrects_and_says_how_well() -> None:
     assert watch(keeper, 0.0, 2.0, source=37.6) == []
     found = keeper.footing()
     assert found.correction == pytest.approx(-0.6, abs=0.01)
-    assert found.uncertainty == pytest.approx(0.2 / math.sqrt(3), rel=0.05)
+    assert found.uncertainty == pytest.approx(math.hypot(0.2 / math.sqrt(3), SETTINGS.pattern), rel=0.05)
     assert (found.unfit, found.remarks) == (None, ())
 
 

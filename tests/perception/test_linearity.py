@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,11 @@ def straight(slope: float = 1.0, offset: float = 0.0) -> Callable[[float], float
     return lambda truth: offset + (slope - 1.0) * (truth - MIDDLE)
 
 
+PERFECT = straight()
+
+
 def morning(
-    error: Callable[[float], float] = straight(),
+    error: Callable[[float], float] = PERFECT,
     *,
     noise: float = 0.0,
     seed: int = 0,
@@ -270,4 +274,4 @@ def test_whatever_the_clock_does_there_is_at_most_one_result_a_visit(times: list
         if START <= seconds < END and (not days or day != days[-1]):
             began = day
         assert step.set_point is None or 35.0 <= step.set_point <= 40.0
-    assert all(one != other for one, other in zip(days, days[1:], strict=False))
+    assert all(one != other for one, other in itertools.pairwise(days))

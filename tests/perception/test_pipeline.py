@@ -11,6 +11,7 @@ from controller.lane.model import Assessment, Liveness, Match, Personal, Remark,
 from controller.perception.history import Evidence, PersonalNote
 from controller.perception.pipeline import Observation, Perception
 from controller.perception.presence import Change
+from controller.perception.reference_settings import ReferenceSettings
 from controller.perception.registration import RegistrationSettings, thermal_box
 from controller.perception.screening import Footing, pixel_size, reading
 from controller.perception.screening import Surface as Seen
@@ -321,3 +322,31 @@ def test_a_face_that_no_picture_shows_is_found_by_its_heat(lane: Lane, warm: NDA
     assert found
     assert all(one.match is None for one in found)
     assert found[-1].screening.frames > 0
+
+
+def test_frames_from_before_the_sensor_was_fit_are_not_averaged_with_those_after(
+    lane: Lane, film: Any, shot: Any, scene: Any, heat_place: Box
+) -> None:
+    """The black body appears while somebody stands there: what came before had no correction."""
+    place = ReferenceSettings(column=3.5, row=3.5, temperature=37.0)
+    settings = PerceptionSettings(reference=place)
+    footed = Lane(lane.engine, film, shot, settings)
+    # The sensor reads 1.5 K too much; nobody knows before the source is seen.
+    covered = scene(NORMAL, box=heat_place) + 1.5
+    seen = covered.copy()
+    seen[1:6, 1:6] = 37.0 + 1.5
+    footed.show(0, np.full((24, 32), 24.5), 1.0)
+    assert footed.show(1, covered, 0.7) == []
+    (found,) = footed.show(1, seen, 2.6)
+    assert found.screening.value == pytest.approx(36.7, abs=0.35)
+    assert found.screening.correction == pytest.approx(-1.5, abs=0.2)
+    assert found.screening.frames < 42
+
+
+def test_the_levels_of_a_face_that_left_are_not_the_next_ones(lane: Lane, warm: NDArray[np.float64], film: Any) -> None:
+    lane.show(1, warm, 1.5)
+    frame = film(warm, 1)[0]
+    now = type(frame)(frame.temperatures, frame.ambient, lane.now)
+    later = type(frame)(frame.temperatures, frame.ambient, lane.now + 1.0)
+    assert lane.perception._levels(now) is not None
+    assert lane.perception._levels(later) is None
