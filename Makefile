@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The build backend warns of every editable installation.
 INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint requirements.lock
 
-.PHONY: help venv venv-convert drill test check check-c bench eval sanitize test-bounds test-portable test-aarch64 \
+.PHONY: help venv venv-convert drill test check check-c bench eval eval-face sanitize test-bounds test-portable test-aarch64 \
 	test-trixie fuzz wheels predict-arm lock clean
 .DEFAULT_GOAL := help
 
@@ -16,6 +16,7 @@ help:
 	@echo "make check        lint, types, import directions, C warnings (make check-c alone)"
 	@echo "make bench        the fast core beside its peers: BENCH=--quick, BENCH=--help"
 	@echo "make eval         the fever screening on public data: DATA=file or folder, EVAL=--help"
+	@echo "make eval-face    the recognition on pictures of people: IMAGES=folder, EVAL=--help"
 	@echo "make sanitize     the kernels' tests under ASan and UBSan; also test-bounds, test-portable"
 	@echo "make test-aarch64 the kernels' tests as on a Raspberry Pi 4 and 5, emulated"
 	@echo "make fuzz         the kernels under a coverage-guided fuzzer, FUZZ_SECONDS=60 a harness"
@@ -120,6 +121,10 @@ bench: $(VENV)/.bench
 # The fever screening on the published data; the report and its pictures go to build/eval.
 eval: $(VENV)/.eval
 	$(BIN)/thermogate eval fever $(if $(DATA),--data "$(DATA)") --out build/eval $(EVAL)
+
+# The recognition on pictures of people (NAME/NAME_0001.jpg); the report and its pictures go to build/eval-face.
+eval-face: $(VENV)/.eval
+	$(BIN)/thermogate eval face $(if $(IMAGES),--images "$(IMAGES)") --out build/eval-face $(EVAL)
 
 # Cycles of the inner loops on a Raspberry Pi 4 and 5, from LLVM's models of them.
 predict-arm: $(VENV)/.dev

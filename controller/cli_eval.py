@@ -1,4 +1,4 @@
-"""`thermogate eval`: how good the screening is, on public data."""
+"""`thermogate eval`: how good the screening and the recognition are, on public data."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ BOOTSTRAP, SEED = 2000, 1
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Add `eval` and its `fever`."""
+    """Add `eval`, its `fever` and its `face`."""
     import argparse
 
-    group = commands.add_parser("eval", help="evaluate the screening on public data")
+    from controller import cli_eval_face
+
+    group = commands.add_parser("eval", help="evaluate the screening and the recognition on public data")
     kinds = group.add_subparsers(title="evaluations", metavar="WHAT", required=True)
     command = kinds.add_parser(
         "fever",
@@ -48,6 +50,7 @@ def add_parser(commands: Subparsers) -> None:
     add("--bootstrap", type=_positive, default=BOOTSTRAP, metavar="N", help=f"drawn samples (default: {BOOTSTRAP})")
     add("--write-operating", type=Path, metavar="FILE", help="write the evaluation that `screening plan` reads")
     command.set_defaults(run=run)
+    cli_eval_face.add_parser(kinds)
 
 
 def run(arguments: argparse.Namespace) -> int:

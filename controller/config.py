@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from controller.errors import ConfigError
+from controller.gallery.settings import EnrolmentSettings
 from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
@@ -47,6 +48,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     camera: CameraSettings = CameraSettings()
     gate: GateSettings = GateSettings()
     perception: PerceptionSettings = PerceptionSettings()
+    enrolment: EnrolmentSettings = EnrolmentSettings()
     store: StoreSettings = StoreSettings()
     link: LinkSettings | None = None
     """None: no campus; the journal keeps everything until there is one."""

@@ -36,6 +36,10 @@ class LaneHistory:
         """What earlier readings say about this one."""
         return self._personal.assess(person, value, noise, unix_time(), expected=expected)
 
+    def forget(self, person: str) -> None:
+        """Erase somebody who was removed while the gate runs."""
+        self._personal.forget(person)
+
     def record(self, person: str, value: float, noise: float, *, expected: float, flagged: bool) -> None:
         """Keep one reading."""
         self._personal.record(person, value, noise, unix_time(), expected=expected, flagged=flagged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -206,9 +207,18 @@ def check_file(model: ModelFile, folder: Path) -> FileReport:
     if digest == model.sha256:
         return FileReport(model, path, "ok", digest)
     if model.made_from is None:
-        return FileReport(model, path, "wrong", digest, f"sha256 is {digest}, the registry says {model.sha256}")
+        return FileReport(model, path, "wrong", digest, _unlike(model, path, digest))
     refusal = _conversion_refused(model, path, digest)
     return FileReport(model, path, "wrong" if refusal else "converted", digest, refusal or "converted on site")
+
+
+def _unlike(model: ModelFile, path: Path, digest: str) -> str:
+    """In what a file differs from the registry's: its size, when a download was cut or another model put there."""
+    with contextlib.suppress(OSError):
+        size = path.stat().st_size
+        if size != model.size:
+            return f"it has {size} bytes, {model.name} has {model.size}; {how_to_get(model)} brings it"
+    return f"sha256 is {digest}, the registry says {model.sha256}; {how_to_get(model)} brings it"
 
 
 LEAST_COSINE = 0.999

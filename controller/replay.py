@@ -111,7 +111,10 @@ def replay(
         )
         opened = engine_of(settings)
         index = GalleryIndex.for_engine(
-            opened, threshold=settings.perception.threshold, margin=settings.perception.margin
+            opened,
+            threshold=settings.perception.threshold,
+            margin=settings.perception.margin,
+            false_accept=settings.perception.false_accept,
         )
         if gallery is not None:
             with GalleryStore.open(gallery) as store:

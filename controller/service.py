@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from controller.app import App
 from controller.gallery.index import GalleryIndex
 from controller.gallery.store import GalleryStore
+from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
 from controller.link.messages import State
 from controller.link.mqtt import Link
@@ -91,9 +92,16 @@ def engine_of(config: Config) -> FaceEngine:
 
 def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
     """The gallery on this board, ready to search. Raises `GalleryError` where there is none."""
-    index = GalleryIndex.for_engine(engine, threshold=config.perception.threshold, margin=config.perception.margin)
+    wanted = config.perception
+    index = GalleryIndex.for_engine(
+        engine, threshold=wanted.threshold, margin=wanted.margin, false_accept=wanted.false_accept
+    )
     with GalleryStore.open(config.store.folder, config.store.key) as store:
         index.load(store)
+    limit = index.limit
+    log.info("gallery", people=len(index), threshold=round(limit.score, 4), false_accept=wanted.false_accept)
+    if limit.extrapolated:
+        log.warning("more people are enrolled than thresholds were measured for", people=len(index))
     return index
 
 
@@ -135,15 +143,18 @@ async def serve(
         if link is not None:
             seen.append(_StateWatch(link.state_changed))
             journal.add_listener(link.notify)
+        history = await stack.enter_async_context(lane_history(config, board, gallery))
+        reload = GalleryWatch(config.store.folder, config.store.key, gallery, board.clock, forget=history.forget)
+        stack.callback(reload.close)
         app = App(
             config,
             board,
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, _Housekeeping(journal), *([link] if link else [])),
+            services=(lateness, counters, _Housekeeping(journal), reload, *([link] if link else [])),
             watches=tuple(seen),
-            history=await stack.enter_async_context(lane_history(config, board, gallery)),
+            history=history,
         )
         with _terminable():
             await app.run(None if beside is None else lambda: beside(app))

@@ -35,6 +35,10 @@ class RecordingError(DeviceError, ValueError):
     """A recording that stands in for a device cannot be used; the message names the file."""
 
 
+class PictureUnreadable(RecordingError, FrameError):  # noqa: N818
+    """One picture of a recording cannot be used: a bad frame, after which the next one comes."""
+
+
 class DeviceMissing(DeviceError, FileNotFoundError):  # noqa: N818
     """A configured device is not there; the message says which and how to look for it."""
 

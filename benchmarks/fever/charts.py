@@ -45,15 +45,16 @@ def draw(results: Sequence[CameraResult], folder: Path) -> dict[str, str]:
             ("agreement", "Estimate against oral temperature", _agreement),
         ):
             name = f"{stem}-{kind}.png"
-            _save(folder / name, result, paint)
+            save(folder / name, result, paint)
             drawn[f"{result.recording.camera}: {title}"] = name
     if len(results) > 1:
-        _save(folder / "cameras.png", results, _cameras)
+        save(folder / "cameras.png", results, _cameras)
         drawn["By camera"] = "cameras.png"
     return drawn
 
 
-def _save(path: Path, what: Any, paint: Any) -> None:
+def save(path: Path, what: Any, paint: Any) -> None:
+    """Draw one picture: `paint(figure, what)`, written to `path`."""
     matplotlib: Any = importlib.import_module("matplotlib")
     figure_module: Any = importlib.import_module("matplotlib.figure")
     with matplotlib.rc_context({"font.size": 9}):

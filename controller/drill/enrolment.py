@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ from controller.drill.scenario import person_id
 from controller.errors import GalleryError
 from controller.gallery.enrol import Enroller
 from controller.gallery.index import GalleryIndex
+from controller.gallery.model import Consent
 from controller.gallery.roll import read_roll
 from controller.gallery.store import GalleryStore
 from hw.sim.scene import enrolment_photo
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 PHOTOS: Final = 2
 """Photographs of each person: one strictly frontal, one a degree or two off in other light."""
 
+BASIS: Final = Consent("rehearsal: drawn people, of whom nobody lives", dt.date(2020, 1, 1))
+
 DRAWN_THRESHOLD: Final = {"opencv": 0.80, "tflite": 0.80}
 """Cosine from which two pictures of drawn people are one person. Real embedders find drawn people more alike than
 real ones: at their own threshold of 0.45 one in ten different pairs passes, at these none of 497,500 did. The median of
@@ -40,10 +44,10 @@ def enrol(scenario: Scenario, engine: FaceEngine, folder: Path, progress: Callab
     """
     photos = folder / "photos"
     with GalleryStore.open(folder, create=True) as store:
-        enroller = Enroller(engine, _index(engine), store)
+        enroller = Enroller(engine, _index(engine), store, basis=BASIS)
         for done, identity in enumerate(scenario.registered, start=1):
             _draw(photos / person_id(identity), identity)
-            for result in enroller.enrol(read_roll(photos)):
+            for result in enroller.enrol(read_roll(photos).candidates):
                 if not result.enrolled:
                     raise GalleryError(f"{result.person.person} cannot be enrolled for the rehearsal: {_why(result)}")
             # No face stays on disk in the clear.

@@ -167,12 +167,25 @@ class HistoryStore:
         """Forget all readings of a person, from the file and from its log; how many there were. Raises `StoreError`."""
         with self._transaction():
             count = self._run("DELETE FROM reading WHERE who = ?", (self.pseudonym(person),)).rowcount
+        try:
+            with _disk(self.path):
+                self._run("VACUUM")
+        except HistoryDamagedError:
+            raise
+        except StoreError:  # in use: the checkpoint says so
+            pass
         if not self._checkpoint():
             raise StoreError(
                 f"{self.path}: {person}'s readings are erased, but stay sealed in the write-ahead log until the other "
                 "program that is using the history closes it"
             )
         return int(count)
+
+    def traces(self, person: str) -> list[bytes]:
+        """Byte strings in the files only because of this person: their readings' nonces. Raises `StoreError`."""
+        with _disk(self.path):
+            rows = self._run("SELECT nonce FROM reading WHERE who = ?", (self.pseudonym(person),)).fetchall()
+        return [nonce for (nonce,) in rows]
 
     def keep_only(self, people: Iterable[str]) -> int:
         """Forget everybody else; how many readings that were.

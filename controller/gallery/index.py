@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import functools
 import math
 import threading
 from collections import Counter
@@ -13,6 +15,7 @@ import numpy as np
 from _fastcore.match import Gallery
 from controller.errors import GalleryError
 from controller.lane.model import Match
+from controller.perception.thresholds import FALSE_ACCEPT, Threshold, rule, shipped
 from controller.perception.types import Identification
 
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from controller.gallery.store import GalleryStore
     from controller.perception.types import FaceEngine
 
+LEAST_MEAN = 0.5
+"""Length of the mean of a person's templates below which they have too little in common for it to be a face."""
+
 
 class GalleryIndex:
     """Templates of one embedder. Safe to use from several threads."""
@@ -33,20 +39,22 @@ class GalleryIndex:
         dim: int,
         template_model: str,
         *,
-        threshold: float,
+        threshold: float | Callable[[int], Threshold],
         margin: float,
         today: Callable[[], dt.date | None] = dt.date.today,
         groups: Iterable[str] | None = None,
     ) -> None:
         """An empty index.
 
+        `threshold` is a score, or what gives one for a number of people and is asked again whenever that changes.
         `today` is the board's date, or None while its clock is not to be trusted: then nobody is early or expired.
         `groups`: those that may pass here; None: everybody in the gallery.
         """
         self.dim = dim
         self.template_model = template_model
-        self.threshold = threshold
         self.margin = margin
+        self._rule = threshold if callable(threshold) else functools.partial(_fixed, threshold)
+        self._limit = self._rule(0)
         self._today = today
         self._groups = None if groups is None else frozenset(groups)
         self._lock = threading.Lock()
@@ -63,27 +71,47 @@ class GalleryIndex:
         *,
         threshold: float | None = None,
         margin: float | None = None,
+        false_accept: float = FALSE_ACCEPT,
         today: Callable[[], dt.date | None] = dt.date.today,
         groups: Iterable[str] | None = None,
     ) -> GalleryIndex:
-        """An empty index for an engine's templates, with the engine's threshold and margin unless given."""
+        """An empty index for an engine's templates.
+
+        The threshold follows the number enrolled, for `false_accept` (the part of strangers who may be taken for
+        somebody), by the shipped measurements of this engine and model; an engine that was not measured has its own.
+        `threshold` and `margin`, where given, hold instead, whoever is enrolled. Raises `EvaluationError` for a rate
+        that was not measured.
+        """
+        measured = rule(shipped(), engine.name, engine.template_model, false_accept) if threshold is None else None
+        fixed = engine.threshold if threshold is None else threshold
         return cls(
             engine.dim,
             engine.template_model,
-            threshold=engine.threshold if threshold is None else threshold,
+            threshold=fixed if measured is None else measured.at,
             margin=engine.margin if margin is None else margin,
             today=today,
             groups=groups,
         )
 
+    @property
+    def threshold(self) -> float:
+        """Least score of a match, with those who are enrolled now."""
+        return self._limit.score
+
+    @property
+    def limit(self) -> Threshold:
+        """The threshold, and how it is known."""
+        return self._limit
+
     def load(self, store: GalleryStore, *, incomplete: bool = False) -> None:
         """Replace all content by the store's; `incomplete` leaves people without fitting templates out.
 
+        Raises `EvaluationError` for more people than thresholds are known for.
         Templates of another embedder are left out where a person also has fitting ones. Raises `GalleryError` that says
         what to do when somebody has none that fit; the index is as it was then.
         """
         enrolments = store.enrolments()
-        fresh = GalleryIndex(self.dim, self.template_model, threshold=self.threshold, margin=self.margin)
+        fresh = GalleryIndex(self.dim, self.template_model, threshold=self._rule, margin=self.margin)
         without: list[Enrolment] = []
         for enrolment in enrolments:
             fitting = [one.embedding for one in enrolment.templates if one.model == self.template_model]
@@ -99,6 +127,7 @@ class GalleryIndex:
         with self._lock:
             self._gallery, self._people, self._keys = fresh._gallery, fresh._people, fresh._keys
             self._owner, self._next_key = fresh._owner, fresh._next_key
+            self._limit = fresh._limit
 
     def _misfits(self, without: list[Enrolment], people: int) -> str:
         """Who cannot be searched, and the way out."""
@@ -118,19 +147,25 @@ class GalleryIndex:
         """Whether a person is in it."""
         return person in self._people
 
+    def needs_second_factor(self, person: str) -> bool:
+        """Whether a person's face alone does not say who they are; False for somebody who is not in it."""
+        known = self._people.get(person)
+        return known is not None and known.second_factor
+
     def people(self) -> tuple[str, ...]:
         """The ids of everybody in it."""
         with self._lock:
             return tuple(self._people)
 
     def add(self, person: Person, embeddings: Iterable[NDArray[np.float32]]) -> None:
-        """Add somebody, or replace all their templates.
+        """Add somebody, or replace all their templates; the mean of several is searched beside them.
 
         `embeddings`: each float32[dim], L2-normalised. Raises TypeError or ValueError for anything else; then nothing
         changes.
         """
-        rows = list(embeddings)
+        rows = _with_mean(list(embeddings))
         with self._lock:
+            limit = self._rule(len(self._people) + (person.person not in self._people))
             keys = list(range(self._next_key, self._next_key + len(rows)))
             if rows:
                 # Refuses a bad one before anything changes.
@@ -141,6 +176,13 @@ class GalleryIndex:
                 self._owner[key] = person.person
             self._people[person.person] = person
             self._keys[person.person] = keys
+            self._limit = limit
+
+    def mark(self, person: str) -> None:
+        """Note that somebody needs a second factor; nothing happens where there is no such person."""
+        with self._lock:
+            if person in self._people:
+                self._people[person] = dataclasses.replace(self._people[person], second_factor=True)
 
     def remove(self, person: str) -> None:
         """Forget somebody. Raises `GalleryError` where there is no such person."""
@@ -148,6 +190,7 @@ class GalleryIndex:
             if person not in self._people:
                 raise GalleryError(f"{person} is not in the gallery")
             self._remove(person)
+            self._limit = self._rule(len(self._people))
 
     def _remove(self, person: str) -> None:
         for key in self._keys.pop(person, ()):
@@ -157,6 +200,8 @@ class GalleryIndex:
 
     def rank(self, embedding: NDArray[np.float32], people: int = 2) -> list[tuple[str, float]]:
         """The best people with their best template's score, best first; at most `people` of them.
+
+        A person's templates are those enrolled and, of several, their mean direction.
 
         `embedding`: float32[dim], L2-normalised. Raises TypeError or ValueError for anything else.
         """
@@ -172,17 +217,23 @@ class GalleryIndex:
     def identify(self, embedding: NDArray[np.float32]) -> Identification:
         """Who it is. `embedding`: float32[dim], L2-normalised. Raises TypeError or ValueError for anything else."""
         ranked = self.rank(embedding)
-        if not ranked or ranked[0][1] < self.threshold:
+        limit = self._limit
+        if not ranked or ranked[0][1] < limit.support:
             return Identification(None)
         person, score = ranked[0]
         lead = score - ranked[1][1] if len(ranked) > 1 else math.inf
+        best = Match(person, score, lead)
+        if score < limit.score:
+            return Identification(None, nearest=best)
         if lead < self.margin:
-            return Identification(None, ambiguous=True)
+            return Identification(None, ambiguous=True, nearest=best)
         known = self._people.get(person)
         if known is None:  # removed since the search
             return Identification(None)
         permitted, expired = self._rights(known)
-        return Identification(Match(person, score, lead), permitted=permitted, expired=expired)
+        return Identification(
+            best, permitted=permitted, expired=expired, nearest=best, second_factor=known.second_factor
+        )
 
     def _rights(self, person: Person) -> tuple[bool, bool]:
         """(permitted, expired) of a person, here and today."""
@@ -191,3 +242,22 @@ class GalleryIndex:
         expired = today is not None and person.valid_until is not None and today > person.valid_until
         welcome = self._groups is None or not self._groups.isdisjoint(person.groups)
         return welcome and not early, expired
+
+
+def _fixed(score: float, people: int) -> Threshold:
+    """The same for any number of people; a picture speaks for nobody whom it does not match."""
+    del people
+    return Threshold(score, score)
+
+
+def _with_mean(rows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Templates of one person, float32[dim] each, and their mean direction where there are several.
+
+    The mean is nearer to what the pictures have in common. Each one stays, for people who look different in them.
+    """
+    if len(rows) < 2:
+        return rows
+    mean = np.mean(rows, axis=0, dtype=np.float64)
+    length = float(np.linalg.norm(mean))
+    # Of templates that point apart there is no mean face; the kernel refuses what is no vector of its length.
+    return [*rows, np.asarray(mean / length, dtype=np.float32)] if length > LEAST_MEAN else rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt  # noqa: TC003 - what is stored is read back by these annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING
 from controller.errors import GalleryError
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -28,6 +27,8 @@ class Person:
     valid_until: dt.date | None = None
     """Last day, inclusive; None: for ever."""
     groups: tuple[str, ...] = ()
+    second_factor: bool = False
+    """Somebody else looks so much alike, as siblings and twins do, that the face alone does not say who it is."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -47,11 +48,39 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """By what right a template is kept. A template without one is not enrolled and does not leave."""
+
+    basis: str
+    """`consent`, or the legal basis that the school states in its place."""
+    date: dt.date
+    """When it was given, or the basis stated."""
+    by: str = ""
+    """Who gave it: a role (`guardian`, `self`) or the number of the paper; better not a name."""
+    scope: str = ""
+    """What it covers, words apart by spaces."""
+    expires: dt.date | None = None
+    """Last day; None: until it is withdrawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a person's templates come from. All unknown for those of earlier versions."""
+
+    enrolled: dt.date | None = None
+    """When the present photographs were first enrolled."""
+    consent: Consent | None = None
+    source: str = ""
+    """Digest of the photographs and of all that was said of the person: what is the same need not be done again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolment:
     """A person with all their templates."""
 
     person: Person
     templates: tuple[Template, ...]
+    origin: Origin = Origin()
 
 
 def check_person_id(person: str) -> str:

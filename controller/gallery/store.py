@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from controller.errors import GalleryError, StoreError
 from controller.gallery.keyfile import create_key, read_key
-from controller.gallery.model import Enrolment, Person, Template
+from controller.gallery.model import Enrolment, Origin, Person, Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,6 +55,8 @@ class _Details(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     valid_from: dt.date | None
     valid_until: dt.date | None
     groups: tuple[str, ...]
+    second_factor: bool = False
+    origin: Origin = Origin()
 
 
 class GalleryStore:
@@ -112,19 +114,31 @@ class GalleryStore:
         """Everybody with all their templates, as of one moment. Raises `GalleryError` like `people` and `templates`."""
         # Two queries: without a transaction, another process could enrol somebody in between.
         with self._transaction("DEFERRED"):
-            people = self.people()
+            people, origins = self.people(), self.origins()
             templates: dict[str, list[Template]] = {person: [] for person in people}
             for person, template in self.templates():
                 if person not in templates:
                     raise GalleryError(f"{self.path}: is damaged: has a template of {person}, who is not enrolled")
                 templates[person].append(template)
-        return [Enrolment(people[person], tuple(theirs)) for person, theirs in templates.items()]
+        return [Enrolment(people[person], tuple(theirs), origins[person]) for person, theirs in templates.items()]
 
     def people(self) -> dict[str, Person]:
         """Everybody, by id. Raises `GalleryError` that names a person whose record does not open."""
+        return {
+            person: Person(person, known.valid_from, known.valid_until, known.groups, known.second_factor)
+            for person, known in self._details()
+        }
+
+    def origins(self) -> dict[str, Origin]:
+        """By what right, since when and from what everybody is enrolled. Raises `GalleryError` like `people`."""
+        return {person: known.origin for person, known in self._details()}
+
+    def _details(self) -> Iterator[tuple[str, _Details]]:
         with _disk(self.path):
             rows = self._connection.execute("SELECT person, nonce, sealed FROM person ORDER BY person").fetchall()
-        return {person: self._open_person(person, nonce, sealed) for person, nonce, sealed in rows}
+        for person, nonce, sealed in rows:
+            plain = self._unseal(nonce, sealed, ("person", person), f"person {person}")
+            yield person, msgspec.json.decode(plain, type=_Details)
 
     def templates(self) -> Iterator[tuple[str, Template]]:
         """(person, template) of every record. Raises `GalleryError` that names a record that does not open."""
@@ -145,23 +159,49 @@ class GalleryStore:
     def remove(self, person: str) -> bool:
         """Forget a person and their templates; False where there was no such person.
 
-        Raises `StoreError` also when somebody else reads the gallery for so long that the write-ahead log, which still
-        holds what was deleted, cannot be emptied.
+        The file is rebuilt and its log emptied, so that no page of theirs is left, not even a free one. Raises
+        `StoreError` also when somebody else reads the gallery for so long that this is not possible.
         """
+        return bool(self.remove_all((person,)))
+
+    def remove_all(self, people: Iterable[str]) -> int:
+        """As `remove`, of several at once; how many there were."""
+        leaving = tuple(people)
         with self._transaction():
-            found = self._connection.execute("DELETE FROM person WHERE person = ?", (person,)).rowcount > 0
-        with _disk(self.path):
-            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            run = self._connection.execute
+            found = sum(run("DELETE FROM person WHERE person = ?", (person,)).rowcount for person in leaving)
+        try:
+            with _disk(self.path):
+                # secure_delete has overwritten the rows; rebuilding drops the pages that once held them as well.
+                self._connection.execute("VACUUM")
+                busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except StoreError as error:
+            raise StoreError(f"{self._remains(leaving)}: {error}") from error
         if busy:
-            raise StoreError(
-                f"{self.path}: {person} is removed, but their sealed data stays in the write-ahead log until the other "
-                "program that is reading the gallery closes it"
-            )
+            raise StoreError(self._remains(leaving))
         return found
+
+    def _remains(self, leaving: tuple[str, ...]) -> str:
+        who = f"{leaving[0]} is" if len(leaving) == 1 else f"{len(leaving)} people are"
+        return (
+            f"{self.path}: {who} removed, but their sealed data stays in the write-ahead log until the other program "
+            "that is reading the gallery closes it"
+        )
+
+    def traces(self, person: str) -> list[bytes]:
+        """Byte strings that occur in the gallery's files only because of this person: every record's number and nonce.
+
+        What erases them looks for these in the files afterwards.
+        """
+        with _disk(self.path):
+            run = self._connection.execute
+            own = run("SELECT nonce FROM person WHERE person = ?", (person,)).fetchall()
+            rows = run("SELECT record, nonce FROM template WHERE person = ?", (person,)).fetchall()
+        return [nonce for (nonce,) in own] + [part for record, nonce in rows for part in (record.encode(), nonce)]
 
     def _write(self, enrolment: Enrolment) -> None:
         person = enrolment.person
-        details = _Details(person.valid_from, person.valid_until, person.groups)
+        details = _Details(person.valid_from, person.valid_until, person.groups, person.second_factor, enrolment.origin)
         nonce, sealed = self._seal(msgspec.json.encode(details), ("person", person.person))
         self._connection.execute("DELETE FROM person WHERE person = ?", (person.person,))
         self._connection.execute("INSERT INTO person VALUES (?, ?, ?)", (person.person, nonce, sealed))
@@ -214,11 +254,6 @@ class GalleryStore:
             raise GalleryError(f"{self.path}: is damaged: its seal is missing")
         nonce, sealed = row
         self._unseal(nonce, sealed, ("gallery",), f"with {key_path}, the gallery")
-
-    def _open_person(self, person: str, nonce: bytes, sealed: bytes) -> Person:
-        plain = self._unseal(nonce, sealed, ("person", person), f"person {person}")
-        details = msgspec.json.decode(plain, type=_Details)
-        return Person(person, details.valid_from, details.valid_until, details.groups)
 
     def _seal(self, plain: bytes, label: tuple[str, ...]) -> tuple[bytes, bytes]:
         nonce = os.urandom(NONCE_BYTES)

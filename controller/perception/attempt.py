@@ -5,26 +5,20 @@ Sans-IO: time comes only with the evidence.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from controller.lane.model import Assessment, Liveness, Remark, Screening, Verdict
+from controller.perception.fusion import Fusion
 from controller.perception.liveness import judge_liveness
 from controller.perception.screening import ScreeningAttempt, no_result
 from controller.perception.types import Identification
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from controller.perception.heat import Levels
     from controller.perception.screening import Footing
     from controller.perception.settings import PerceptionSettings
     from controller.perception.types import Box, HeatFrame, Identify, Probe
 
-KEEP_PROBES = 8
-"""Newest usable probes that are fused."""
 STALE = 0.25
 """Seconds before its begin from which an attempt still takes a thermal frame: it and the picture travel apart."""
 PENDING = frozenset({Verdict.UNSTABLE, Verdict.TOO_FAR, Verdict.SENSOR_UNFIT, Verdict.OBSTRUCTED})
@@ -58,8 +52,7 @@ class Attempt:
 
     def _restart(self) -> None:
         self.drop_heat()
-        self._probes: list[Probe] = []
-        self._answers: list[Identification] = []
+        self._fusion = Fusion(self._identify, pictures=self._settings.attempt.pictures)
         self._best_quality = 0.0
         self._faces: list[int] = []
         self._place: Box | None = None
@@ -76,12 +69,15 @@ class Attempt:
         self._faces = [*self._faces[-9:], faces]
 
     def add_probe(self, probe: Probe) -> None:
-        """A face of that picture, embedded; one too poor to use counts only as the quality that was reached."""
-        self._best_quality = max(self._best_quality, probe.quality.overall)
-        if probe.quality.overall < self._settings.attempt.quality:
+        """The face that `see` was told of, embedded; one too poor to use counts only as the quality that was reached.
+
+        A face elsewhere in the picture is not the tracked one, and is not taken.
+        """
+        if self._place is not None and not _overlap(self._place, probe.face.box):
             return
-        self._probes = [*self._probes[1 - KEEP_PROBES :], probe]
-        self._answers = [*self._answers[1 - KEEP_PROBES :], self._identify(probe.embedding)]
+        self._best_quality = max(self._best_quality, probe.quality.overall)
+        if probe.quality.overall >= self._settings.attempt.quality:
+            self._fusion.add(probe.embedding, probe.quality.overall)
 
     def note_quality(self, quality: float) -> None:
         """A face was there but too poor to embed."""
@@ -111,7 +107,7 @@ class Attempt:
         # A picture held up needs no temperature.
         if not over and not settled and liveness is not Liveness.SPOOF:
             return None
-        return self._finding(self._identity(), screening, liveness)
+        return self._finding(self._fusion.identity(), screening, liveness)
 
     def _finding(self, who: Identification, screening: Screening, liveness: Liveness) -> Assessment:
         return Assessment(
@@ -133,41 +129,12 @@ class Attempt:
             return max(latest)
         return min(1, max(self._faces, default=0))
 
-    def _agreed(self) -> tuple[str | None, int, bool]:
-        """The person most pictures name, how many do, and whether any names another."""
-        names = Counter(answer.match.person for answer in self._answers if answer.match is not None)
-        if not names:
-            return None, 0, False
-        person, count = names.most_common(1)[0]
-        return person, count, len(names) > 1
-
     def _identity_is_clear(self) -> bool:
         """Whether more pictures would hardly change who it is."""
-        _, count, conflict = self._agreed()
         wanted = self._settings.attempt
-        return (count >= wanted.pictures and not conflict) or len(self._probes) >= wanted.unknown_pictures
-
-    def _identity(self) -> Identification:
-        """Who it is: the fused probe's answer, when enough single pictures give the same."""
-        if not self._probes:
-            return Identification(None)
-        fused = self._identify(_fuse(self._probes))
-        person, count, conflict = self._agreed()
-        if conflict:
-            return Identification(None, ambiguous=True)
-        if fused.match is None:
-            return fused
-        if fused.match.person != person or count < self._settings.attempt.pictures:
-            return Identification(None, ambiguous=any(answer.ambiguous for answer in self._answers))
-        return fused
-
-
-def _fuse(probes: list[Probe]) -> NDArray[np.float32]:
-    """The mean direction of the probes, weighted by quality, float32[dim] of length 1."""
-    total = np.sum([probe.quality.overall * probe.embedding.astype(np.float64) for probe in probes], axis=0)
-    length = float(np.linalg.norm(total))
-    # Probes of one face never cancel; should they, the newest one stands for itself.
-    return (total / length).astype(np.float32) if length > 1e-6 else probes[-1].embedding
+        if len(self._fusion) >= wanted.unknown_pictures:
+            return True
+        return len(self._fusion) >= wanted.pictures and self._fusion.identity().match is not None
 
 
 def _overlap(a: Box, b: Box) -> bool:

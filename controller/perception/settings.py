@@ -13,6 +13,7 @@ from controller.perception.presence import PresenceSettings
 from controller.perception.reference_settings import ReferenceSettings
 from controller.perception.registration import RegistrationSettings
 from controller.perception.screening_settings import ScreeningSettings
+from controller.perception.thresholds import FALSE_ACCEPT
 
 
 class AttemptSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,7 +36,9 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     models: Path | None = None
     """Folder of model files; None: THERMOGATE_MODELS, else the user's data folder."""
     threshold: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
-    """Least match score; None: the engine's own."""
+    """Least match score, whoever is enrolled; None: by `false_accept` and the number enrolled."""
+    false_accept: Annotated[float, msgspec.Meta(gt=0, lt=1)] = FALSE_ACCEPT
+    """Part of strangers' attempts that may end in somebody's name (FPIR), from which the threshold follows."""
     margin: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """Least lead over the second-best person; None: the engine's own."""
     attempt: AttemptSettings = AttemptSettings()

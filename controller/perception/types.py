@@ -126,6 +126,16 @@ class Identification:
     """False: this person may not pass here."""
     expired: bool = False
     """The person's credential is past its end."""
+    second_factor: bool = False
+    """Somebody enrolled looks so much like this person that a card or a code should say who it is as well."""
+    nearest: Match | None = None
+    """The best person where near enough for a picture to speak for them, though perhaps not for a match by itself."""
+
+    @property
+    def vote(self) -> str | None:
+        """Whom one picture speaks for, among several of the same face."""
+        best = self.match or self.nearest
+        return None if best is None else best.person
 
 
 class Identify(Protocol):

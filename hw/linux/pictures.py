@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from hw.errors import DeviceClosed, DeviceMissing, DeviceTimeout, RecordingError
+from _fastcore.picture_header import read_header, require_size
+from hw.errors import DeviceClosed, DeviceMissing, DeviceTimeout, PictureUnreadable, RecordingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 DEFAULT_FPS: Final = 15.0
+LARGEST_BYTES: Final = 50_000_000
+LARGEST_SIDE: Final = 8192
+"""Pixels; what perception takes."""
+LARGEST_PIXELS: Final = 40_000_000
 
 
 class PictureSource:
@@ -69,7 +74,7 @@ class PictureSource:
         Raises:
             DeviceTimeout: its time is later than in `timeout` seconds.
             DeviceClosed: at the end, or not open.
-            RecordingError: a picture cannot be read; the next call goes on with the one after.
+            PictureUnreadable: a picture cannot be read; the next call goes on with the one after.
         """
         stop = self._stop
         wait = self._due - self._clock.monotonic()
@@ -134,14 +139,26 @@ class _Stills:
 
 
 def read_picture(file: Path) -> NDArray[np.uint8]:
-    """BGR uint8[h, w, 3] of a picture file. Raises `RecordingError` naming it."""
+    """BGR uint8[h, w, 3] of a picture file, upright by its EXIF note.
+
+    Raises `PictureUnreadable` naming the file and the reason: unreadable, no picture, a moving, truncated or damaged
+    one, or one that its header says is too large, which is not decoded at all.
+    """
     try:
-        data = np.fromfile(file, dtype=np.uint8)
+        if file.stat().st_size > LARGEST_BYTES:
+            raise PictureUnreadable(f"{file}: is larger than {LARGEST_BYTES // 1_000_000} MB")
+        data = file.read_bytes()
     except OSError as error:
-        raise RecordingError(f"{file}: cannot be read: {error.strerror}") from error
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        raise PictureUnreadable(f"{file}: cannot be read: {error.strerror}") from error
+    try:
+        require_size(read_header(data), side=LARGEST_SIDE, pixels=LARGEST_PIXELS)
+        picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except ValueError as error:
+        raise PictureUnreadable(f"{file}: {error}") from error
+    except cv2.error as error:
+        raise PictureUnreadable(f"{file}: is damaged: it cannot be decoded") from error
     if picture is None:
-        raise RecordingError(f"{file}: not a picture that OpenCV can read")
+        raise PictureUnreadable(f"{file}: is damaged: it cannot be decoded")
     return np.asarray(picture, dtype=np.uint8)
 
 

@@ -73,14 +73,14 @@ def test_people_are_enrolled_listed_and_removed(capsys: pytest.CaptureFixture[st
     for identity in (7, 11):
         assert cv2.imwrite(str(photos / f"s-{identity}.png"), enrolment_photo(identity, 0))
     (photos / "s-99.png").write_bytes(b"torn")
-    options = ["--gallery", str(gallery), "--engine", "demo"]
+    options = ["--gallery", str(gallery), "--engine", "demo", "--legal-basis", "drawn people"]
     assert main(["enrol", str(photos), *options, "--dry-run"]) == 1
     assert not gallery.exists()
     assert "2 of 3 people would be enrolled" in capsys.readouterr().out
     assert main(["enrol", str(photos), *options]) == 1
     said = capsys.readouterr()
     assert "2 of 3 people enrolled with demo" in said.out
-    assert "s-99.png: is not a picture, or is damaged" in said.err
+    assert "s-99.png: is a text file, not a picture" in said.err
     assert main(["enrol", "--list", "--gallery", str(gallery)]) == 0
     assert capsys.readouterr().out.split() == ["s-11", "s-7"]
     assert main(["enrol", "--remove", "s-7", "--gallery", str(gallery)]) == 0

@@ -7,14 +7,16 @@ import math
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from controller.errors import GalleryError
-from controller.gallery.index import GalleryIndex
+from controller.errors import EvaluationError, GalleryError
+from controller.gallery.index import LEAST_MEAN, GalleryIndex
 from controller.gallery.model import Enrolment, Person, Template
+from controller.perception.thresholds import Threshold, shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,13 +72,15 @@ def test_the_nearest_person_is_found(index: GalleryIndex, vector: Vector) -> Non
     assert match.margin == pytest.approx(0.9 - max(float(probe @ vector(n)) for n in range(50) if n != 7), abs=1e-5)
 
 
-def test_the_ranking_is_that_of_every_persons_best_template(index: GalleryIndex, vector: Vector) -> None:
+def test_the_ranking_is_that_of_every_persons_best_template_or_their_mean(index: GalleryIndex, vector: Vector) -> None:
     best: dict[str, float] = {}
     probe = vector(999)
     for number in range(40):
         templates = [vector(1000 + 10 * number + k) for k in range(1 + number % 7)]
         index.add(Person(f"p{number}"), templates)
-        best[f"p{number}"] = max(float(probe @ template) for template in templates)
+        mean = np.mean(templates, axis=0)
+        together = [mean / np.linalg.norm(mean)] if np.linalg.norm(mean) > LEAST_MEAN else []
+        best[f"p{number}"] = max(float(probe @ template) for template in [*templates, *together])
     expected = sorted(best, key=lambda person: best[person], reverse=True)
     for people in (1, 2, 5, 40, 100):
         ranked = index.rank(probe, people)
@@ -96,10 +100,11 @@ def test_below_the_threshold_is_a_stranger(index: GalleryIndex, vector: Vector) 
 def test_the_threshold_itself_is_enough(index: GalleryIndex, vector: Vector) -> None:
     index.add(Person("p1"), [vector(1)])
     probe = near(vector(1), vector(2), 0.7)
-    ((_, index.threshold),) = index.rank(probe)
-    assert index.identify(probe).match is not None
-    index.threshold = math.nextafter(index.threshold, 1)
-    assert index.identify(probe).match is None
+    ((_, score),) = index.rank(probe)
+    for threshold, found in ((score, True), (math.nextafter(score, 1), False)):
+        strict = GalleryIndex(DIM, MODEL, threshold=threshold, margin=0.05)
+        strict.add(Person("p1"), [vector(1)])
+        assert (strict.identify(probe).match is not None) is found
 
 
 def test_a_persons_own_second_template_is_no_runner_up(index: GalleryIndex, vector: Vector) -> None:
@@ -307,3 +312,75 @@ def test_a_template_of_another_length_is_named(store: GalleryStore, index: Galle
     with pytest.raises(GalleryError, match=r"gallery\.sqlite3: p2: template"):
         index.load(store)
     assert [person for person, _ in index.rank(vector(9))] == ["before"]
+
+
+def test_the_threshold_follows_the_number_enrolled(vector: Vector) -> None:
+    index = GalleryIndex(DIM, MODEL, threshold=lambda people: Threshold(0.3 + 0.1 * people, 0.2), margin=0.05)
+    seen = [index.threshold]
+    for number in range(3):
+        index.add(Person(f"p{number}"), [vector(number)])
+        seen.append(index.threshold)
+    index.add(Person("p1"), [vector(10)])
+    index.remove("p0")
+    seen.append(index.threshold)
+    assert seen == pytest.approx([0.3, 0.4, 0.5, 0.6, 0.5])
+    # What sufficed beside one other does not beside two, and still speaks for the person.
+    probe = near(vector(10), vector(4), 0.55)
+    assert index.identify(probe).match is not None
+    index.add(Person("p3"), [vector(20)])
+    answer = index.identify(probe)
+    assert (answer.match, answer.vote) == (None, "p1")
+
+
+def test_too_many_people_for_the_table_change_nothing(vector: Vector) -> None:
+    def few(people: int) -> Threshold:
+        if people > 1:
+            raise EvaluationError("too many")
+        return Threshold(0.4, 0.3)
+
+    index = GalleryIndex(DIM, MODEL, threshold=few, margin=0.05)
+    index.add(Person("p0"), [vector(0)])
+    with pytest.raises(EvaluationError, match="too many"):
+        index.add(Person("p1"), [vector(1)])
+    assert index.people() == ("p0",)
+    assert index.threshold == 0.4
+
+
+def test_loading_sets_the_threshold_for_those_loaded(store: GalleryStore, vector: Vector) -> None:
+    index = GalleryIndex(DIM, MODEL, threshold=lambda people: Threshold(0.3 + 0.1 * people, 0.2), margin=0.05)
+    store.write([enrolment("p1", vector(1)), enrolment("p2", vector(2))])
+    index.load(store)
+    assert index.threshold == pytest.approx(0.5)
+
+
+def test_a_measured_engine_takes_its_threshold_from_the_table_unless_one_is_given(engine: FaceEngine) -> None:
+    (table, *_) = shipped().engines
+    measured: Any = SimpleNamespace(
+        name=table.engine, template_model=table.template_model, dim=DIM, threshold=0.9, margin=0.05
+    )
+    index = GalleryIndex.for_engine(measured)
+    assert index.threshold == pytest.approx(table.sizes[0].thresholds[4])  # of 0.002
+    assert index.limit.support == table.support
+    assert GalleryIndex.for_engine(measured, threshold=0.8).limit == Threshold(0.8, 0.8)
+    assert GalleryIndex.for_engine(engine).threshold == engine.threshold
+    strict = GalleryIndex.for_engine(measured, false_accept=0.001)
+    assert strict.threshold > index.threshold
+
+
+def test_the_mean_of_several_templates_finds_what_lies_between_them(vector: Vector) -> None:
+    index = GalleryIndex(DIM, MODEL, threshold=0.9, margin=0.05)
+    two = [vector(1), near(vector(1), vector(2), 0.5)]
+    index.add(Person("p1"), two)
+    between = np.sum(two, axis=0)
+    between /= np.linalg.norm(between)
+    match = index.identify(between.astype(np.float32)).match
+    assert match is not None
+    assert match.score == pytest.approx(1.0, abs=1e-5)
+    assert max(float(between @ one) for one in two) < 0.9
+
+
+def test_templates_that_point_apart_have_no_mean(vector: Vector) -> None:
+    index = GalleryIndex(DIM, MODEL, threshold=0.9, margin=0.05)
+    index.add(Person("p1"), [vector(1), -vector(1)])
+    assert index.identify(vector(1)).match is not None
+    assert index.identify(-vector(1)).match is not None

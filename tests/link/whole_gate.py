@@ -55,7 +55,7 @@ class Grants(Watch):
 
 
 def main(folder: Path, port: int, *, deadly: bool) -> None:
-    clock = ScaledClock(1.0)
+    clock = ScaledClock(1.0, 300.0)
     world = World(clock, seed=1)
     mount = world.mount
     registration = RegistrationSettings(

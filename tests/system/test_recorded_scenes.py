@@ -6,6 +6,7 @@ nothing but the heat can keep the gate shut.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,7 +15,7 @@ import pytest
 
 from controller.gallery.enrol import Enroller
 from controller.gallery.index import GalleryIndex
-from controller.gallery.model import Person
+from controller.gallery.model import Consent, Person
 from controller.gallery.roll import Candidate
 from controller.gallery.store import GalleryStore
 from controller.lane import events as ev
@@ -67,7 +68,9 @@ def gallery(models: Path, testdata: Path, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("gallery")
     engine = open_engine("opencv", models)
     with GalleryStore.open(folder, create=True) as store:
-        enroller = Enroller(engine, GalleryIndex.for_engine(engine), store)
+        enroller = Enroller(
+            engine, GalleryIndex.for_engine(engine), store, basis=Consent("public domain", dt.date(2026, 1, 1))
+        )
         candidate = Candidate(Person("astronaut"), (testdata / "face" / "astronaut.png",))
         assert enroller.enrol_one(candidate).enrolled
     return folder

@@ -1,4 +1,4 @@
-"""What the embedders share: their input's normalisation and their output's length."""
+"""What the embedders share: their input's normalisation, the mirrored second look, and their output's length."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from controller.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
@@ -23,6 +25,21 @@ def imagenet_input(aligned: NDArray[np.uint8]) -> NDArray[np.float32]:
     """BGR uint8[112, 112, 3] as RGB float32[1, 112, 112, 3]: / 255, less the mean, over the standard deviation."""
     rgb = aligned[:, :, ::-1].astype(np.float32)
     return np.ascontiguousarray((rgb * _SCALE + _SHIFT)[np.newaxis])
+
+
+def both_ways(
+    aligned: NDArray[np.uint8], network: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """The embedding of an aligned face and its mirror image together, float32[dim] of length 1.
+
+    A face is nearly symmetric, so the sum keeps what is the person's and halves what is the light's or the pose's. Of
+    1,845 photographs one pair's false-reject rate at a false-accept rate of 1e-4 falls by an eighth for twice the
+    embedder's time (docs/identification-evaluation.md). `network` takes RGB float32[1, 112, 112, 3] as `imagenet_input`
+    makes it. Raises `EngineError` where the output has no direction.
+    """
+    tensor = imagenet_input(aligned)
+    mirrored = np.ascontiguousarray(tensor[:, :, ::-1])
+    return unit(network(tensor).astype(np.float64) + network(mirrored))
 
 
 def unit(vector: NDArray[np.floating]) -> NDArray[np.float32]:

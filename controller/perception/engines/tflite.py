@@ -15,7 +15,8 @@ from controller import models
 from controller.errors import EngineError
 from controller.perception.align import TEMPLATE, align
 from controller.perception.engines import blazeface
-from controller.perception.engines.embedding import imagenet_input, unit
+from controller.perception.engines.embedding import both_ways
+from controller.perception.engines.mirror import steadied
 from controller.perception.picture import Letterbox, require_picture
 from controller.perception.types import Box, Face
 
@@ -51,27 +52,40 @@ def load_runtime() -> type[Any]:
 class Network:
     """One network of one input, on one thread."""
 
-    def __init__(self, path: Path, runtime: type[Any], input_shape: tuple[int, ...]) -> None:
-        """Raises `EngineError` where the runtime refuses the file or the input is not of `input_shape`."""
+    def __init__(
+        self, path: Path, runtime: type[Any], input_shape: tuple[int, ...], *output_shapes: tuple[int, ...]
+    ) -> None:
+        """Raises `EngineError` where the runtime refuses the file, or its shapes are others (outputs: widest first)."""
         try:
             self._interpreter = runtime(model_path=str(path), num_threads=1)
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError, OSError) as error:
             # tflite-runtime 2.14 imports beside numpy 2 and dies here.
-            raise EngineError(f"the TFLite runtime cannot start {path.name}: {error}") from error
-        (source,) = self._interpreter.get_input_details()
-        if tuple(source["shape"]) != input_shape:
-            raise EngineError(f"{path.name} takes {list(source['shape'])}, not {list(input_shape)}")
-        self._input = source["index"]
-        outputs = self._interpreter.get_output_details()
+            raise EngineError(f"the TFLite runtime cannot start {path}: {error}") from error
+        sources = self._interpreter.get_input_details()
         # By width of the last axis: the order of outputs is the converter's business.
-        self._outputs = [item["index"] for item in sorted(outputs, key=lambda item: -int(item["shape"][-1]))]
+        outputs = sorted(self._interpreter.get_output_details(), key=lambda item: -int(item["shape"][-1]))
+        _require_shapes(path, "takes", sources, (input_shape,))
+        _require_shapes(path, "gives", outputs, output_shapes)
+        self._input = sources[0]["index"]
+        self._outputs = [item["index"] for item in outputs]
 
     def run(self, tensor: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """All outputs, the widest first, as copies."""
-        self._interpreter.set_tensor(self._input, tensor)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.set_tensor(self._input, tensor)
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"the TFLite runtime failed: {error}") from error
         return [np.array(self._interpreter.get_tensor(index), dtype=np.float32) for index in self._outputs]
+
+
+def _require_shapes(path: Path, verb: str, details: list[Any], wanted: tuple[tuple[int, ...], ...]) -> None:
+    """Refuse a network of other shapes: it is another model, whatever its file is called."""
+    found = tuple(tuple(int(side) for side in item["shape"]) for item in details)
+    if found != wanted:
+        shapes = (" and ".join(str(list(shape)) for shape in some) or "nothing" for some in (found, wanted))
+        raise EngineError(f"{path} {verb} {', not '.join(shapes)}: it is another model")
 
 
 class BlazeFaceDetector:
@@ -82,7 +96,8 @@ class BlazeFaceDetector:
         self._variant = variant
         self._anchors = variant.anchors
         self._least = least
-        self._network = Network(path, runtime, (1, variant.size, variant.size, 3))
+        rows = len(self._anchors)
+        self._network = Network(path, runtime, (1, variant.size, variant.size, 3), (1, rows, 16), (1, rows, 1))
 
     def find(self, pixels: NDArray[np.uint8], part: Letterbox) -> blazeface.Candidates:
         """Faces in a part of a BGR picture, in 0..1 of that part."""
@@ -109,7 +124,7 @@ class TfliteEngine:
         self.template_model = models.template_model(reports["mobilefacenet-fp16"])
         self._finder = BlazeFaceDetector(reports["blazeface-full"].path, blazeface.FULL_RANGE, runtime, FIND_SCORE)
         self._refiner = BlazeFaceDetector(reports["blazeface-short"].path, blazeface.SHORT_RANGE, runtime, REFINE_SCORE)
-        self._embedder = Network(reports["mobilefacenet-fp16"].path, runtime, (1, 112, 112, 3))
+        self._embedder = Network(reports["mobilefacenet-fp16"].path, runtime, (1, 112, 112, 3), (1, self.dim))
 
     def detect(self, pixels: NDArray[np.uint8]) -> list[Face]:
         """Faces in a BGR uint8[height, width, 3] picture, largest first."""
@@ -128,17 +143,28 @@ class TfliteEngine:
         """The face as the second look sees it; as it was where that one sees none."""
         part = Letterbox.around(face.box, REFINE_MARGIN)
         found = self._refiner.find(pixels, part)
-        if not len(found.scores):
-            return face
-        # The face is in the middle of the part; another one may show at its rim.
-        middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
-        nearest = int(np.argmin(np.hypot(*(middle - 0.5).T)))
-        return _face(found, nearest, part, score=face.score)
+        nearest = _middle(found)
+        return face if nearest is None else _face(found, nearest, part, score=face.score)
 
     def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         """float32[128], L2-normalised."""
-        (output,) = self._embedder.run(imagenet_input(align(require_picture(pixels), face.landmarks)))
-        return unit(output)
+        pixels = require_picture(pixels)
+        points = steadied(pixels, face, margin=REFINE_MARGIN, side=blazeface.SHORT_RANGE.size, find=self._mirrored)
+        return both_ways(align(pixels, points), lambda tensor: self._embedder.run(tensor)[0])
+
+    def _mirrored(self, cutting: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Landmarks of the middle face in 0..1 of a square cutting, float32[5, 2]."""
+        found = self._refiner.find(cutting, Letterbox.whole(cutting.shape[1], cutting.shape[0]))
+        nearest = _middle(found)
+        return None if nearest is None else five_landmarks(found.points[nearest])
+
+
+def _middle(found: blazeface.Candidates) -> int | None:
+    """Which face is nearest to the middle of the part; another one may show at its rim. None: there is none."""
+    if not len(found.scores):
+        return None
+    middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    return int(np.argmin(np.hypot(*(middle - 0.5).T)))
 
 
 def five_landmarks(points: NDArray[np.float32]) -> NDArray[np.float32]:

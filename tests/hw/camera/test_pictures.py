@@ -63,7 +63,7 @@ def test_an_unreadable_picture_is_named_and_passed(album: Path, clock: Any) -> N
     source.open()
     assert greys(source, 1) == [120]
     for name in ("aa", "ab"):
-        with pytest.raises(RecordingError, match=rf"{name}\.jpg: not a picture"):
+        with pytest.raises(RecordingError, match=rf"{name}\.jpg: is (empty|no picture)"):
             source.grab(5.0)
     assert greys(source, 2) == [60, 180]
 

@@ -1,0 +1,1 @@
+"""The evaluation of identification: `thermogate eval face`."""

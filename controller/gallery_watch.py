@@ -1,0 +1,98 @@
+"""A running gate follows its gallery: who is enrolled or erased while it runs is let in or forgotten within seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from controller.errors import GateError
+from controller.gallery.store import DATABASE, GalleryStore
+from controller.observe.log import get_logger
+from hw.executor import ClockExecutor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from controller.gallery.index import GalleryIndex
+    from hw.clock import Clock
+
+EVERY: Final = 10.0
+"""Seconds between two looks at the file's times."""
+
+log = get_logger("gallery")
+
+Signature = tuple[tuple[int, int], ...]
+
+
+class GalleryWatch:
+    """Loads the index anew when the gallery's file has changed, as a service of the app.
+
+    Args:
+        folder: the gallery's.
+        key: file with its key; None: beside it.
+        index: what the lane searches; it stays as it was where the file cannot be read.
+        clock: the board's.
+        forget: told the id of everybody who is there no more.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key: Path | None,
+        index: GalleryIndex,
+        clock: Clock,
+        *,
+        forget: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self._folder, self._key = folder, key
+        self._index = index
+        self._forget = forget
+        self._executor = ClockExecutor(clock, 1, "gallery")
+        self._seen: Signature | None = None
+
+    async def run(self) -> None:
+        """Look again and again, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await loop.run_in_executor(self._executor, self.look)
+            await asyncio.sleep(EVERY)
+
+    def close(self) -> None:
+        """Take no more work."""
+        self._executor.shutdown(wait=False)
+
+    def look(self) -> bool:
+        """Load the gallery if it has changed since the last look; whether it was loaded. Blocks."""
+        now = self._signature()
+        if self._seen is None or now == self._seen or not now:
+            # The first look only remembers: the index was loaded from this file when the gate started.
+            self._seen = self._seen if now == self._seen or not now else now
+            return False
+        self._seen = now
+        before = set(self._index.people())
+        try:
+            with GalleryStore.open(self._folder, self._key) as store:
+                self._index.load(store)
+        except GateError as error:
+            log.warning("gallery not loaded, the one before stays in use", error=str(error))
+            return False
+        gone = before - set(self._index.people())
+        for person in sorted(gone):
+            self._forget(person)
+        log.info("gallery loaded anew", people=len(self._index), gone=len(gone))
+        return True
+
+    def _signature(self) -> Signature:
+        """Times and sizes of the database and its log; empty where there is no database."""
+        if not (self._folder / DATABASE).exists():
+            return ()
+        found = []
+        for name in (DATABASE, f"{DATABASE}-wal"):
+            try:
+                stat = (self._folder / name).stat()
+            except OSError:
+                found.append((0, 0))
+            else:
+                found.append((stat.st_mtime_ns, stat.st_size))
+        return tuple(found)
