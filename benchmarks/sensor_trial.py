@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from controller.lane.model import Remark
 from controller.perception import screening
 from controller.perception.footing import FootingKeeper
 from controller.perception.reference_settings import ReferenceSettings
@@ -225,7 +226,8 @@ def of_looked(seen: Stand, looked: Sequence[Looked], seconds: float, *, after: f
     attempt = ScreeningAttempt(SHIPPED, look)
     footing = None
     for each, box in zip(looked, seen.boxes, strict=True):
-        if from_ < each.frame.timestamp <= to:
+        # As the gate does: what came before the source was known is dropped.
+        if from_ < each.frame.timestamp <= to and each.footing.unfit is not Remark.REFERENCE_MISSING:
             attempt.add(each.frame, box)
             footing = each.footing
     heat = attempt.heat()
