@@ -142,12 +142,20 @@ def walk(engine: FaceEngine, people: int, seed: int, folder: Path) -> Walk:
     from controller.drill.rehearsal import Rehearsal
     from controller.drill.scenario import draw
     from controller.drill.scoreboard import Scoreboard
+    from controller.observe.log import configure
+    from controller.observe.settings import ObserveSettings
 
     scenario = draw(people, seed)
     index = enrol(scenario, engine, folder, lambda _: None)
     scores = Scoreboard(f"{engine.name}, {people} people", people, None)
     rehearsal = Rehearsal(scenario, speed=1.0, engine=engine, gallery=index, folder=folder, scores=scores)
-    evidence = rehearsal.evidence(complete=rehearsal.run())
+    with (folder / "walk.log").open("w", encoding="utf-8") as stream:
+        # What the program says while it runs is not the report's.
+        handle = configure(ObserveSettings(format="json"), stream)
+        try:
+            evidence = rehearsal.evidence(complete=rehearsal.run())
+        finally:
+            handle.close()
     rows = [(one.seen, one.evidence, one.decision, one.commit, one.total) for one in evidence.latencies]
     seconds = {stage: [row[at] for row in rows] for at, stage in enumerate(WALK_STAGES)}
     return Walk(engine.name, len(evidence.visits), seconds)

@@ -33,7 +33,7 @@ def both_ways(
     """The embedding of an aligned face and its mirror image together, float32[dim] of length 1.
 
     A face is nearly symmetric, so the sum keeps what is the person's and halves what is the light's or the pose's. Of
-    1,845 photographs one pair's false-reject rate at a false-accept rate of 1e-4 falls by an eighth for twice the
+    1,845 photographs one pair's false-reject rate at a false-accept rate of 1e-4 falls by a tenth for twice the
     embedder's time (docs/identification-evaluation.md). `network` takes RGB float32[1, 112, 112, 3] as `imagenet_input`
     makes it. Raises `EngineError` where the output has no direction.
     """
