@@ -23,7 +23,8 @@ groups. Each photograph is judged: its face, size, sharpness, light and pose. A 
 already is refused. Each person is one transaction; stopping in between loses nothing, and running again renews who is
 there.
 
-Only numbers are kept, encrypted (AES-256-GCM): no picture, no name. A running gate reads its gallery when it starts.
+Only numbers are kept, encrypted (AES-256-GCM): no name, and no picture unless [store] keep_pictures says so. A running
+gate reads its gallery when it starts.
 """
 
 EPILOG = """\
@@ -139,7 +140,8 @@ def _enrol(arguments: argparse.Namespace, config: Config) -> int:
     with _gallery(config, writing=not arguments.dry_run) as store:
         if store is not None:
             index.load(store, incomplete=True)
-        enroller = Enroller(engine, index, None if arguments.dry_run else store)
+        keep = config.store.keep_pictures
+        enroller = Enroller(engine, index, None if arguments.dry_run else store, keep_pictures=keep)
         with Progress(*columns, console=errors, transient=True) as progress:
             task = progress.add_task("enrolling", total=len(roll))
             for candidate in roll:

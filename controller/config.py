@@ -33,7 +33,15 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     folder: Path = Path("/var/lib/thermogate")
     """Holds journal.sqlite3, gallery.sqlite3 and, if `key` is not given, gallery.key (mode 0600)."""
     key: Path | None = None
-    """File with the gallery's key; better not on the disk that holds the gallery."""
+    """File with the gallery's key; better not on the disk that holds the gallery. None: the systemd credential
+    `gallery.key`, else gallery.key in `folder`."""
+    on_damaged_record: Literal["refuse", "skip"] = "refuse"
+    """What a gate does when it finds a record of the gallery altered, moved or missing: not start, or start with the
+    rest and say so in its log."""
+    keep_pictures: bool = False
+    """Keep enrolment photographs, encrypted. False: those that are there are erased when the gate starts."""
+    picture_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 365
+    """Days after which a photograph that was kept is erased."""
     append_timeout: Annotated[float, msgspec.Meta(gt=0, le=30)] = 2.0
     """Seconds a grant waits for the disk before it is denied."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from controller.app import App
 from controller.gallery.index import GalleryIndex
+from controller.gallery.lock import folder_lock
 from controller.gallery.store import GalleryStore
 from controller.history import lane_history
 from controller.link.messages import State
@@ -22,6 +23,7 @@ from controller.observe.metrics import Metrics, MetricsServer
 from controller.perception.engines import open_engine
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
+from controller.retention import PictureRetention
 from controller.watch import Watch
 from controller.watchers import CountersWatch, MetricsWatch, PassageLog
 from hw.executor import ClockExecutor
@@ -90,10 +92,11 @@ def engine_of(config: Config) -> FaceEngine:
 
 
 def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
-    """The gallery on this board, ready to search. Raises `GalleryError` where there is none."""
+    """The gallery on this board, ready to search. Raises `GalleryError` where there is none, or it is damaged."""
     index = GalleryIndex.for_engine(engine, threshold=config.perception.threshold, margin=config.perception.margin)
+    skip = config.store.on_damaged_record == "skip"
     with GalleryStore.open(config.store.folder, config.store.key) as store:
-        index.load(store)
+        index.load(store, on_damage=(lambda text: log.error("gallery", text=text)) if skip else None)
     return index
 
 
@@ -123,6 +126,7 @@ async def serve(
         on_commit=metrics.committed,
     )
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(folder_lock(config.store.folder, alone=False))
         stack.callback(executor.shutdown, wait=False)
         await journal.open()
         stack.push_async_callback(journal.close)
@@ -141,7 +145,13 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, _Housekeeping(journal), *([link] if link else [])),
+            services=(
+                lateness,
+                counters,
+                _Housekeeping(journal),
+                PictureRetention(config, board),
+                *([link] if link else []),
+            ),
             watches=tuple(seen),
             history=await stack.enter_async_context(lane_history(config, board, gallery)),
         )

@@ -6,6 +6,7 @@ id. Stopping in between loses nothing; running again renews who is there.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 
 from controller.errors import EngineError, ImageError
-from controller.gallery.model import Enrolment, Template
+from controller.gallery.model import Enrolment, Picture, Template
 from controller.perception.quality import assess
 
 if TYPE_CHECKING:
@@ -68,12 +69,16 @@ class Enroller:
         engine: makes the templates.
         index: the gallery in memory; kept up to date, so that duplicates within one run are found as well.
         store: the gallery on disk; None for a dry run.
+        keep_pictures: keep the photographs that were taken, sealed beside the templates.
     """
 
-    def __init__(self, engine: FaceEngine, index: GalleryIndex, store: GalleryStore | None) -> None:
+    def __init__(
+        self, engine: FaceEngine, index: GalleryIndex, store: GalleryStore | None, *, keep_pictures: bool = False
+    ) -> None:
         self._engine = engine
         self._index = index
         self._store = store
+        self._keep_pictures = keep_pictures
         self._others: dict[str, list[Template]] = {}
         for person, template in () if store is None else store.templates():
             if template.model != engine.template_model:
@@ -104,9 +109,17 @@ class Enroller:
         reason = self._refusal(candidate.person, templates)
         if not reason:
             if self._store is not None:
-                self._store.write([Enrolment(candidate.person, self._with_others(candidate.person, templates))])
+                pictures = self._pictures(photos) if self._keep_pictures else ()
+                everything = self._with_others(candidate.person, templates)
+                self._store.write([Enrolment(candidate.person, everything, pictures)])
             self._index.add(candidate.person, templates)
         return PersonResult(candidate.person, tuple(photos), reason)
+
+    def _pictures(self, photos: list[PhotoResult]) -> tuple[Picture, ...]:
+        """The photographs that were taken, as they were looked at: reduced, and without what a camera writes beside."""
+        today = dt.date.today().toordinal()  # noqa: DTZ011 - the day on the wall, as the retention counts
+        taken = [read_photo(photo.photo) for photo in photos if not photo.reason]
+        return tuple(Picture(cv2.imencode(".jpg", pixels)[1].tobytes(), today) for pixels in taken)
 
     def _with_others(self, person: Person, fresh: list[NDArray[np.float32]]) -> tuple[Template, ...]:
         """The new templates, and those that another engine made of this person before."""

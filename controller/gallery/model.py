@@ -28,6 +28,10 @@ class Person:
     valid_until: dt.date | None = None
     """Last day, inclusive; None: for ever."""
     groups: tuple[str, ...] = ()
+    second_factor: bool = False
+    """The face alone is not enough, as with twins: a card, a code or a PIN has to name the person."""
+    no_face: bool = False
+    """Their face is neither kept nor compared: they come by card, code or PIN alone."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -47,11 +51,22 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A photograph that the school wants kept."""
+
+    jpeg: bytes
+    day: int
+    """The ordinal of the date from which its retention counts (`datetime.date.toordinal`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolment:
     """A person with all their templates."""
 
     person: Person
     templates: tuple[Template, ...]
+    pictures: tuple[Picture, ...] = ()
+    """Photographs to keep in place of those kept before; none where the school keeps none. Read by `pictures_of`."""
 
 
 def check_person_id(person: str) -> str:

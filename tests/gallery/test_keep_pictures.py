@@ -1,0 +1,35 @@
+"""Enrolment keeps photographs only where the school switched that on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from controller.gallery.enrol import Enroller
+from controller.gallery.model import Person
+from controller.gallery.pictures import pictures_of
+from controller.gallery.roll import Candidate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from controller.gallery.index import GalleryIndex
+    from controller.gallery.store import GalleryStore
+    from controller.perception.types import FaceEngine
+
+
+def test_photographs_are_kept_only_where_the_school_says_so(
+    engine: FaceEngine, index: GalleryIndex, store: GalleryStore, tmp_path: Path
+) -> None:
+    photo = tmp_path / "p1.png"
+    cv2.imwrite(str(photo), np.random.default_rng(4).integers(0, 255, (300, 240, 3), dtype=np.uint8))
+    candidate = Candidate(Person("p1"), (photo,))
+    assert Enroller(engine, index, store).enrol_one(candidate).enrolled
+    assert pictures_of(store, "p1") == []
+    assert Enroller(engine, index, store, keep_pictures=True).enrol_one(candidate).enrolled
+    (kept,) = pictures_of(store, "p1")
+    assert kept.jpeg.startswith(b"\xff\xd8")
+    assert kept.day == dt.date.today().toordinal()  # noqa: DTZ011 - as enrolment counts
