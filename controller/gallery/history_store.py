@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from controller.errors import GalleryError, StoreError
-from controller.gallery.keyfile import key_place, read_ring
+from controller.gallery.keyfile import key_place, make_file, read_ring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -105,7 +105,7 @@ class HistoryStore:
             if not path.exists():
                 if not create:
                     raise GalleryError(f"{path}: there is no history")
-                os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+                make_file(path)
             connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         store = cls(connection, ring.keys[ring.first], path)
         try:

@@ -118,8 +118,10 @@ def _check_mode(path: Path, found: os.stat_result) -> None:
         )
 
 
-def create_key(path: Path) -> bytes:
+def create_key(path: Path, like: Path | None = None) -> bytes:
     """Make a new key, mode 0600, whole or not at all; when another process was first, that one's.
+
+    Made by root, it belongs to the owner of `like`, by default of its folder, who is to read it.
 
     Raises `GalleryError` where the folder cannot be written.
     """
@@ -129,6 +131,7 @@ def create_key(path: Path) -> bytes:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                give_to_owner(file.fileno(), like or path.parent)
                 file.write(os.urandom(KEY_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
@@ -141,6 +144,22 @@ def create_key(path: Path) -> bytes:
     except OSError as error:
         raise GalleryError(f"{path}: the gallery's key cannot be made: {error.strerror}") from error
     return read_key(path)
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file of mode 0600, its folder's owner's; harmless where there is one. Raises OSError."""
+    descriptor = os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        give_to_owner(descriptor, path.parent)
+    finally:
+        os.close(descriptor)
+
+
+def give_to_owner(descriptor: int, of: Path) -> None:
+    """Let a file that root makes belong to the owner of `of`: the service is somebody else. Raises OSError."""
+    if os.geteuid() == 0:
+        found = of.stat()
+        os.fchown(descriptor, found.st_uid, found.st_gid)
 
 
 def sync_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from controller.errors import StoreError
+from controller.gallery.keyfile import give_to_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ def folder_lock(folder: Path, *, alone: bool) -> Iterator[None]:
     path = folder / LOCK
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        give_to_owner(file, folder)
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened: {error.strerror}") from error
     try:

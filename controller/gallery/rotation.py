@@ -87,7 +87,7 @@ def _new_key(place: Path) -> bytes:
             f"{place}: is a systemd credential; give its successor as the credential {following.name} "
             "(docs/templates-at-rest.md)"
         )
-    new = read_key(following) if following.exists() else create_key(following)
+    new = read_key(following) if following.exists() else create_key(following, like=place)
     if new == read_key(place):
         raise GalleryError(f"{following}: is the same key as {place.name}")
     return new

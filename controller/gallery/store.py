@@ -9,7 +9,6 @@ tell is a whole file put back as it was.
 from __future__ import annotations
 
 import datetime as dt
-import os
 import secrets
 import sqlite3
 from collections import defaultdict
@@ -21,7 +20,7 @@ import numpy as np
 
 from controller.errors import GalleryError, StoreError
 from controller.gallery.file import BUSY_SECONDS, GalleryFile, disk
-from controller.gallery.keyfile import KEY, create_key, key_place, read_key
+from controller.gallery.keyfile import KEY, create_key, key_place, make_file, read_key
 from controller.gallery.model import Enrolment, Person, Template
 from controller.gallery.schema import label
 from controller.gallery.sealing import Sealed
@@ -93,7 +92,7 @@ class GalleryStore:
             _ = read_key(key_path) if exists or key_path.exists() else create_key(key_path)
             if not exists:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+                make_file(path)
             connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             store = cls(connection, key_path, path)

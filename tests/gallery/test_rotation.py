@@ -238,3 +238,12 @@ def test_a_reader_that_keeps_old_seals_in_the_log_is_named(folder: Path) -> None
         reader.file.run("COMMIT")
     assert (folder / "gallery.key.next").exists()
     assert rotation.rotate_key(folder).in_force
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_makes_belongs_to_the_service(folder: Path, vector: Vector) -> None:
+    for file in (folder, *folder.iterdir()):
+        os.chown(file, 1234, 1234)
+    rotate_key(folder)
+    assert_whole(folder, vector)
+    assert {file.name: file.stat().st_uid for file in folder.iterdir() if file.stat().st_uid != 1234} == {}
