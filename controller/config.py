@@ -13,7 +13,7 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
-from hw.settings import POTENTIAL_CAP, CameraSettings, GateSettings, ThermalSettings
+from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -54,6 +54,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     thermal: ThermalSettings = ThermalSettings()
     camera: CameraSettings = CameraSettings()
     gate: GateSettings = GateSettings()
+    reader: ReaderSettings | None = None
+    """None: no cards."""
     perception: PerceptionSettings = PerceptionSettings()
     store: StoreSettings = StoreSettings()
     link: LinkSettings | None = None
@@ -68,8 +70,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             asked, longest, key, cap = self.lane.unlock_pulse, self.gate.pulse_cap, "unlock_pulse", "[gate] pulse_cap"
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
+        self._check_reader()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
+
+    def _check_reader(self) -> None:
+        if self.reader is None:
+            if self.lane.require in ("card", "face_and_card"):
+                raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
+            return
+        lines = {getattr(self.gate, name): name for name in GATE_LINES if getattr(self.gate, name) is not None}
+        for name in ("d0", "d1"):
+            line = getattr(self.reader, name)
+            if line in lines:
+                raise ValueError(f"GPIO line {line} is given twice: as [gate] {lines[line]} and as [reader] {name}")
 
 
 def load(path: Path) -> Config:

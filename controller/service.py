@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from controller.app import App
+from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
 from controller.gallery.lock import folder_lock
 from controller.gallery.store import GalleryStore
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from controller.config import Config
     from controller.errors import GateError
+    from controller.gallery.credentials import CredentialBook
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
@@ -93,11 +95,20 @@ def engine_of(config: Config) -> FaceEngine:
 
 def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
     """The gallery on this board, ready to search. Raises `GalleryError` where there is none, or it is damaged."""
-    index = GalleryIndex.for_engine(engine, threshold=config.perception.threshold, margin=config.perception.margin)
+    seen = config.perception
+    index = GalleryIndex.for_engine(
+        engine, threshold=seen.threshold, margin=seen.margin, verify_threshold=seen.verify_threshold
+    )
     skip = config.store.on_damaged_record == "skip"
     with GalleryStore.open(config.store.folder, config.store.key) as store:
         index.load(store, on_damage=(lambda text: log.error("gallery", text=text)) if skip else None)
     return index
+
+
+def book_of(config: Config) -> CredentialBook:
+    """Who is known by which card, code or PIN on this board. Raises `GalleryError` where there is no gallery."""
+    with GalleryStore.open(config.store.folder, config.store.key) as store:
+        return open_book(store)
 
 
 async def serve(
@@ -153,6 +164,7 @@ async def serve(
                 *([link] if link else []),
             ),
             watches=tuple(seen),
+            credentials=None if board.reader is None else book_of(config),
             history=await stack.enter_async_context(lane_history(config, board, gallery)),
         )
         with _terminable():

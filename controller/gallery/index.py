@@ -221,6 +221,11 @@ class GalleryIndex:
         known = self._people.get(person)
         return None if known is None else (known, *self._rights(known))
 
+    def needs_second_factor(self, person: str) -> bool:
+        """Whether this person's face alone is not enough."""
+        known = self._people.get(person)
+        return known is not None and known.second_factor
+
     def _rights(self, person: Person) -> tuple[bool, bool]:
         """(permitted, expired) of a person, here and today."""
         today = self._today()

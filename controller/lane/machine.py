@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from controller.lane.antipassback import AntiPassback
-    from controller.lane.effects import Effect, Prompt
+    from controller.lane.effects import Effect, Expect, Prompt
     from controller.lane.facts import Facts
     from controller.lane.model import FaultKind, Grant, LaneSettings
 
@@ -100,6 +100,11 @@ class Lane:
     def prompt(self) -> Prompt:
         """What is shown."""
         return self._core.prompt[0]
+
+    @property
+    def expected(self) -> Expect:
+        """Whom perception is to compare with."""
+        return self._core.expected
 
     @property
     def facts(self) -> Facts:
