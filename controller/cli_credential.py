@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from controller.cli_types import Subparsers
     from controller.gallery.store import GalleryStore
+    from hw.ports import CredentialRead, CredentialReader
+
+PATIENCE = 30.0
+"""Seconds for which a credential is waited for."""
 
 DESCRIPTION = """\
 Gives people a card, a code or a PIN, besides their face or in place of it, and takes it away again. Also reached as
 `thermogate enrol credential`. A running gate reads its gallery when it starts.
 """
 
-ADD = """\
+ADD = """\\
 Adds a credential. VALUE is what the reader reads: a card's FACILITY-NUMBER (or its number, where the format has no
 facility), a code's text, or for a PIN NUMBER*PIN, where NUMBER is what the person keys in before the PIN. Left out, it
-is asked for and not shown, and stays out of the shell's history. Only an HMAC of it is kept, of a PIN an scrypt.
+is asked for and not shown, and stays out of the shell's history; --read takes it from the reader. Only an HMAC of it is
+kept, of a PIN an scrypt.
 
 Somebody who is not enrolled is enrolled without a face (--create), and then passes by this credential alone.
 """
@@ -28,6 +33,7 @@ Somebody who is not enrolled is enrolled without a face (--create), and then pas
 EPILOG = """\
 examples:
   thermogate credential add s-2041 card 123-45678 --config /etc/thermogate/gate.toml
+  thermogate credential add s-2041 card --read --config /etc/thermogate/gate.toml
   thermogate credential add s-2041 pin                   asks for NUMBER*PIN
   thermogate credential add v-17 qr --create             a visitor without a face
   thermogate credential policy s-2041 --second-factor    a twin: face and card
@@ -50,6 +56,7 @@ def add_parser(commands: Subparsers) -> None:
     add.add_argument("person", metavar="PERSON_ID")
     add.add_argument("kind", choices=("card", "qr", "pin"))
     add.add_argument("value", nargs="?", metavar="VALUE")
+    add.add_argument("--read", action="store_true", help="take it from the configured reader; stop the gate first")
     add.add_argument("--create", action="store_true", help="enrol the person without a face")
     add.set_defaults(run=run_add)
     remove = parts.add_parser("remove", help="take them away")
@@ -83,13 +90,46 @@ def run_add(arguments: argparse.Namespace) -> int:
     from controller.gallery.credentials import add_credential
 
     value = arguments.value
-    if value is None:
+    if arguments.read:
+        value = _read(arguments)
+    elif value is None:
         prompt = "NUMBER*PIN: " if arguments.kind == "pin" else "value: "
         value = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline()
     with _open(arguments) as store:
         made = add_credential(store, arguments.person, arguments.kind, value.strip(), create=arguments.create)
     print(f"{made.person} has the {made.kind} {made.record}")
     return 0
+
+
+def from_reader(reader: CredentialReader, kind: str, seconds: float = PATIENCE) -> str:
+    """What is presented to a reader within `seconds`. Raises `GalleryError` for nothing, or another kind."""
+    import queue
+
+    from controller.errors import GalleryError
+
+    reads: queue.SimpleQueue[CredentialRead] = queue.SimpleQueue()
+    reader.open(reads.put)
+    try:
+        read = reads.get(timeout=seconds)
+    except queue.Empty:
+        raise GalleryError(f"nothing was presented to the reader within {seconds:g} s") from None
+    finally:
+        reader.close()
+    if read.kind.value != kind:
+        raise GalleryError(f"what was presented is a {read.kind.value}, not a {kind}")
+    return read.value
+
+
+def _read(arguments: argparse.Namespace) -> str:
+    from controller.config import Config, load
+    from controller.errors import ConfigError
+    from hw.board import linux_reader
+
+    config = Config() if arguments.config is None else load(arguments.config)
+    if config.reader is None:
+        raise ConfigError("--read needs a --config with a [reader]")
+    print(f"present the {arguments.kind} to the reader", file=sys.stderr)
+    return from_reader(linux_reader(config.reader, config.gate), arguments.kind)
 
 
 def run_remove(arguments: argparse.Namespace) -> int:

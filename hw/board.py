@@ -102,7 +102,7 @@ def linux_board(
         make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
         gate=GpioGate(gate, pins, clock),
-        reader=_linux_reader(reader, pins, clock),
+        reader=None if reader is None else _linux_reader(reader, pins, clock),
     )
 
 
@@ -115,6 +115,14 @@ def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
         make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
     )
+
+
+def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader:
+    """The reader of this machine alone, to learn a card's number; not while a lane has it."""
+    from hw.linux.gpio import pin_factory  # noqa: PLC0415
+
+    pins = None if reader.driver == "wedge" else pin_factory(gate)
+    return _linux_reader(reader, pins, SystemClock())
 
 
 def missing(
@@ -165,12 +173,10 @@ def _probe_keys(device: str) -> None:
     source.close()
 
 
-def _linux_reader(settings: ReaderSettings | None, pins: Any, clock: Clock) -> CredentialReader | None:
+def _linux_reader(settings: ReaderSettings, pins: Any, clock: Clock) -> CredentialReader:
     from hw.linux.evdev import EvdevSource  # noqa: PLC0415
     from hw.linux.wires import GpioWires  # noqa: PLC0415
 
-    if settings is None:
-        return None
     if settings.device is not None:
         return WedgeReader(settings, EvdevSource(settings.device), clock)
     return WiegandReader(settings, GpioWires(pins, (settings.d0 or 0, settings.d1 or 0)), clock)

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from controller.cli import main
+from controller.cli_credential import from_reader
+from controller.errors import GalleryError
 from controller.gallery.credentials import open_book
 from controller.gallery.model import Enrolment, Person, Template
 from controller.gallery.store import GalleryStore
+from hw.ports import CredentialRead, ReadKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -82,3 +86,38 @@ def test_by_what_somebody_is_known(folder: Path, capsys: pytest.CaptureFixture[s
         assert told in capsys.readouterr().out
         with GalleryStore.open(folder) as store:
             assert store.people() == {"s-1": person}
+
+
+class Reader:
+    """Reads at once what it was made with, or nothing."""
+
+    def __init__(self, *reads: CredentialRead) -> None:
+        self.reads = reads
+        self.closed = False
+
+    def open(self, on_read: Callable[[CredentialRead], None]) -> str:
+        for one in self.reads:
+            on_read(one)
+        return "fake"
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_number_is_taken_from_the_reader() -> None:
+    reader = Reader(CredentialRead(ReadKind.CARD, "1-7", 0.0))
+    assert from_reader(reader, "card") == "1-7"
+    assert reader.closed
+    with pytest.raises(GalleryError, match="is a card, not a qr"):
+        from_reader(reader, "qr")
+    with pytest.raises(GalleryError, match="nothing was presented"):
+        from_reader(Reader(), "card", seconds=0.01)
+
+
+def test_without_a_reader_nothing_is_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["credential", "add", "s-1", "card", "--read", "--gallery", str(folder)]) == 1
+    assert "needs a --config with a [reader]" in capsys.readouterr().err
+    config = folder / "gate.toml"
+    config.write_text('[reader]\ndriver = "wedge"\ndevice = "/dev/input/by-id/none"\n', encoding="utf-8")
+    assert main(["credential", "add", "s-1", "card", "--read", "--config", str(config)]) == 1
+    assert "/dev/input/by-id/none is not there" in capsys.readouterr().err

@@ -167,22 +167,21 @@ def test_a_tpm_that_is_not_used_is_pointed_out(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.skipif(shutil.which("systemd-creds") is None, reason="systemd-creds is not installed")
-def test_what_systemd_creds_decrypts_is_the_key(tmp_path: Path, credentials: Path) -> None:
-    """The steps of docs/templates-at-rest.md, with the null key where this machine may keep no host key."""
+def test_what_systemd_creds_decrypts_is_the_key(
+    tmp_path: Path, credentials: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps of docs/templates-at-rest.md, with a host key of this test's own."""
+    monkeypatch.setenv("SYSTEMD_CREDENTIAL_SECRET", str(tmp_path / "host-secret"))
     key = create_key(tmp_path / "gallery.key")
     sealed = tmp_path / "gallery.key.cred"
-    made = subprocess.run(
-        ["systemd-creds", "encrypt", "--name=gallery.key", "--with-key=null", tmp_path / "gallery.key", sealed],
-        check=False,
-        capture_output=True,
-    )
+
+    def creds(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(["systemd-creds", *arguments], check=False, capture_output=True)
+
+    made = creds("encrypt", "--with-key=host", "--name=gallery.key", tmp_path / "gallery.key", sealed)
     if made.returncode:
         pytest.skip(f"systemd-creds: {made.stderr.decode(errors='replace').strip()}")
-    opened = subprocess.run(
-        ["systemd-creds", "decrypt", "--name=gallery.key", "--allow-null", sealed, "-"],
-        check=False,
-        capture_output=True,
-    )
-    if opened.returncode:
-        pytest.skip(f"systemd-creds: {opened.stderr.decode(errors='replace').strip()}")
+    assert key not in sealed.read_bytes()
+    opened = creds("decrypt", "--name=gallery.key", sealed, "-")
     assert read_key(write(credentials / "gallery.key", opened.stdout, 0o400)) == key
+    assert creds("decrypt", "--name=gallery.key.next", sealed, "-").returncode, "a credential is bound to its name"
