@@ -79,6 +79,8 @@ class Enroller:
         self._index = index
         self._store = store
         self._keep_pictures = keep_pictures
+        everybody = () if store is None else store.people().values()
+        self._without_face = {one.person for one in everybody if one.no_face}
         self._others: dict[str, list[Template]] = {}
         for person, template in () if store is None else store.templates():
             if template.model != engine.template_model:
@@ -96,6 +98,10 @@ class Enroller:
 
     def enrol_one(self, candidate: Candidate) -> PersonResult:
         """Enrol one person."""
+        if candidate.person.person in self._without_face:
+            # Before a photograph is even opened: they refused to have their face turned into numbers.
+            reason = "is known without a face (`thermogate credential policy --face` would change that)"
+            return PersonResult(candidate.person, (), reason)
         photos: list[PhotoResult] = []
         templates: list[NDArray[np.float32]] = []
         for photo in candidate.photos:

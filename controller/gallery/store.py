@@ -147,7 +147,8 @@ class GalleryStore:
     def write(self, enrolments: Iterable[Enrolment]) -> None:
         """Add these people, or replace the data and templates of those that are there: all of it or nothing.
 
-        Credentials stay, and what `set_factors` said is only added to.
+        Credentials stay, and what `set_factors` said is only added to. Raises `GalleryError` for templates of somebody
+        who is known without a face.
         """
         everybody = tuple(enrolments)  # not made while other processes wait for the lock
         with self.file.writing() as root:
@@ -253,6 +254,11 @@ class GalleryStore:
     def _write(self, root: Root, enrolment: Enrolment) -> None:
         person = enrolment.person
         old = self._old_details(person.person)
+        if enrolment.templates and (person.no_face or old.no_face):
+            raise GalleryError(
+                f"{person.person} is known without a face, and no template is kept of them; "
+                "`thermogate credential policy --face` would change that"
+            )
         names = tuple(secrets.token_hex(16) for _ in enrolment.templates)
         details = Details(
             person.valid_from,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from controller.gallery.enrol import Enroller
-from controller.gallery.model import Person
+from controller.gallery.model import Enrolment, Person
 from controller.gallery.pictures import pictures_of
 from controller.gallery.roll import Candidate
 
@@ -33,3 +33,14 @@ def test_photographs_are_kept_only_where_the_school_says_so(
     (kept,) = pictures_of(store, "p1")
     assert kept.jpeg.startswith(b"\xff\xd8")
     assert kept.day == dt.date.today().toordinal()  # noqa: DTZ011 - as enrolment counts
+
+
+def test_somebody_known_without_a_face_is_not_enrolled_by_photograph(
+    engine: FaceEngine, index: GalleryIndex, store: GalleryStore, tmp_path: Path
+) -> None:
+    photo = tmp_path / "p1.png"
+    cv2.imwrite(str(photo), np.random.default_rng(4).integers(0, 255, (300, 240, 3), dtype=np.uint8))
+    store.write([Enrolment(Person("p1", no_face=True), ())])
+    result = Enroller(engine, index, store).enrol_one(Candidate(Person("p1"), (photo,)))
+    assert "is known without a face" in result.reason
+    assert store.enrolments() == [Enrolment(Person("p1", no_face=True), ())]

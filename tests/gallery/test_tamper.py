@@ -255,6 +255,8 @@ def test_factors_stay_over_a_new_enrolment_and_no_face_erases_the_face(store: Ga
     assert store.people()["p1"] == Person("p1", no_face=True)
     assert store.enrolments() == [Enrolment(Person("p1", no_face=True), ())]
     assert pictures_of(store, "p1") == []
+    with pytest.raises(GalleryError, match="p1 is known without a face, and no template is kept"):
+        store.write([enrolment("p1", vector(3))])
     assert not store.set_factors("nobody", second_factor=True, no_face=False)
     index = GalleryIndex(16, MODEL, threshold=0.5, margin=0.1)
     index.load(store)
