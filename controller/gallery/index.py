@@ -38,22 +38,27 @@ class GalleryIndex:
         margin: float,
         today: Callable[[], dt.date | None] = dt.date.today,
         groups: Iterable[str] | None = None,
+        verify_threshold: float | None = None,
     ) -> None:
         """An empty index.
 
         `today` is the board's date, or None while its clock is not to be trusted: then nobody is early or expired.
-        `groups`: those that may pass here; None: everybody in the gallery.
+        `groups`: those that may pass here; None: everybody in the gallery. `verify_threshold`: the score of a 1:1
+        comparison; None: that of a search, which is stricter than it has to be.
         """
         self.dim = dim
         self.template_model = template_model
         self.threshold = threshold
         self.margin = margin
+        self.verify_threshold = threshold if verify_threshold is None else verify_threshold
         self._today = today
         self._groups = None if groups is None else frozenset(groups)
         self._lock = threading.Lock()
         self._gallery = Gallery(dim)
         self._people: dict[str, Person] = {}
         self._keys: dict[str, list[int]] = {}
+        self._rows: dict[str, NDArray[np.float32]] = {}
+        """Each person's templates, for 1:1."""
         self._owner: dict[int, str] = {}
         self._next_key = 0
 
@@ -66,6 +71,7 @@ class GalleryIndex:
         margin: float | None = None,
         today: Callable[[], dt.date | None] = dt.date.today,
         groups: Iterable[str] | None = None,
+        verify_threshold: float | None = None,
     ) -> GalleryIndex:
         """An empty index for an engine's templates, with the engine's threshold and margin unless given."""
         return cls(
@@ -75,20 +81,26 @@ class GalleryIndex:
             margin=engine.margin if margin is None else margin,
             today=today,
             groups=groups,
+            verify_threshold=verify_threshold,
         )
 
-    def load(self, store: GalleryStore, *, incomplete: bool = False) -> None:
+    def load(
+        self, store: GalleryStore, *, incomplete: bool = False, on_damage: Callable[[str], None] | None = None
+    ) -> None:
         """Replace all content by the store's; `incomplete` leaves people without fitting templates out.
 
-        Templates of another embedder are left out where a person also has fitting ones. Raises `GalleryError` that says
-        what to do when somebody has none that fit; the index is as it was then.
+        Templates of another embedder are left out where a person also has fitting ones. `on_damage` is told of what is
+        damaged, and the rest is used; None refuses it. Raises `GalleryError` that says what to do when somebody has no
+        template that fits; the index is as it was then.
         """
-        enrolments = store.enrolments()
+        enrolments = store.enrolments() if on_damage is None else _intact(store, on_damage)
         fresh = GalleryIndex(self.dim, self.template_model, threshold=self.threshold, margin=self.margin)
         without: list[Enrolment] = []
         for enrolment in enrolments:
             fitting = [one.embedding for one in enrolment.templates if one.model == self.template_model]
-            if not fitting:
+            # Whose templates were all damaged was told already; they may still come by card.
+            told = on_damage is not None and not enrolment.templates
+            if not (fitting or enrolment.person.no_face or told):
                 without.append(enrolment)
                 continue
             try:
@@ -99,7 +111,7 @@ class GalleryIndex:
             raise GalleryError(f"{store.path}: {self._misfits(without, len(enrolments))}")
         with self._lock:
             self._gallery, self._people, self._keys = fresh._gallery, fresh._people, fresh._keys
-            self._owner, self._next_key = fresh._owner, fresh._next_key
+            self._owner, self._next_key, self._rows = fresh._owner, fresh._next_key, fresh._rows
 
     def _misfits(self, without: list[Enrolment], people: int) -> str:
         """Who cannot be searched, and the way out."""
@@ -118,11 +130,6 @@ class GalleryIndex:
     def __contains__(self, person: object) -> bool:
         """Whether a person is in it."""
         return person in self._people
-
-    def needs_second_factor(self, person: str) -> bool:
-        """Whether a person's face alone does not say who they are; False for somebody who is not in it."""
-        known = self._people.get(person)
-        return known is not None and known.second_factor
 
     def people(self) -> tuple[str, ...]:
         """The ids of everybody in it."""
@@ -147,6 +154,8 @@ class GalleryIndex:
                 self._owner[key] = person.person
             self._people[person.person] = person
             self._keys[person.person] = keys
+            if rows:
+                self._rows[person.person] = np.stack(rows).astype(np.float32)
 
     def mark(self, person: str) -> None:
         """Note that somebody needs a second factor; nothing happens where there is no such person."""
@@ -166,6 +175,7 @@ class GalleryIndex:
             self._gallery.remove(key)
             del self._owner[key]
         self._people.pop(person, None)
+        self._rows.pop(person, None)
 
     def rank(self, embedding: NDArray[np.float32], people: int = 2) -> list[tuple[str, float]]:
         """The best people with their best template's score, best first; at most `people` of them.
@@ -194,9 +204,34 @@ class GalleryIndex:
         if known is None:  # removed since the search
             return Identification(None)
         permitted, expired = self._rights(known)
-        return Identification(
-            Match(person, score, lead), permitted=permitted, expired=expired, second_factor=known.second_factor
-        )
+        return Identification(Match(person, score, lead), permitted=permitted, expired=expired)
+
+    def verify(self, person: str, embedding: NDArray[np.float32]) -> Identification:
+        """Whether it is this person, 1:1, by their own templates only.
+
+        `embedding`: float32[dim], L2-normalised; ValueError for another length. The match's margin is infinite: nobody
+        else was looked at.
+        """
+        with self._lock:
+            known, rows = self._people.get(person), self._rows.get(person)
+        if known is None or rows is None:
+            return Identification(None)
+        score = float((rows @ embedding).max())
+        # Also false for NaN.
+        if not score >= self.verify_threshold:
+            return Identification(None)
+        permitted, expired = self._rights(known)
+        return Identification(Match(person, score, math.inf), permitted=permitted, expired=expired)
+
+    def person(self, person: str) -> tuple[Person, bool, bool] | None:
+        """(data, permitted, expired) of a person, here and today; None: there is no such person."""
+        known = self._people.get(person)
+        return None if known is None else (known, *self._rights(known))
+
+    def needs_second_factor(self, person: str) -> bool:
+        """Whether this person's face alone is not enough; False for somebody who is not in it."""
+        known = self._people.get(person)
+        return known is not None and known.second_factor
 
     def _rights(self, person: Person) -> tuple[bool, bool]:
         """(permitted, expired) of a person, here and today."""
@@ -205,3 +240,10 @@ class GalleryIndex:
         expired = today is not None and person.valid_until is not None and today > person.valid_until
         welcome = self._groups is None or not self._groups.isdisjoint(person.groups)
         return welcome and not early, expired
+
+
+def _intact(store: GalleryStore, on_damage: Callable[[str], None]) -> list[Enrolment]:
+    found = store.inspect()
+    for fault in found.faults:
+        on_damage(f"{store.path}: {fault}")
+    return list(found.enrolments)

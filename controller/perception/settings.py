@@ -36,6 +36,8 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Folder of model files; None: THERMOGATE_MODELS, else the user's data folder."""
     threshold: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
     """Least match score; None: the engine's own."""
+    verify_threshold: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+    """The same for somebody who presented a card, compared with their own templates only; None: as `threshold`."""
     margin: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """Least lead over the second-best person; None: the engine's own."""
     attempt: AttemptSettings = AttemptSettings()
