@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from controller.capture import Capture, CaptureLimits
+from controller.credentials import CredentialDesk
 from controller.errors import EngineError
 from controller.eyes import Eyes
 from controller.footing_state import FootingState
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from controller.config import Config
+    from controller.gallery.credentials import CredentialBook
     from controller.gallery.index import GalleryIndex
     from controller.perception.pipeline import History
     from controller.perception.types import FaceEngine
@@ -74,6 +76,7 @@ class App:
         services: tuple[Service, ...] = (),
         watches: tuple[Watch, ...] = (),
         history: History | None = None,
+        credentials: CredentialBook | None = None,
     ) -> None:
         if board.real and engine.rehearsal_only:
             raise EngineError(
@@ -100,6 +103,7 @@ class App:
             clock=board.clock,
             clock_state=clock_state,
             on_reassess=self._reassess,
+            on_expect=lambda person, face: self.eyes.expect(person, face=face),
             watches=watches,
         )
         self._footing = FootingState(config, board)
@@ -109,10 +113,29 @@ class App:
             config.perception,
             footing=self._footing.keeper,
             history=history,
+            verify=gallery.verify,
+            second_factor=gallery.needs_second_factor,
             clock=board.clock,
             executor=ClockExecutor(board.clock, 1, "perception"),
             post=self.runner.post,
             watches=watches,
+        )
+        self.eyes.expect(self.lane.expected.person, face=self.lane.expected.face)
+        self.desk = self._desk(gallery, credentials)
+
+    def _desk(self, gallery: GalleryIndex, credentials: CredentialBook | None) -> CredentialDesk | None:
+        """The reader's, where there is one."""
+        reader, clock = self.board.reader, self.board.clock
+        if reader is None or credentials is None:
+            return None
+        return CredentialDesk(
+            reader,
+            credentials,
+            gallery,
+            clock=clock,
+            executor=ClockExecutor(clock, 1, "credentials"),
+            post=self.runner.post,
+            watches=self.watches,
         )
 
     def post(self, event: ev.LaneEvent) -> None:
@@ -132,6 +155,8 @@ class App:
                 tasks.create_task(self._supervise(), name="supervisor")
                 tasks.create_task(self._self_test(), name="self-test")
                 tasks.create_task(self._footing.run(), name="footing")
+                if self.desk is not None:
+                    tasks.create_task(self.desk.run(), name="credentials")
                 for service in self._services:
                     tasks.create_task(service.run(), name=type(service).__name__)
                 if beside is not None:
@@ -176,6 +201,8 @@ class App:
         for capture in self.captures:
             capture.stop()
         self.eyes.close()
+        if self.desk is not None:
+            self.desk.close()
         try:
             self.runner.close()
         except DeviceError as error:

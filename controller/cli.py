@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from controller import (
     cli_bench,
     cli_calibrate,
+    cli_credential,
     cli_drill,
     cli_enrol,
     cli_eval,
+    cli_gallery,
     cli_models,
     cli_replay,
     cli_run,
@@ -36,6 +38,8 @@ COMMANDS = (
     cli_run,
     cli_replay,
     cli_enrol,
+    cli_credential,
+    cli_gallery,
     cli_models,
     cli_calibrate,
     cli_screening,
@@ -65,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 done, 1 failed, 2 wrong usage, 130 interrupted)."""
-    arguments = parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    # `enrol` takes a folder's name in this place; a folder of that name is still `./credential`.
+    arguments = parser().parse_args(words[1:] if words[:2] == ["enrol", "credential"] else words)
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()

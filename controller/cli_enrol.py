@@ -24,7 +24,8 @@ already is refused; people who look much alike are marked for a second factor. W
 basis that is stated, nobody is enrolled.
 
 Each person is one transaction; a run that was stopped goes on where it was when it is started again. Only numbers are
-kept, encrypted (AES-256-GCM): no picture, no name. A running gate takes over what changed within seconds.
+kept, encrypted (AES-256-GCM): no name, and no picture unless [store] keep_pictures says so. A running gate takes over
+what changed within seconds.
 
 In place of SOURCE (a folder of that name is given as ./advice):
   advice       whose photographs or consents should be renewed, with the reasons
@@ -156,7 +157,8 @@ def _list(config: Config) -> int:
         begins = "" if person.valid_from is None else f" from {person.valid_from}"
         ends = "" if person.valid_until is None else f" until {person.valid_until}"
         marked = " second-factor" if person.second_factor else ""
-        print(f"{person.person}{begins}{ends}{marked}")
+        faceless = " no-face" if person.no_face else ""
+        print(f"{person.person}{begins}{ends}{marked}{faceless}")
     return 0
 
 

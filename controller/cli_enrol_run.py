@@ -57,7 +57,12 @@ def enrol(arguments: argparse.Namespace, config: Config) -> int:
     roll = _roll(arguments)
     print(f"{roll.source}: {_kind(roll)}, {len(roll.candidates)} people", file=sys.stderr)
     engine = engine_of(config)
-    index = GalleryIndex.for_engine(engine, threshold=config.perception.threshold, margin=config.perception.margin)
+    index = GalleryIndex.for_engine(
+        engine,
+        threshold=config.perception.threshold,
+        margin=config.perception.margin,
+        false_accept=config.perception.false_accept,
+    )
     with _gallery(config, writing=not arguments.dry_run) as store:
         plan = _plan(roll, store, missing=arguments.remove_missing)
         guard(plan, config.enrolment.removal_share, arguments.allow_removals)
@@ -78,6 +83,7 @@ def enrol(arguments: argparse.Namespace, config: Config) -> int:
             settings=config.enrolment,
             basis=_basis(arguments),
             audit=audit,
+            keep_pictures=config.store.keep_pictures,
             dry_run=arguments.dry_run,
             renew=arguments.renew,
         )
@@ -185,8 +191,7 @@ def _take_out(plan: Plan, store: GalleryStore, config: Config, audit: AuditLog) 
         before = known[person]
         ended = dataclasses.replace(before.person, valid_from=None, valid_until=_yesterday())
         # Without the digest of the terms, the person is enrolled anew when they are enabled again.
-        origin = dataclasses.replace(before.origin, source=before.origin.source.split(".")[0])
-        changed.append(dataclasses.replace(before, person=ended, origin=origin))
+        changed.append(dataclasses.replace(before, person=ended, origin=before.origin.without_terms()))
         audit.append("suspended", who=person)
     store.write(changed)
 

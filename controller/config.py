@@ -14,7 +14,7 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
-from hw.settings import POTENTIAL_CAP, CameraSettings, GateSettings, ThermalSettings
+from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -34,7 +34,15 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     folder: Path = Path("/var/lib/thermogate")
     """Holds journal.sqlite3, gallery.sqlite3 and, if `key` is not given, gallery.key (mode 0600)."""
     key: Path | None = None
-    """File with the gallery's key; better not on the disk that holds the gallery."""
+    """File with the gallery's key; better not on the disk that holds the gallery. None: the systemd credential
+    `gallery.key`, else gallery.key in `folder`."""
+    on_damaged_record: Literal["refuse", "skip"] = "refuse"
+    """What a gate does when it finds a record of the gallery altered, moved or missing: not start, or start with the
+    rest and say so in its log."""
+    keep_pictures: bool = False
+    """Keep enrolment photographs, encrypted. False: those that are there are erased when the gate starts."""
+    picture_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 365
+    """Days after which a photograph that was kept is erased."""
     append_timeout: Annotated[float, msgspec.Meta(gt=0, le=30)] = 2.0
     """Seconds a grant waits for the disk before it is denied."""
 
@@ -47,6 +55,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     thermal: ThermalSettings = ThermalSettings()
     camera: CameraSettings = CameraSettings()
     gate: GateSettings = GateSettings()
+    reader: ReaderSettings | None = None
+    """None: no cards."""
     perception: PerceptionSettings = PerceptionSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     store: StoreSettings = StoreSettings()
@@ -62,8 +72,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             asked, longest, key, cap = self.lane.unlock_pulse, self.gate.pulse_cap, "unlock_pulse", "[gate] pulse_cap"
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
+        self._check_reader()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
+
+    def _check_reader(self) -> None:
+        if self.reader is None:
+            if self.lane.require in ("card", "face_and_card"):
+                raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
+            return
+        lines = {getattr(self.gate, name): name for name in GATE_LINES if getattr(self.gate, name) is not None}
+        for name in ("d0", "d1"):
+            line = getattr(self.reader, name)
+            if line in lines:
+                raise ValueError(f"GPIO line {line} is given twice: as [gate] {lines[line]} and as [reader] {name}")
 
 
 def load(path: Path) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 from controller.errors import EngineError, ImageError
@@ -13,6 +13,7 @@ from controller.lane.model import FaultKind
 from controller.observe.log import get_logger
 from controller.perception.pipeline import Perception
 from controller.perception.presence import Change
+from controller.recognition import Recognition, nobody
 from controller.slots import LatestSlot, RecentFrames
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from controller.perception.pipeline import History, Observation
     from controller.perception.settings import PerceptionSettings
     from controller.perception.types import FaceEngine, Identify
+    from controller.recognition import Verify
     from controller.watch import Watch
     from hw.clock import Clock
     from hw.ports import ImageFrame, ThermalFrame
@@ -43,6 +45,8 @@ class Eyes:
         settings: [perception].
         footing: what the thermal sensor's absolute value rests on; only the executor's thread uses it from now on.
         history: everybody's earlier readings, where they are kept.
+        verify: the gallery's 1:1 comparison, for whoever presents a card.
+        second_factor: tells whether a person may not pass by their face alone.
         clock: the board's.
         executor: one worker; its thread is the only one that touches `Perception`.
         post: gives the lane an event.
@@ -57,6 +61,8 @@ class Eyes:
         *,
         footing: FootingKeeper | None = None,
         history: History | None = None,
+        verify: Verify = nobody,
+        second_factor: Callable[[str], bool] = lambda _: False,
         clock: Clock,
         executor: Executor,
         post: Callable[[ev.LaneEvent], None],
@@ -64,7 +70,11 @@ class Eyes:
     ) -> None:
         self.pictures: LatestSlot[ImageFrame] = LatestSlot()
         self.heat: RecentFrames[ThermalFrame] = RecentFrames(HEAT_KEPT)
-        self._perception = Perception(engine, identify, settings, footing, history)
+        self._recognition = Recognition(engine, identify, verify)
+        chosen = cast("FaceEngine", self._recognition)  # by delegation
+        self._perception = Perception(chosen, self._recognition.identify, settings, footing, history)
+        self._second_factor = second_factor
+        self._claimed: str | None = None
         self._clock = clock
         self._executor = executor
         self._post = post
@@ -83,6 +93,16 @@ class Eyes:
         """Begin a fresh attempt on whoever stands there, `hold_off` seconds from now."""
         not_before = self._clock.monotonic() + hold_off
         self._order(lambda: self._perception.reassess(not_before))
+
+    def expect(self, person: str | None, *, face: bool) -> None:
+        """Compare with this person alone, with everybody (None), or without `face` with nobody, from now on."""
+        self._claimed = person
+
+        def order() -> None:
+            self._recognition.expect(person, face=face)
+            self._perception.restart()
+
+        self._order(order)
 
     def forget(self) -> None:
         """Drop what was seen; whoever stands there approaches anew."""
@@ -128,7 +148,16 @@ class Eyes:
             self._post(ev.Left(now=now))
         # Not where the lane asked for a fresh attempt while this one ended: that has begun by then.
         if seen.assessment is not None and not stale:
-            found = ev.Assessed(now=now, assessment=seen.assessment, grant_id=uuid4().hex, presence=self._presence)
+            match = seen.assessment.match
+            found = ev.Assessed(
+                now=now,
+                assessment=seen.assessment,
+                grant_id=uuid4().hex,
+                presence=self._presence,
+                # Orders since that look began would have made it stale.
+                claimed=self._claimed,
+                second_factor=match is not None and self._second_factor(match.person),
+            )
             self._post(found)
 
     def _report_sensor(self, seen: Observation, now: float) -> None:

@@ -1,4 +1,7 @@
-"""A running gate follows its gallery: who is enrolled or erased while it runs is let in or forgotten within seconds."""
+"""A running gate follows its gallery: what changes of people, faces and cards is in force within seconds.
+
+The store is opened anew each time, with the key as it is then.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from controller.errors import GateError
+from controller.gallery.credentials import open_book
 from controller.gallery.store import DATABASE, GalleryStore
 from controller.observe.log import get_logger
 from hw.executor import ClockExecutor
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from controller.gallery.credentials import CredentialBook
     from controller.gallery.index import GalleryIndex
     from hw.clock import Clock
 
@@ -30,10 +35,12 @@ class GalleryWatch:
 
     Args:
         folder: the gallery's.
-        key: file with its key; None: beside it.
+        key: file with its key; None: a systemd credential, or beside it.
         index: what the lane searches; it stays as it was where the file cannot be read.
         clock: the board's.
+        book: who is known by which card, where there is a reader; replaced together with the index.
         forget: told the id of everybody who is there no more.
+        on_damage: as of `GalleryIndex.load`.
     """
 
     def __init__(
@@ -43,11 +50,13 @@ class GalleryWatch:
         index: GalleryIndex,
         clock: Clock,
         *,
+        book: CredentialBook | None = None,
         forget: Callable[[str], object] = lambda _: None,
+        on_damage: Callable[[str], None] | None = None,
     ) -> None:
         self._folder, self._key = folder, key
-        self._index = index
-        self._forget = forget
+        self._index, self._book = index, book
+        self._forget, self._on_damage = forget, on_damage
         self._executor = ClockExecutor(clock, 1, "gallery")
         self._seen: Signature | None = None
 
@@ -73,7 +82,10 @@ class GalleryWatch:
         before = set(self._index.people())
         try:
             with GalleryStore.open(self._folder, self._key) as store:
-                self._index.load(store)
+                fresh = None if self._book is None else open_book(store)
+                self._index.load(store, on_damage=self._on_damage)
+                if self._book is not None and fresh is not None:
+                    self._book.take(fresh)
         except GateError as error:
             log.warning("gallery not loaded, the one before stays in use", error=str(error))
             return False

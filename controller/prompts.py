@@ -23,6 +23,7 @@ class Text:
 PROMPTS: dict[Prompt, Text] = {
     Prompt.IDLE: Text("Please step onto the mark", "请站到标记处"),
     Prompt.LOOK_HERE: Text("Look here, please", "请看这里"),
+    Prompt.PRESENT_CARD: Text("Please present your card or code", "请刷卡或扫码"),
     Prompt.WAIT: Text("One moment", "请稍候"),
     Prompt.PASS: Text("Please pass", "请通过"),
     Prompt.DENIED: Text("No entry", "禁止通行"),
@@ -54,6 +55,11 @@ REASONS: dict[DenyReason, Text] = {
     DenyReason.TOO_FAR: Text("Too far away to measure", "距离太远，无法测温"),
     DenyReason.NO_TEMPERATURE: Text("No reading yet, please stand still", "未测到体温，请站稳"),
     DenyReason.MANUAL_TEMPERATURE: Text("Thermal sensor under test: temperature by hand", "测温设备待检，请人工测温"),
+    DenyReason.UNKNOWN_CREDENTIAL: Text("Card or code not known here", "卡片或二维码无效"),
+    DenyReason.CREDENTIAL_NEEDED: Text("A card or code is needed here", "此处需要刷卡或扫码"),
+    DenyReason.FACE_NEEDED: Text("A card alone does not open here: look here, please", "仅刷卡不能通行，请看这里"),
+    DenyReason.FACE_MISMATCH: Text("This card is somebody else's", "人卡不符，请使用本人卡片"),
+    DenyReason.PIN_LOCKED: Text("Too many wrong PINs, please ask the guard", "密码错误次数过多，请联系保安"),
     DenyReason.NOT_PERMITTED: Text("Not permitted here now", "此时此处不允许通行"),
     DenyReason.CREDENTIAL_EXPIRED: Text("Registration has expired", "登记已过期"),
     DenyReason.ANTI_PASSBACK: Text("Already passed", "已通行，不可重复"),
@@ -83,6 +89,7 @@ LIVENESS: dict[LivenessReason, Text] = {
 LAMPS: dict[Prompt, Lamp] = {
     Prompt.IDLE: Lamp.IDLE,
     Prompt.LOOK_HERE: Lamp.LOOK,
+    Prompt.PRESENT_CARD: Lamp.LOOK,
     Prompt.WAIT: Lamp.WAIT,
     Prompt.PASS: Lamp.GO,
     Prompt.DENIED: Lamp.STOP,

@@ -58,6 +58,7 @@ class Runner:
         clock: the board's clock; the loop's time is the same.
         clock_state: tells what is known of the wall clock, for the record.
         on_reassess: called with a hold-off in seconds when the lane wants a fresh attempt.
+        on_expect: called with a person and whether to look at faces when the lane says whom to compare with.
         watches: told of every step.
     """
 
@@ -74,6 +75,7 @@ class Runner:
         clock: Clock,
         clock_state: Callable[[], str],
         on_reassess: Callable[[float], None],
+        on_expect: Callable[[str | None, bool], None] = lambda _person, _face: None,
         watches: tuple[Watch, ...] = (),
     ) -> None:
         self.lane = lane
@@ -91,6 +93,7 @@ class Runner:
         self._clock = clock
         self._clock_state = clock_state
         self._on_reassess = on_reassess
+        self._on_expect = on_expect
         self._watches = watches
         self._queue: asyncio.Queue[ev.LaneEvent] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -201,7 +204,7 @@ class Runner:
             log.error("output failed", effect=type(effect).__name__, error=str(error))
             self.post(ev.DeviceLost(now=self._clock.monotonic(), fault=FaultKind.RELAY))
 
-    def _perform_unguarded(self, effect: fx.Effect) -> None:
+    def _perform_unguarded(self, effect: fx.Effect) -> None:  # noqa: C901 - one branch an effect is the table
         match effect:
             case fx.Unlock(direction=direction, seconds=seconds, window=window):
                 self._gate.unlock(self._sides[direction], seconds if self._latching else window)
@@ -220,6 +223,8 @@ class Runner:
                 self._cancel(name)
             case fx.Reassess(hold_off=hold_off):
                 self._on_reassess(hold_off)
+            case fx.Expect(person=person, face=face):
+                self._on_expect(person, face)
             case fx.Append():
                 raise AssertionError("records are written by step()")
             case _:

@@ -10,7 +10,9 @@ import time
 from typing import TYPE_CHECKING
 
 from controller.app import App
+from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
+from controller.gallery.lock import folder_lock
 from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
@@ -23,6 +25,7 @@ from controller.observe.metrics import Metrics, MetricsServer
 from controller.perception.engines import open_engine
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
+from controller.retention import PictureRetention
 from controller.watch import Watch
 from controller.watchers import CountersWatch, MetricsWatch, PassageLog
 from hw.executor import ClockExecutor
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from controller.config import Config
     from controller.errors import GateError
+    from controller.gallery.credentials import CredentialBook
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
@@ -91,18 +95,35 @@ def engine_of(config: Config) -> FaceEngine:
 
 
 def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
-    """The gallery on this board, ready to search. Raises `GalleryError` where there is none."""
+    """The gallery on this board, ready to search. Raises `GalleryError` where there is none, or it is damaged."""
     wanted = config.perception
     index = GalleryIndex.for_engine(
-        engine, threshold=wanted.threshold, margin=wanted.margin, false_accept=wanted.false_accept
+        engine,
+        threshold=wanted.threshold,
+        margin=wanted.margin,
+        false_accept=wanted.false_accept,
+        verify_threshold=wanted.verify_threshold,
     )
     with GalleryStore.open(config.store.folder, config.store.key) as store:
-        index.load(store)
+        index.load(store, on_damage=_on_damage(config))
     limit = index.limit
     log.info("gallery", people=len(index), threshold=round(limit.score, 4), false_accept=wanted.false_accept)
     if limit.extrapolated:
         log.warning("more people are enrolled than thresholds were measured for", people=len(index))
     return index
+
+
+def _on_damage(config: Config) -> Callable[[str], None] | None:
+    """What is told of damaged records; None: they are refused."""
+    if config.store.on_damaged_record != "skip":
+        return None
+    return lambda text: log.error("gallery", text=text)
+
+
+def book_of(config: Config) -> CredentialBook:
+    """Who is known by which card, code or PIN on this board. Raises `GalleryError` where there is no gallery."""
+    with GalleryStore.open(config.store.folder, config.store.key) as store:
+        return open_book(store)
 
 
 async def serve(
@@ -131,6 +152,7 @@ async def serve(
         on_commit=metrics.committed,
     )
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(folder_lock(config.store.folder, alone=False))
         stack.callback(executor.shutdown, wait=False)
         await journal.open()
         stack.push_async_callback(journal.close)
@@ -144,7 +166,16 @@ async def serve(
             seen.append(_StateWatch(link.state_changed))
             journal.add_listener(link.notify)
         history = await stack.enter_async_context(lane_history(config, board, gallery))
-        reload = GalleryWatch(config.store.folder, config.store.key, gallery, board.clock, forget=history.forget)
+        book = None if board.reader is None else book_of(config)
+        reload = GalleryWatch(
+            config.store.folder,
+            config.store.key,
+            gallery,
+            board.clock,
+            book=book,
+            forget=history.forget,
+            on_damage=_on_damage(config),
+        )
         stack.callback(reload.close)
         app = App(
             config,
@@ -152,8 +183,16 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, _Housekeeping(journal), reload, *([link] if link else [])),
+            services=(
+                lateness,
+                counters,
+                _Housekeeping(journal),
+                PictureRetention(config, board),
+                reload,
+                *([link] if link else []),
+            ),
             watches=tuple(seen),
+            credentials=book,
             history=history,
         )
         with _terminable():

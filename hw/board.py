@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,8 @@ from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
 from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
+from hw.drivers.wedge import WedgeReader
+from hw.drivers.wiegand import WiegandReader
 from hw.errors import DeviceError, DeviceMissing
 
 if TYPE_CHECKING:
@@ -24,11 +26,12 @@ if TYPE_CHECKING:
 
     from hw.bus import FrameSource, I2cBus
     from hw.clock import Clock
-    from hw.ports import Camera, Gate, ThermalSensor
-    from hw.settings import CameraSettings, GateSettings, ThermalSettings
+    from hw.ports import Camera, CredentialReader, Gate, ThermalSensor
+    from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings
     from hw.sim.i2c import SimulatedI2cBus
     from hw.sim.mlx90640 import SimulatedMlx90640
     from hw.sim.mlx90640_flaws import Imperfections
+    from hw.sim.reader import SimulatedKeys, SimulatedWires
     from hw.sim.recorded import Recording
     from hw.sim.turnstile import SimulatedTurnstile
     from hw.sim.world import World
@@ -51,6 +54,7 @@ class Board:
     make_thermal: Callable[[], ThermalSensor]
     make_camera: Callable[[], Camera]
     gate: Gate
+    reader: CredentialReader | None = None
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
 
@@ -83,20 +87,25 @@ class Simulation:
     chip: SimulatedMlx90640
     bus: SimulatedI2cBus
     turnstile: SimulatedTurnstile
+    reader: SimulatedWires | SimulatedKeys | None = None
 
 
-def linux_board(thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings) -> Board:
+def linux_board(
+    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings, reader: ReaderSettings | None = None
+) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
 
     clock = SystemClock()
+    pins = pin_factory(gate)
     return Board(
         name="linux",
         real=True,
         clock=clock,
         make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
-        gate=GpioGate(gate, pin_factory(gate), clock),
+        gate=GpioGate(gate, pins, clock),
+        reader=None if reader is None else _linux_reader(reader, pins, clock),
         wall=time.time,
     )
 
@@ -112,7 +121,17 @@ def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
     )
 
 
-def missing(thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings) -> list[str]:
+def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader:
+    """The reader of this machine alone, to learn a card's number; not while a lane has it."""
+    from hw.linux.gpio import pin_factory  # noqa: PLC0415
+
+    pins = None if reader.driver == "wedge" else pin_factory(gate)
+    return _linux_reader(reader, pins, SystemClock())
+
+
+def missing(
+    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings, reader: ReaderSettings | None = None
+) -> list[str]:
     """Open each device of this machine in turn and close it: what is not there, a line each; empty when all is well.
 
     Moves no lock: the gate's lines are not claimed, only its chip is opened.
@@ -145,7 +164,26 @@ def missing(thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings
     attempt("thermal sensor", probe_thermal)
     attempt("camera", probe_camera)
     attempt("gate", lambda: pin_factory(gate).close())
+    if reader is not None and reader.device is not None:
+        attempt("reader", lambda: _probe_keys(str(reader.device)))
     return found
+
+
+def _probe_keys(device: str) -> None:
+    from hw.linux.evdev import EvdevSource  # noqa: PLC0415
+
+    source = EvdevSource(device)
+    source.open()
+    source.close()
+
+
+def _linux_reader(settings: ReaderSettings, pins: Any, clock: Clock) -> CredentialReader:
+    from hw.linux.evdev import EvdevSource  # noqa: PLC0415
+    from hw.linux.wires import GpioWires  # noqa: PLC0415
+
+    if settings.device is not None:
+        return WedgeReader(settings, EvdevSource(settings.device), clock)
+    return WiegandReader(settings, GpioWires(pins, (settings.d0 or 0, settings.d1 or 0)), clock)
 
 
 def _linux_bus(settings: ThermalSettings) -> I2cBus:
@@ -172,8 +210,9 @@ def simulated_board(
     world: World,
     seed: int,
     imperfections: Imperfections | None = None,
+    reader: ReaderSettings | None = None,
 ) -> tuple[Board, Simulation]:
-    """A board whose sensor, camera and turnstile are simulated below the bus; the drivers are the shipped ones.
+    """A board whose sensor, camera, turnstile and reader are simulated below the bus; the drivers are the shipped ones.
 
     The sensor has the lens that the world's mount says. With `imperfections` its die settles above the room by their
     self-heating, and the scene reflects the room; without, die and room are equally warm, and Tr is 8 K below both.
@@ -202,7 +241,22 @@ def simulated_board(
         make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
         gate=GpioGate(gate, turnstile.pin_factory, clock),
     )
-    return board, Simulation(world, chip, bus, turnstile)
+    if reader is None:
+        return board, Simulation(world, chip, bus, turnstile)
+    driver, played = _simulated_reader(reader, clock)
+    return replace(board, reader=driver), Simulation(world, chip, bus, turnstile, played)
+
+
+def _simulated_reader(
+    settings: ReaderSettings, clock: Clock
+) -> tuple[CredentialReader, SimulatedWires | SimulatedKeys]:
+    from hw.sim.reader import SimulatedKeys, SimulatedWires  # noqa: PLC0415
+
+    if settings.driver == "wiegand":
+        wires = SimulatedWires(clock)
+        return WiegandReader(settings, wires, clock), wires
+    keys = SimulatedKeys(clock)
+    return WedgeReader(settings, keys, clock), keys
 
 
 def recorded_board(

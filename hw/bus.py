@@ -1,14 +1,16 @@
 """The seams between drivers and the wires: what a driver may ask of I2C, and nothing more.
 
-GPIO's seam is gpiozero's pin factory, a camera's is `FrameSource`. Real ends are in `hw.linux`, simulated ones in
-`hw.sim`.
+GPIO's seam is gpiozero's pin factory, except where the moment of an edge counts (`Wires`); a camera's is
+`FrameSource`, a keyboard's `KeySource`. Real ends are in `hw.linux`, simulated ones in `hw.sim`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -57,4 +59,51 @@ class FrameSource(Protocol):
 
     def close(self) -> None:
         """Release the source; harmless when closed."""
+        ...
+
+
+class Wires(Protocol):
+    """Two data wires that rest high."""
+
+    name: str
+
+    def open(self, on_fall: Callable[[int, float], None]) -> None:
+        """Report each falling edge as (wire 0 or 1, seconds), in order, from a thread of the wires.
+
+        The seconds are as exact as the end can tell, on a clock of its own: only their differences count. Raises
+        `hw.errors.DeviceError` naming the line.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the lines go; harmless when closed."""
+        ...
+
+
+class KeyEvent(NamedTuple):
+    """A key went down."""
+
+    code: int
+    """Linux's key code (linux/input-event-codes.h); `LOST` where events were lost before this one."""
+    down: bool
+
+
+LOST = -1
+
+
+class KeySource(Protocol):
+    """A keyboard that nobody else hears."""
+
+    name: str
+
+    def open(self) -> str:
+        """Open and grab it; returns what it calls itself. Raises `hw.errors.DeviceError` kinds."""
+        ...
+
+    def read(self, timeout: float) -> list[KeyEvent]:
+        """Wait for events; empty after `timeout` seconds. Raises `hw.errors.DeviceError` when it is gone."""
+        ...
+
+    def close(self) -> None:
+        """Let it go; harmless when closed, and may be called from another thread."""
         ...

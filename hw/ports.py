@@ -1,9 +1,9 @@
-"""What a lane's devices offer the program above: three ports and the frames that pass through them."""
+"""What a lane's devices offer the program above: four ports and the frames that pass through them."""
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -175,4 +175,37 @@ class Gate(Protocol):
 
     def close(self) -> None:
         """Outputs safe, lines released; harmless when closed."""
+        ...
+
+
+class ReadKind(enum.Enum):
+    """What a credential reader read."""
+
+    CARD = "card"
+    QR = "qr"
+    """The text of a QR or bar code."""
+    PIN = "pin"
+    """`NUMBER*PIN`, as it was keyed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRead:
+    """One credential that was presented."""
+
+    kind: ReadKind
+    value: str = field(repr=False)
+    """The card's number, `FACILITY-NUMBER` where it has both; never to be logged."""
+    timestamp: float
+    """Monotonic seconds at its end."""
+
+
+class CredentialReader(Protocol):
+    """A card, code or PIN reader. Reads come from a thread of the reader; a device that is lost is looked for again."""
+
+    def open(self, on_read: Callable[[CredentialRead], None]) -> str:
+        """Start; returns a description for the log. Raises `hw.errors.DeviceError` kinds where it is not there."""
+        ...
+
+    def close(self) -> None:
+        """Stop and let the device go; harmless when closed."""
         ...

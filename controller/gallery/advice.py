@@ -48,6 +48,8 @@ def advise(
     """Advice for everybody who needs some. `template_model`: the engine's; None: not known, so not asked."""
     advised = []
     for one in enrolments:
+        if one.person.no_face:  # no photographs, so nothing of them is too old
+            continue
         reasons = [
             *_model(one, template_model),
             *_age(one, today, settings),

@@ -4,6 +4,9 @@ A person is enrolled when there is a right to keep their template and at least o
 their face is already enrolled under another id. Who looks much like somebody else, as siblings and twins do, is marked
 together with them: the face alone does not say who it is. Stopping in between loses nothing; running again does what
 is left, and leaves alone who is there from the same photographs.
+
+Enrolment only ever adds the mark for a second factor: it may have been set by hand. Of somebody who is known without a
+face no photograph is opened, and the rest of what the roll says is taken over.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import cv2
 import msgspec
 
 from controller.errors import EngineError, GalleryError, ImageError
 from controller.gallery.consent import CONSENT, refusal
-from controller.gallery.model import Enrolment, Origin, Template
+from controller.gallery.model import Enrolment, Origin, Picture, Template
 from controller.gallery.settings import EnrolmentSettings
 from controller.perception.photo import decode_photo, photo_bytes
 from controller.perception.quality import assess
@@ -93,6 +97,8 @@ class _Reading:
 
     photos: tuple[PhotoResult, ...]
     templates: list[NDArray[np.float32]]
+    taken: list[bytes]
+    """The files of the photographs that were taken."""
 
 
 class Enroller:
@@ -105,6 +111,7 @@ class Enroller:
         settings: [enrolment].
         basis: the right to keep templates of those who bring no consent of their own; None: they are refused.
         audit: told of each person before the gallery is.
+        keep_pictures: keep the photographs that were taken, sealed beside the templates.
         dry_run: write nothing.
         renew: make the templates anew of those as well whose photographs are the same.
         today: the date.
@@ -119,6 +126,7 @@ class Enroller:
         settings: EnrolmentSettings | None = None,
         basis: Consent | None = None,
         audit: AuditLog | None = None,
+        keep_pictures: bool = False,
         dry_run: bool = False,
         renew: bool = False,
         today: Callable[[], dt.date] = dt.date.today,
@@ -129,6 +137,7 @@ class Enroller:
         self._settings = settings or EnrolmentSettings()
         self._basis = basis
         self._audit = audit
+        self._keep_pictures = keep_pictures
         self._renew = renew
         self._today = today
         self._known = {} if store is None else {one.person.person: one for one in store.enrolments()}
@@ -146,13 +155,15 @@ class Enroller:
 
     def enrol_one(self, candidate: Candidate) -> PersonResult:
         """Enrol one person."""
+        known = self._known.get(candidate.person.person)
+        if known is not None and known.person.no_face:
+            return self._without_face(candidate, known)
         consent = self._consent(candidate)
         reason = refusal(consent, self._today(), self._settings.consent_scope)
         if reason:
             return PersonResult(candidate.person, (), reason, Change.REFUSED)
         files = [_file(photo) for photo in candidate.photos]
         source = self._source(candidate.person, consent, files)
-        known = self._known.get(candidate.person.person)
         present = known is not None and candidate.person.person in self._index
         if known is not None and present and not self._renew and known.origin.source == source:
             return PersonResult(known.person, (), "", Change.UNCHANGED)
@@ -162,10 +173,22 @@ class Enroller:
             alike = self._alike(candidate.person, reading.templates)
         except GalleryError as error:
             return PersonResult(candidate.person, reading.photos, str(error), Change.REFUSED)
-        person = dataclasses.replace(person, second_factor=bool(alike))
+        marked = bool(alike) or (known is not None and known.person.second_factor)
+        person = dataclasses.replace(person, second_factor=marked)
         change = Change.RENEWED if present else Change.NEW
-        self._write(person, reading.templates, Origin(self._enrolled(known, source), consent, source), change, alike)
+        self._write(person, reading, Origin(self._enrolled(known, source), consent, source), change, alike)
         return PersonResult(person, reading.photos, "", change, alike)
+
+    def _without_face(self, candidate: Candidate, known: Enrolment) -> PersonResult:
+        """Before a photograph is even opened: they refused to have their face turned into numbers."""
+        reason = "not opened: known without a face (`thermogate credential policy --face` would change that)"
+        photos = tuple(PhotoResult(photo, reason, None) for photo in candidate.photos)
+        person = dataclasses.replace(candidate.person, second_factor=known.person.second_factor, no_face=True)
+        if person == known.person:
+            return PersonResult(person, photos, "", Change.UNCHANGED)
+        self._put(dataclasses.replace(known, person=person), Change.RENEWED)
+        self._index.add(person, ())
+        return PersonResult(person, photos, "", Change.RENEWED)
 
     def _consent(self, candidate: Candidate) -> Consent | None:
         """The person's own record, else their stored one while it holds, else the stated basis."""
@@ -183,7 +206,8 @@ class Enroller:
         photos = hashlib.sha256(self._engine.template_model.encode())
         for data in files:
             photos.update(hashlib.sha256(data if isinstance(data, bytes) else str(data).encode()).digest())
-        terms = hashlib.sha256(msgspec.json.encode((person, consent)))
+        said = (person.person, person.valid_from, person.valid_until, person.groups, consent)
+        terms = hashlib.sha256(msgspec.json.encode(said))
         return f"{photos.hexdigest()}.{terms.hexdigest()}"
 
     def _enrolled(self, known: Enrolment | None, source: str) -> dt.date:
@@ -195,6 +219,7 @@ class Enroller:
     def _read(self, photos: Sequence[Path], files: Sequence[bytes | ImageError]) -> _Reading:
         results: list[PhotoResult] = []
         templates: list[NDArray[np.float32]] = []
+        taken: list[bytes] = []
         for photo, data in zip(photos, files, strict=True):
             try:
                 if isinstance(data, ImageError):
@@ -205,7 +230,8 @@ class Enroller:
             else:
                 results.append(PhotoResult(photo, "", quality))
                 templates.append(embedding)
-        return _Reading(tuple(results), templates)
+                taken.append(data)
+        return _Reading(tuple(results), templates, taken)
 
     def _alike(self, person: Person, embeddings: Sequence[NDArray[np.float32]]) -> dict[str, float]:
         """Scores of others who look much like this person. Raises `GalleryError` with the reason against enrolment."""
@@ -228,7 +254,7 @@ class Enroller:
     def _write(
         self,
         person: Person,
-        fresh: list[NDArray[np.float32]],
+        reading: _Reading,
         origin: Origin,
         change: Change,
         alike: Iterable[str],
@@ -236,24 +262,36 @@ class Enroller:
         """The person, and the marks of those who look like them: all of it or nothing."""
         known = self._known.get(person.person)
         others = [one for one in (known.templates if known else ()) if one.model != self._engine.template_model]
-        mine = [Template(self._engine.template_model, embedding) for embedding in fresh]
-        changed = [Enrolment(person, (*others, *mine), origin)]
-        for other in alike:
-            before = self._known.get(other)
-            if before is not None and not before.person.second_factor:
-                marked = dataclasses.replace(before.person, second_factor=True)
-                changed.append(dataclasses.replace(before, person=marked))
-        if self._store is not None:
-            if self._audit is not None:
-                for one in changed:
-                    action = change.value if one.person is person else "marked"
-                    self._audit.append(action, who=one.person.person, counts={"templates": len(one.templates)})
-            self._store.write(changed)
-        for one in changed:
-            self._known[one.person.person] = one
-        self._index.add(person, fresh)
+        mine = [Template(self._engine.template_model, embedding) for embedding in reading.templates]
+        pictures = self._pictures(reading.taken) if self._keep_pictures and self._store is not None else ()
+        marked = [
+            self._known[other]
+            for other in alike
+            if other in self._known and not self._known[other].person.second_factor
+        ]
+        self._put(Enrolment(person, (*others, *mine), origin, pictures), change, marked)
+        self._index.add(person, reading.templates)
         for other in alike:
             self._index.mark(other)
+
+    def _put(self, one: Enrolment, change: Change, marked: Iterable[Enrolment] = ()) -> None:
+        """Tell the audit log, then the gallery; of others the mark alone is written."""
+        marked = tuple(marked)
+        if self._store is not None:
+            if self._audit is not None:
+                for action, written in ((change.value, one), *(("marked", other) for other in marked)):
+                    self._audit.append(action, who=written.person.person, counts={"templates": len(written.templates)})
+            self._store.write([one], mark=[other.person.person for other in marked])
+        self._known[one.person.person] = dataclasses.replace(one, pictures=())
+        for other in marked:
+            person = dataclasses.replace(other.person, second_factor=True)
+            self._known[person.person] = dataclasses.replace(other, person=person)
+
+    def _pictures(self, files: Iterable[bytes]) -> tuple[Picture, ...]:
+        """The photographs as they were looked at: reduced, and without what a camera writes beside."""
+        today = self._today().toordinal()
+        pixels = map(decode_photo, files)
+        return tuple(Picture(cv2.imencode(".jpg", picture)[1].tobytes(), today) for picture in pixels)
 
     def _template(self, data: bytes) -> tuple[NDArray[np.float32], float]:
         """Embedding and quality of a photograph's face. Raises `ImageError` with the reason against it."""

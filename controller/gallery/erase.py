@@ -1,8 +1,8 @@
 """Erasure everywhere: gallery, personal history, logs and free pages, with the proof in the audit log.
 
-The proof is a search: every record's nonce and number, bytes that exist only because of these people, are looked for
-in all files of both databases afterwards. The journal of passages keeps its ids for its own retention; no template
-is in it.
+The proof is a search: every record's nonce and name (of templates, cards, photographs and readings alike), bytes that
+exist only because of these people, are looked for in all files of both databases afterwards. The journal of passages
+keeps its ids for its own retention; no template is in it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from controller.gallery.history_store import HistoryStore
 from controller.gallery.store import GalleryStore
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
@@ -37,6 +38,8 @@ class Erased:
     person: str
     enrolled: bool
     templates: int
+    credentials: int
+    pictures: int
     readings: int
     traces: int
     """Byte strings that were looked for afterwards, and not found."""
@@ -52,10 +55,9 @@ def erase(people: Iterable[str], folder: Path, key: Path | None, audit: AuditLog
     with GalleryStore.open(folder, key) as gallery:
         # Nothing is opened for it: a damaged record of somebody must not keep anybody enrolled.
         traces = {person: gallery.traces(person) for person in wanted}
-        present = {person for person, found in traces.items() if found}
-        templates = {person: max(0, len(found) - 1) // 2 for person, found in traces.items()}
+        records = {person: gallery.records(person) for person in wanted}
         for person in wanted:
-            audit.append(ERASING, who=person, counts={"templates": templates[person]})
+            audit.append(ERASING, who=person, counts=_counts(records[person]))
         gallery.remove_all(wanted)
     try:
         readings = _erase_readings(wanted, folder, key, traces)
@@ -66,10 +68,14 @@ def erase(people: Iterable[str], folder: Path, key: Path | None, audit: AuditLog
     if left:
         raise StoreError(f"{folder}: {left} traces of erased people are still in its files")
     for person in wanted:
-        done.append(Erased(person, person in present, templates[person], readings[person], len(traces[person])))
-        counts = {"templates": templates[person], "readings": readings[person]}
+        counts = {**_counts(records[person]), "readings": readings[person]}
+        done.append(Erased(person, bool(records[person]), **counts, traces=len(traces[person])))
         audit.append(ERASED, who=person, counts={**counts, "searched": len(traces[person]), "found": 0})
     return done
+
+
+def _counts(records: Counter[str]) -> dict[str, int]:
+    return {f"{table}s": records[table] for table in ("template", "credential", "picture")}
 
 
 def _erase_readings(

@@ -23,8 +23,9 @@ def export(
 ) -> tuple[int, list[str]]:
     """Copy everybody into a new gallery in the folder `target`; how many went, and why each other did not.
 
-    Their consent records go with them. Unless `leave_out`, one person without a record that holds today keeps everybody
-    here. Raises `GalleryError` that names them, or a target that has a gallery already.
+    Their consent records go with them; cards, photographs, and who is known without a face stay. Unless `leave_out`,
+    one person without a record that holds today keeps everybody here. Raises `GalleryError` that names them, or a
+    target that has a gallery already.
     """
     leaving, staying = permitted(gallery.enrolments(), today=today, scope=scope)
     if staying and not leave_out:
@@ -41,6 +42,8 @@ def export(
 
 def permitted(enrolments: list[Enrolment], *, today: dt.date, scope: str) -> tuple[list[Enrolment], list[str]]:
     """Those whose templates may leave, and `id: reason` of all others."""
-    reasons = {one.person.person: refusal(one.origin.consent, today, scope) for one in enrolments}
-    leaving = [one for one in enrolments if not reasons[one.person.person]]
+    # Who is known without a face has no template that could leave.
+    faces = [one for one in enrolments if not one.person.no_face]
+    reasons = {one.person.person: refusal(one.origin.consent, today, scope) for one in faces}
+    leaving = [one for one in faces if not reasons[one.person.person]]
     return leaving, [f"{person}: {reason}" for person, reason in reasons.items() if reason]

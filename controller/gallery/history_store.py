@@ -26,13 +26,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from controller.errors import GalleryError, StoreError
-from controller.gallery.keyfile import read_key
-from controller.gallery.store import KEY
+from controller.gallery.keyfile import key_place, make_file, read_ring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
+
+    from controller.gallery.keyfile import Keyring
 
 DATABASE = "history.sqlite3"
 SCHEMA_VERSION = 1
@@ -88,30 +89,29 @@ class HistoryStore:
     def __init__(self, connection: sqlite3.Connection, key: bytes, path: Path) -> None:
         """Use `open`."""
         self._connection = connection
-        self._cipher = AESGCM(_derive(key, b"thermogate history: readings"))
-        self._naming = _derive(key, b"thermogate history: pseudonyms")
+        self._cipher, self._naming = _sub_keys(key)
         self.path = path
 
     @classmethod
     def open(cls, folder: Path, key: Path | None = None, *, create: bool = False) -> Self:
-        """Open `folder`/history.sqlite3 with the gallery's key in `key`, by default `folder`/gallery.key.
+        """Open `folder`/history.sqlite3 with the gallery's key (`keyfile.key_place`).
 
         `create` makes a new history where there is none; never a key. Raises `GalleryError` (missing, wrong or exposed
         key, no history), `HistoryDamagedError`, or `StoreError` (disk, another program's or a newer file).
         """
-        path, key_path = folder / DATABASE, key or folder / KEY
-        secret = read_key(key_path)
+        path, key_path = folder / DATABASE, key_place(folder, key)
+        ring = read_ring(key_path)
         with _disk(path):
             if not path.exists():
                 if not create:
                     raise GalleryError(f"{path}: there is no history")
-                os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+                make_file(path)
             connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-        store = cls(connection, secret, path)
+        store = cls(connection, ring.keys[ring.first], path)
         try:
             with _disk(path):
                 store._prepare(create=create)
-            store._check_key(key_path)
+            store._choose_key(ring)
         except BaseException:
             connection.close()
             raise
@@ -133,12 +133,14 @@ class HistoryStore:
 
     def pseudonym(self, person: str) -> bytes:
         """What a person is called here: HMAC-SHA256 of the id, 16 bytes. May be asked from any thread."""
-        return hmac.digest(self._naming, person.encode(), hashlib.sha256)[:PSEUDONYM_BYTES]
+        return _pseudonym(self._naming, person)
 
     def append(self, readings: Iterable[Reading], *, keep: int) -> None:
         """Add these, all or nothing, and keep the newest `keep` of each person. Raises `StoreError`."""
         new = list(readings)
         with self._transaction():
+            if not self._has_key():
+                raise GalleryError(f"{self.path}: its key was changed since it was opened; start anew")
             for reading in new:
                 row = self._seal(_PLAIN.pack(*reading[2:]), ("reading", reading.who.hex(), str(reading.day)))
                 self._run("INSERT INTO reading (who, day, nonce, sealed) VALUES (?, ?, ?, ?)", (*reading[:2], *row))
@@ -154,14 +156,8 @@ class HistoryStore:
 
         Raises `HistoryDamagedError` that names a record which does not open, or `StoreError`.
         """
-        for number, who, day, nonce, sealed in self._rows():
-            plain = self._unseal(nonce, sealed, ("reading", who.hex(), str(day)))
-            if plain is None or len(plain) != _PLAIN.size:
-                raise HistoryDamagedError(f"{self.path}: record {number} does not open: altered, moved or damaged")
-            at, deviation, noise, flagged = _PLAIN.unpack(plain)
-            if not (math.isfinite(deviation) and math.isfinite(noise)):
-                raise HistoryDamagedError(f"{self.path}: record {number} holds no temperature")
-            yield Reading(who, day, at, deviation, noise, flagged)
+        for _, reading in self._numbered():
+            yield reading
 
     def erase(self, person: str) -> int:
         """Forget all readings of a person, from the file and from its log; how many there were. Raises `StoreError`."""
@@ -174,7 +170,7 @@ class HistoryStore:
             raise
         except StoreError:  # in use: the checkpoint says so
             pass
-        if not self._checkpoint():
+        if not self.empty_log():
             raise StoreError(
                 f"{self.path}: {person}'s readings are erased, but stay sealed in the write-ahead log until the other "
                 "program that is using the history closes it"
@@ -198,7 +194,7 @@ class HistoryStore:
             strangers = [row for row in self._run("SELECT DISTINCT who FROM reading") if row[0] not in known]
             count = sum(self._run("DELETE FROM reading WHERE who = ?", row).rowcount for row in strangers)
         if count:
-            self._checkpoint()
+            self.empty_log()
         return count
 
     def prune(self, before: int) -> int:
@@ -206,8 +202,40 @@ class HistoryStore:
         with self._transaction():
             count = int(self._run("DELETE FROM reading WHERE day < ?", (before,)).rowcount)
         if count:
-            self._checkpoint()
+            self.empty_log()
         return count
+
+    def change_key(self, new: bytes, people: Iterable[str]) -> int:
+        """Seal everything under another key's sub-keys: all or nothing; how many readings that were.
+
+        `people` get their new pseudonyms; readings of anybody else are erased, as `keep_only` would. Raises
+        `HistoryDamagedError` that names a record which does not open, or `StoreError`.
+        """
+        cipher, naming = _sub_keys(new)
+        names = {self.pseudonym(person): _pseudonym(naming, person) for person in people}
+        with self._transaction():
+            if self._opens_seal(cipher):  # an interrupted change had come this far
+                self._cipher, self._naming = cipher, naming
+                return 0
+            rows = [(number, reading) for number, reading in self._numbered() if reading.who in names]
+            self._run("DELETE FROM reading")
+            for number, reading in rows:
+                who = names[reading.who]
+                sealed = _seal(cipher, _PLAIN.pack(*reading[2:]), ("reading", who.hex(), str(reading.day)))
+                self._run("INSERT INTO reading VALUES (?, ?, ?, ?, ?)", (number, who, reading.day, *sealed))
+            self._run("UPDATE seal SET nonce = ?, sealed = ? WHERE id = 1", _seal(cipher, b"", ("history",)))
+        self._cipher, self._naming = cipher, naming
+        return len(rows)
+
+    def _numbered(self) -> Iterator[tuple[int, Reading]]:
+        for number, who, day, nonce, sealed in self._rows():
+            plain = self._unseal(nonce, sealed, ("reading", who.hex(), str(day)))
+            if plain is None or len(plain) != _PLAIN.size:
+                raise HistoryDamagedError(f"{self.path}: record {number} does not open: altered, moved or damaged")
+            at, deviation, noise, flagged = _PLAIN.unpack(plain)
+            if not (math.isfinite(deviation) and math.isfinite(noise)):
+                raise HistoryDamagedError(f"{self.path}: record {number} holds no temperature")
+            yield number, Reading(who, day, at, deviation, noise, flagged)
 
     def _rows(self) -> Iterator[tuple[int, bytes, int, bytes, bytes]]:
         """The table in order, some at a time: a school's whole history would fill a small board's memory."""
@@ -223,7 +251,7 @@ class HistoryStore:
     def _run(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
         return self._connection.execute(statement, values)
 
-    def _checkpoint(self) -> bool:
+    def empty_log(self) -> bool:
         """Empty the write-ahead log, which still holds what was deleted; False where another program is reading it."""
         with _disk(self.path):
             return not self._run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -260,24 +288,33 @@ class HistoryStore:
             self._run(f"PRAGMA application_id = {APPLICATION_ID}")
             self._run(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    def _check_key(self, key_path: Path) -> None:
-        with _disk(self.path):
-            row = self._run("SELECT nonce, sealed FROM seal WHERE id = 1").fetchone()
-        if row is None:
+    def _choose_key(self, ring: Keyring) -> None:
+        """Take the key that opens the seal; two are at hand while the key is being changed."""
+        if self._seal_row() is None:
             raise HistoryDamagedError(f"{self.path}: is damaged: its seal is missing; it was left as it is")
-        nonce, sealed = row
-        if self._unseal(nonce, sealed, ("history",)) is None:
-            raise GalleryError(f"{self.path}: does not open with {key_path}: another key's, or altered")
+        for key in ring.keys.values():
+            self._cipher, self._naming = _sub_keys(key)
+            if self._has_key():
+                return
+        raise GalleryError(f"{self.path}: does not open with {ring.path}: another key's, or altered")
+
+    def _has_key(self) -> bool:
+        return self._opens_seal(self._cipher)
+
+    def _opens_seal(self, cipher: AESGCM) -> bool:
+        row = self._seal_row()
+        return row is not None and _unseal(cipher, *row, ("history",)) is not None
+
+    def _seal_row(self) -> tuple[bytes, bytes] | None:
+        with _disk(self.path):
+            row: tuple[bytes, bytes] | None = self._run("SELECT nonce, sealed FROM seal WHERE id = 1").fetchone()
+        return row
 
     def _seal(self, plain: bytes, label: tuple[str, ...]) -> tuple[bytes, bytes]:
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce, self._cipher.encrypt(nonce, plain, msgspec.json.encode(label))
+        return _seal(self._cipher, plain, label)
 
     def _unseal(self, nonce: bytes, sealed: bytes, label: tuple[str, ...]) -> bytes | None:
-        try:
-            return self._cipher.decrypt(nonce, sealed, msgspec.json.encode(label))
-        except (InvalidTag, ValueError):
-            return None
+        return _unseal(self._cipher, nonce, sealed, label)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -299,6 +336,27 @@ def erase_person(folder: Path, key: Path | None, person: str) -> int:
         return 0
     with HistoryStore.open(folder, key) as store:
         return store.erase(person)
+
+
+def _sub_keys(key: bytes) -> tuple[AESGCM, bytes]:
+    """For the readings and for the pseudonyms."""
+    return AESGCM(_derive(key, b"thermogate history: readings")), _derive(key, b"thermogate history: pseudonyms")
+
+
+def _pseudonym(naming: bytes, person: str) -> bytes:
+    return hmac.digest(naming, person.encode(), hashlib.sha256)[:PSEUDONYM_BYTES]
+
+
+def _seal(cipher: AESGCM, plain: bytes, label: tuple[str, ...]) -> tuple[bytes, bytes]:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce, cipher.encrypt(nonce, plain, msgspec.json.encode(label))
+
+
+def _unseal(cipher: AESGCM, nonce: bytes, sealed: bytes, label: tuple[str, ...]) -> bytes | None:
+    try:
+        return cipher.decrypt(nonce, sealed, msgspec.json.encode(label))
+    except (InvalidTag, ValueError):
+        return None
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:

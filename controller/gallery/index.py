@@ -43,24 +43,29 @@ class GalleryIndex:
         margin: float,
         today: Callable[[], dt.date | None] = dt.date.today,
         groups: Iterable[str] | None = None,
+        verify_threshold: float | None = None,
     ) -> None:
         """An empty index.
 
         `threshold` is a score, or what gives one for a number of people and is asked again whenever that changes.
         `today` is the board's date, or None while its clock is not to be trusted: then nobody is early or expired.
-        `groups`: those that may pass here; None: everybody in the gallery.
+        `groups`: those that may pass here; None: everybody in the gallery. `verify_threshold`: the score of a 1:1
+        comparison; None: that of a search, which is stricter than it has to be.
         """
         self.dim = dim
         self.template_model = template_model
         self.margin = margin
         self._rule = threshold if callable(threshold) else functools.partial(_fixed, threshold)
         self._limit = self._rule(0)
+        self._verify_threshold = verify_threshold
         self._today = today
         self._groups = None if groups is None else frozenset(groups)
         self._lock = threading.Lock()
         self._gallery = Gallery(dim)
         self._people: dict[str, Person] = {}
         self._keys: dict[str, list[int]] = {}
+        self._rows: dict[str, NDArray[np.float32]] = {}
+        """Each person's templates, for 1:1."""
         self._owner: dict[int, str] = {}
         self._next_key = 0
 
@@ -74,6 +79,7 @@ class GalleryIndex:
         false_accept: float = FALSE_ACCEPT,
         today: Callable[[], dt.date | None] = dt.date.today,
         groups: Iterable[str] | None = None,
+        verify_threshold: float | None = None,
     ) -> GalleryIndex:
         """An empty index for an engine's templates.
 
@@ -91,6 +97,7 @@ class GalleryIndex:
             margin=engine.margin if margin is None else margin,
             today=today,
             groups=groups,
+            verify_threshold=verify_threshold,
         )
 
     @property
@@ -103,19 +110,29 @@ class GalleryIndex:
         """The threshold, and how it is known."""
         return self._limit
 
-    def load(self, store: GalleryStore, *, incomplete: bool = False) -> None:
+    @property
+    def verify_threshold(self) -> float:
+        """Least score of a 1:1 comparison."""
+        return self.threshold if self._verify_threshold is None else self._verify_threshold
+
+    def load(
+        self, store: GalleryStore, *, incomplete: bool = False, on_damage: Callable[[str], None] | None = None
+    ) -> None:
         """Replace all content by the store's; `incomplete` leaves people without fitting templates out.
 
-        Raises `EvaluationError` for more people than thresholds are known for.
-        Templates of another embedder are left out where a person also has fitting ones. Raises `GalleryError` that says
-        what to do when somebody has none that fit; the index is as it was then.
+        Templates of another embedder are left out where a person also has fitting ones. `on_damage` is told of what is
+        damaged, and the rest is used; None refuses it. Raises `EvaluationError` for more people than thresholds are
+        known for, and `GalleryError` that says what to do when somebody has no
+        template that fits; the index is as it was then.
         """
-        enrolments = store.enrolments()
+        enrolments = store.enrolments() if on_damage is None else _intact(store, on_damage)
         fresh = GalleryIndex(self.dim, self.template_model, threshold=self._rule, margin=self.margin)
         without: list[Enrolment] = []
         for enrolment in enrolments:
             fitting = [one.embedding for one in enrolment.templates if one.model == self.template_model]
-            if not fitting:
+            # Whose templates were all damaged was told already; they may still come by card.
+            told = on_damage is not None and not enrolment.templates
+            if not (fitting or enrolment.person.no_face or told):
                 without.append(enrolment)
                 continue
             try:
@@ -126,7 +143,7 @@ class GalleryIndex:
             raise GalleryError(f"{store.path}: {self._misfits(without, len(enrolments))}")
         with self._lock:
             self._gallery, self._people, self._keys = fresh._gallery, fresh._people, fresh._keys
-            self._owner, self._next_key = fresh._owner, fresh._next_key
+            self._owner, self._next_key, self._rows = fresh._owner, fresh._next_key, fresh._rows
             self._limit = fresh._limit
 
     def _misfits(self, without: list[Enrolment], people: int) -> str:
@@ -146,11 +163,6 @@ class GalleryIndex:
     def __contains__(self, person: object) -> bool:
         """Whether a person is in it."""
         return person in self._people
-
-    def needs_second_factor(self, person: str) -> bool:
-        """Whether a person's face alone does not say who they are; False for somebody who is not in it."""
-        known = self._people.get(person)
-        return known is not None and known.second_factor
 
     def people(self) -> tuple[str, ...]:
         """The ids of everybody in it."""
@@ -177,6 +189,8 @@ class GalleryIndex:
             self._people[person.person] = person
             self._keys[person.person] = keys
             self._limit = limit
+            if rows:
+                self._rows[person.person] = np.stack(rows).astype(np.float32)
 
     def mark(self, person: str) -> None:
         """Note that somebody needs a second factor; nothing happens where there is no such person."""
@@ -197,6 +211,7 @@ class GalleryIndex:
             self._gallery.remove(key)
             del self._owner[key]
         self._people.pop(person, None)
+        self._rows.pop(person, None)
 
     def rank(self, embedding: NDArray[np.float32], people: int = 2) -> list[tuple[str, float]]:
         """The best people with their best template's score, best first; at most `people` of them.
@@ -231,9 +246,34 @@ class GalleryIndex:
         if known is None:  # removed since the search
             return Identification(None)
         permitted, expired = self._rights(known)
-        return Identification(
-            best, permitted=permitted, expired=expired, nearest=best, second_factor=known.second_factor
-        )
+        return Identification(best, permitted=permitted, expired=expired, nearest=best)
+
+    def verify(self, person: str, embedding: NDArray[np.float32]) -> Identification:
+        """Whether it is this person, 1:1, by their own templates only.
+
+        `embedding`: float32[dim], L2-normalised; ValueError for another length. The match's margin is infinite: nobody
+        else was looked at.
+        """
+        with self._lock:
+            known, rows = self._people.get(person), self._rows.get(person)
+        if known is None or rows is None:
+            return Identification(None)
+        score = float((rows @ embedding).max())
+        # Also false for NaN.
+        if not score >= self.verify_threshold:
+            return Identification(None)
+        permitted, expired = self._rights(known)
+        return Identification(Match(person, score, math.inf), permitted=permitted, expired=expired)
+
+    def person(self, person: str) -> tuple[Person, bool, bool] | None:
+        """(data, permitted, expired) of a person, here and today; None: there is no such person."""
+        known = self._people.get(person)
+        return None if known is None else (known, *self._rights(known))
+
+    def needs_second_factor(self, person: str) -> bool:
+        """Whether this person's face alone is not enough; False for somebody who is not in it."""
+        known = self._people.get(person)
+        return known is not None and known.second_factor
 
     def _rights(self, person: Person) -> tuple[bool, bool]:
         """(permitted, expired) of a person, here and today."""
@@ -261,3 +301,10 @@ def _with_mean(rows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
     length = float(np.linalg.norm(mean))
     # Of templates that point apart there is no mean face; the kernel refuses what is no vector of its length.
     return [*rows, np.asarray(mean / length, dtype=np.float32)] if length > LEAST_MEAN else rows
+
+
+def _intact(store: GalleryStore, on_damage: Callable[[str], None]) -> list[Enrolment]:
+    found = store.inspect()
+    for fault in found.faults:
+        on_damage(f"{store.path}: {fault}")
+    return list(found.enrolments)

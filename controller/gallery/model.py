@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt  # noqa: TC003 - what is stored is read back by these annotations
 import re
 from dataclasses import dataclass
@@ -28,7 +29,12 @@ class Person:
     """Last day, inclusive; None: for ever."""
     groups: tuple[str, ...] = ()
     second_factor: bool = False
-    """Somebody else looks so much alike, as siblings and twins do, that the face alone does not say who it is."""
+    """The face alone is not enough, as with twins: a card, a code or a PIN has to name the person.
+
+    Set by enrolment for those who look much alike, or by hand; taken back by hand only.
+    """
+    no_face: bool = False
+    """Their face is neither kept nor compared: they come by card, code or PIN alone."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -65,13 +71,26 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a person's templates come from. All unknown for those of earlier versions."""
+    """Where a person's templates come from. All unknown for those of earlier versions, and where there are none."""
 
     enrolled: dt.date | None = None
     """When the present photographs were first enrolled."""
     consent: Consent | None = None
     source: str = ""
-    """Digest of the photographs and of all that was said of the person: what is the same need not be done again."""
+    """Digests of the photographs and of the terms, apart by a point: what is the same need not be done again."""
+
+    def without_terms(self) -> Origin:
+        """The same photographs, to be enrolled anew when they come again."""
+        return dataclasses.replace(self, source=self.source.partition(".")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A photograph that the school wants kept."""
+
+    jpeg: bytes
+    day: int
+    """The ordinal of the date from which its retention counts (`datetime.date.toordinal`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +100,8 @@ class Enrolment:
     person: Person
     templates: tuple[Template, ...]
     origin: Origin = Origin()
+    pictures: tuple[Picture, ...] = ()
+    """Photographs to keep in place of those kept before; none where the school keeps none. Read by `pictures_of`."""
 
 
 def check_person_id(person: str) -> str:

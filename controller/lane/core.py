@@ -15,7 +15,7 @@ from controller.lane.policy import RepeatedFailures
 from controller.lane.states import IDLE, State, Timer
 
 if TYPE_CHECKING:
-    from controller.lane.model import Grant, LaneSettings, Waiting
+    from controller.lane.model import Claim, Grant, LaneSettings, Waiting
 
 REMEMBERED_GRANTS = 256
 
@@ -89,6 +89,10 @@ class Core:
         self.failures = RepeatedFailures(settings.failed_attempts)
         self.waiting: Waiting | None = None
         """Who waits for the guard's thermometer."""
+        self.claim: Claim | None = None
+        """Who presented a card, and has not been decided upon."""
+        self.expected = self.expectation()
+        """What perception was last told to compare with."""
         self.unseen = 0
         """Grants in a row without a passage."""
         self.last_entry: tuple[float, str] | None = None
@@ -220,6 +224,24 @@ class Core:
             place.append(fx.BlockEntry(on=self._stopped))
         return len(effects.then) > gated
 
+    def expectation(self) -> fx.Expect:
+        """Whom perception is to compare with: a function of the claim and of what this lane requires."""
+        if self.claim is not None:
+            return fx.Expect(self.claim.person, self.claim.face)
+        return fx.Expect(None, face=not self.card_first)
+
+    @property
+    def card_first(self) -> bool:
+        """Whether nobody passes here without a card, so that no face is looked up before one."""
+        return self.settings.require in ("card", "face_and_card")
+
+    def tell_perception(self) -> None:
+        """Say whom to compare with, where that has changed."""
+        wanted = self.expectation()
+        if wanted != self.expected:
+            self.expected = wanted
+            self.effects.signs.append(wanted)
+
     # States
 
     def change(self, **changes: Any) -> None:
@@ -259,6 +281,7 @@ class Core:
             # Someone who was there before the last grant may be its holder, not yet out of the picture.
             self.effects.signs.append(fx.Reassess(0.0 if self.fresh else self.settings.tailgate_window))
         else:
+            self.claim = None
             self.enter(state, *standing_prompt(state))
 
     # Grants

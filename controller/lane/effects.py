@@ -20,6 +20,7 @@ class Prompt(enum.Enum):
 
     IDLE = "idle"
     LOOK_HERE = "look_here"
+    PRESENT_CARD = "present_card"
     WAIT = "wait"
     PASS = "pass"
     DENIED = "denied"
@@ -136,4 +137,15 @@ class Reassess:
     hold_off: float = 0.0
 
 
-Effect = Append | Unlock | Hold | Relock | BlockEntry | Indicate | ArmTimer | CancelTimer | Reassess
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """From the next attempt on, perception compares a face with this person's alone, or with everybody's (None).
+
+    Without `face` it takes the temperature only, and neither computes nor compares a face.
+    """
+
+    person: str | None
+    face: bool
+
+
+Effect = Append | Unlock | Hold | Relock | BlockEntry | Indicate | ArmTimer | CancelTimer | Reassess | Expect

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.lane.model import Assessment, Direction, FaultKind
+    from controller.lane.model import Assessment, CredentialKind, Direction, FaultKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,27 @@ class Assessed(Event):
     """A fresh unique id to use if this leads to a grant; the lane makes no random numbers."""
     presence: int = 0
     """The `Approached.presence` that was looked at."""
+    claimed: str | None = None
+    """The person whom alone, or without whose face, this was about (`Expect`); None: everybody."""
+    second_factor: bool = False
+    """Whoever was recognised may not pass by their face alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented(Event):
+    """A card, a code or a PIN was read, and looked up. No number comes this far."""
+
+    credential: CredentialKind
+    person: str | None
+    """Whose it is; None: nobody's, or a wrong PIN."""
+    permitted: bool = True
+    expired: bool = False
+    second_factor: bool = False
+    """This person's face has to be theirs besides."""
+    no_face: bool = False
+    """This person is known without a face."""
+    locked: bool = False
+    """Not looked at: too many wrong PINs in a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +215,7 @@ LaneEvent = (
     | Approached
     | Left
     | Assessed
+    | Presented
     | PassContact
     | Home
     | FireAlarm

@@ -18,6 +18,9 @@ A lane is four machines that share one memory (`core.Core`):
 3. The way out (`egress`): it runs beside the others in every state, because nothing here may ever limit it.
 4. The alarm that is shown for a while over what else would be shown.
 
+A card, a code or a PIN (`claims`) is no way past the visit but a way into it: it makes a claim, under which whoever
+stands there is screened, with their face compared with that one person's or not at all.
+
 `Lane.feed` takes one event through four steps:
 
 a) Image. A stale timer, and a contact reported at the level it has already, are no events at all. Otherwise the image
@@ -48,7 +51,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from controller.lane import contacts, visit
+from controller.lane import claims, contacts, visit
 from controller.lane import events as ev
 from controller.lane.core import Core
 from controller.lane.facts import resting
@@ -60,7 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from controller.lane.antipassback import AntiPassback
-    from controller.lane.effects import Effect, Prompt
+    from controller.lane.effects import Effect, Expect, Prompt
     from controller.lane.facts import Facts
     from controller.lane.model import FaultKind, Grant, LaneSettings
 
@@ -99,6 +102,11 @@ class Lane:
         return self._core.prompt[0]
 
     @property
+    def expected(self) -> Expect:
+        """Whom perception is to compare with."""
+        return self._core.expected
+
+    @property
     def facts(self) -> Facts:
         """Orders, inputs and faults that stand."""
         return self._core.facts
@@ -122,6 +130,7 @@ class Lane:
         if cell is not IGNORE:
             cell(core, event)
         _settle(core)
+        core.tell_perception()
         core.undo = before if core.drive() else None
         return core.take()
 
@@ -141,8 +150,10 @@ def _renew_image(core: Core, event: ev.LaneEvent) -> None:
     match event:
         case ev.Approached(presence=presence):
             core.present, core.presence, core.fresh = True, presence, True
+            claims.meet(core)
         case ev.Left():
             core.present, core.waiting = False, None
+            claims.leave(core)
             core.failures.left()
         case ev.PassContact():
             contacts.note(core, event)

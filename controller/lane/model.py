@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -77,6 +77,9 @@ class CredentialKind(enum.Enum):
     """What a person identified themselves with."""
 
     FACE = "face"
+    CARD = "card"
+    QR = "qr"
+    PIN = "pin"
     REMOTE = "remote"
     KEY = "key"
 
@@ -97,6 +100,16 @@ class DenyReason(enum.Enum):
     TOO_FAR = "too_far"
     NO_TEMPERATURE = "no_temperature"
     MANUAL_TEMPERATURE = "manual_temperature"
+    UNKNOWN_CREDENTIAL = "unknown_credential"
+    """A card, code or PIN that is nobody's here."""
+    CREDENTIAL_NEEDED = "credential_needed"
+    """A card, code or PIN has to be presented, first or besides."""
+    FACE_NEEDED = "face_needed"
+    """This lane, or this person, does not pass by card alone."""
+    FACE_MISMATCH = "face_mismatch"
+    """The face is not that of whoever the card belongs to."""
+    PIN_LOCKED = "pin_locked"
+    """Too many wrong PINs in a row."""
     NOT_PERMITTED = "not_permitted"
     CREDENTIAL_EXPIRED = "credential_expired"
     ANTI_PASSBACK = "anti_passback"
@@ -315,9 +328,24 @@ class Waiting:
 
     person: str
     presence: int
+    credential: CredentialKind = CredentialKind.FACE
     measured: bool = False
     """The gate's own reading lets them pass: no temperature needs to be taken."""
 
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who somebody says they are by a card, a code or a PIN, until they are let in, denied for good, or gone."""
+
+    person: str
+    credential: CredentialKind
+    face: bool
+    """Their face has to be this person's."""
+    presence: int | None
+    """Whose it is; None: nobody has been seen yet."""
+
+
+Require = Literal["face", "card", "face_or_card", "face_and_card"]
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
 
@@ -328,6 +356,11 @@ class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Defaults are the field's figures for tripods and swing gates (PERCo, TiSO and Castle manuals, GB 50396-2007).
     """
 
+    require: Require = "face_or_card"
+    """By what people pass here; `card` stands for a card, a code or a PIN. Somebody known without a face passes by card
+    at every lane, somebody who needs a second factor by both."""
+    card_wait: Seconds = 8.0
+    """How long somebody is asked for a card before the lane looks again."""
     unlock_pulse: Annotated[float, msgspec.Meta(ge=0.1, le=1.5)] = 0.3
     passage_wait: Seconds = 5.0
     """From grant to first passage contact; 8 for speed gates, 15 for an accessible lane."""

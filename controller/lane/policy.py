@@ -12,7 +12,8 @@ from controller.lane.model import DenyReason, Liveness, LivenessReason, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.lane.model import Assessment
+    from controller.lane.events import Presented
+    from controller.lane.model import Assessment, Claim, Require
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class PolicyContext:
     """The sensor is not fit to measure people: a temperature is taken by hand."""
     minimum_quality: float = 0.0
     """Picture quality, 0..1, below which nothing is concluded."""
+    card_first: bool = False
+    """Nobody passes this lane without a card."""
+    second_factor: bool = False
+    """Whoever was recognised may not pass by their face alone."""
 
 
 TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
@@ -42,6 +47,7 @@ TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
 _RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ...] = (
     (DenyReason.LANE_OCCUPIED, lambda found, _: found.faces > 1),
     (DenyReason.SPOOF_SUSPECTED, lambda found, _: found.liveness is Liveness.SPOOF),
+    (DenyReason.CREDENTIAL_NEEDED, lambda _, context: context.card_first),
     (DenyReason.POOR_PICTURE, lambda found, context: not found.quality >= context.minimum_quality),
     (DenyReason.AMBIGUOUS_MATCH, lambda found, _: found.ambiguous),
     # Nobody is called a stranger behind glasses that had to come off anyway; that they are on is no secret.
@@ -54,8 +60,58 @@ _RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ..
     (DenyReason.NOT_PERMITTED, lambda found, _: not found.permitted),
     (DenyReason.ANTI_PASSBACK, lambda _, context: context.passed_back),
     (DenyReason.LIVENESS_UNKNOWN, lambda found, _: found.liveness is not Liveness.LIVE),
+    (DenyReason.CREDENTIAL_NEEDED, lambda _, context: context.second_factor),
 )
 """In order; the first that holds is the reason. Temperature comes last, so that a stranger's is never revealed."""
+
+
+_CLAIM_RULES: tuple[tuple[DenyReason, Callable[[Assessment, Claim, PolicyContext], bool]], ...] = (
+    (DenyReason.LANE_OCCUPIED, lambda found, _, __: found.faces > 1),
+    (DenyReason.SPOOF_SUSPECTED, lambda found, _, __: found.liveness is Liveness.SPOOF),
+    (
+        DenyReason.POOR_PICTURE,
+        lambda found, claim, context: claim.face and not found.quality >= context.minimum_quality,
+    ),
+    (
+        DenyReason.FACE_COVERED,
+        lambda found, claim, _: claim.face and found.match is None and found.screening.verdict is Verdict.OBSTRUCTED,
+    ),
+    (
+        DenyReason.FACE_MISMATCH,
+        lambda found, claim, _: claim.face and (found.match is None or found.match.person != claim.person),
+    ),
+    (DenyReason.ANTI_PASSBACK, lambda _, __, context: context.passed_back),
+    (DenyReason.LIVENESS_UNKNOWN, lambda found, claim, _: claim.face and found.liveness is not Liveness.LIVE),
+)
+"""The same for somebody who came by card; whose it is was decided when it was presented."""
+
+
+def decide_claim(assessment: Assessment, claim: Claim, context: PolicyContext) -> DenyReason | None:
+    """Return why somebody who came by card may not pass, or None. Their temperature counts as everybody's does."""
+    for reason, holds in _CLAIM_RULES:
+        if holds(assessment, claim, context):
+            return reason
+    return _by_temperature(assessment, context)
+
+
+def needs_face(require: Require, *, second_factor: bool, no_face: bool) -> bool:
+    """Whether somebody who presents a card has to show their face besides."""
+    return not no_face and (second_factor or require in ("face", "face_and_card"))
+
+
+def refuse_claim(presented: Presented, require: Require) -> DenyReason | None:
+    """Return why a card is not followed, or None where its owner may be screened."""
+    if presented.locked:
+        return DenyReason.PIN_LOCKED
+    if presented.person is None:
+        return DenyReason.UNKNOWN_CREDENTIAL
+    if presented.expired:
+        return DenyReason.CREDENTIAL_EXPIRED
+    if not presented.permitted:
+        return DenyReason.NOT_PERMITTED
+    if require == "face" and not (presented.no_face or presented.second_factor):
+        return DenyReason.FACE_NEEDED
+    return None
 
 
 def decide(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
@@ -63,6 +119,10 @@ def decide(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
     for reason, holds in _RULES:
         if holds(assessment, context):
             return reason
+    return _by_temperature(assessment, context)
+
+
+def _by_temperature(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
     if context.manual:
         return DenyReason.MANUAL_TEMPERATURE
     return TEMPERATURE_REASONS[assessment.screening.verdict]
@@ -108,6 +168,11 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.TOO_FAR: Advice(Prompt.COME_CLOSER, Counted.HERE),
     DenyReason.NO_TEMPERATURE: Advice(Prompt.WAIT, Counted.HERE),
     DenyReason.MANUAL_TEMPERATURE: Advice(Prompt.SEE_GUARD, Counted.NEVER),
+    DenyReason.UNKNOWN_CREDENTIAL: Advice(Prompt.DENIED, Counted.ACROSS),
+    DenyReason.CREDENTIAL_NEEDED: Advice(Prompt.PRESENT_CARD, Counted.NEVER),
+    DenyReason.FACE_NEEDED: Advice(Prompt.LOOK_HERE, Counted.HERE),
+    DenyReason.FACE_MISMATCH: Advice(Prompt.DENIED, Counted.ACROSS),
+    DenyReason.PIN_LOCKED: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.NOT_PERMITTED: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.CREDENTIAL_EXPIRED: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.ANTI_PASSBACK: Advice(Prompt.DENIED, Counted.ACROSS),

@@ -72,6 +72,7 @@ class Trigger(enum.Enum):
     APPROACHED = "Approached"
     LEFT = "Left"
     ASSESSED = "Assessed"
+    PRESENTED = "Presented"
     ENTRY_BEGINS = "PassContact(entry, on)"
     ENTRY_ENDS = "PassContact(entry, off)"
     EXIT_BEGINS = "PassContact(exit, on)"
@@ -130,6 +131,8 @@ def trigger_of(event: ev.LaneEvent) -> Trigger:  # noqa: C901, PLR0912 - one bra
             return Trigger.LEFT
         case ev.Assessed():
             return Trigger.ASSESSED
+        case ev.Presented():
+            return Trigger.PRESENTED
         case ev.PassContact(direction=Direction.ENTRY, active=active):
             return Trigger.ENTRY_BEGINS if active else Trigger.ENTRY_ENDS
         case ev.PassContact(active=active):

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from controller.lane import egress, faults, orders, passage, visit
+from controller.lane import claims, egress, faults, orders, passage, visit
 from controller.lane.states import IDLE, State, Trigger
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
     },
     S.SELFTEST: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -65,7 +65,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
     },
     S.LOCKED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -79,7 +79,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
     },
     S.SCREENING: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -93,7 +93,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
     },
     S.GRANTED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -107,7 +107,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
     },
     S.PASSING: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -121,7 +121,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
     },
     S.COMPLETE: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -135,7 +135,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
     },
     S.DENIED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -149,7 +149,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
     },
     S.GRANT_EXPIRED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -163,7 +163,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
     },
     S.LANE_OCCUPIED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -177,7 +177,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
     },
     S.FREE_ENTRY: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -191,7 +191,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
     },
     S.FREE_EXIT: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -205,7 +205,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
     },
     S.FREE_BOTH: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -219,7 +219,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
     },
     S.LOCKDOWN: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -233,7 +233,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.refuse,
     },
     S.EMERGENCY_OPEN: {
         T.BOOTED: orders.start,             T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -247,7 +247,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: ILLEGAL,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
     },
     S.KEY_OVERRIDE: {
         T.BOOTED: orders.start,             T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -261,7 +261,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
     },
     S.MAINTENANCE: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -275,7 +275,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.refuse,
     },
     S.FAULT: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -289,7 +289,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.RESET: orders.reset,              T.TAMPER: orders.tamper,             T.ALARM_OVER: faults.end_alarm,
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
-        T.SELF_TESTED: faults.note_test,
+        T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.refuse,
     },
 }
 # fmt: on
@@ -306,6 +306,8 @@ _BELOW_KEY = _BELOW_LOCKDOWN | {S.BOOT, S.SELFTEST, S.LOCKDOWN}
 LEADS_TO: Mapping[Handler, frozenset[State]] = {
     visit.look: frozenset({S.SCREENING}),
     visit.look_away: IDLE,
+    visit.look_again: IDLE,
+    claims.present: frozenset({S.SCREENING, S.DENIED}),
     visit.assess: frozenset({S.GRANTED, S.DENIED, S.LANE_OCCUPIED}),
     visit.shown: _NEXT,
     visit.open_entry: frozenset({S.GRANTED, S.DENIED}),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controller.lane import claims
 from controller.lane.effects import Prompt, Reassess, RecordKind
 from controller.lane.model import CredentialKind, DenyReason, Direction, FaultKind, Grant, Outcome, Waiting
-from controller.lane.policy import ADVICE, TEMPERATURE_REASONS, PolicyContext, decide, identified, prompt_for
+from controller.lane.policy import ADVICE, TEMPERATURE_REASONS, decide, decide_claim, identified, prompt_for
 from controller.lane.states import State, Timer
 
 if TYPE_CHECKING:
     from controller.lane.core import Core, Scalar
     from controller.lane.events import Approached, Assessed, Left, OpenOnce, TimerFired
-    from controller.lane.model import Assessment, LaneSettings, Personal
+    from controller.lane.model import Assessment, Claim, LaneSettings, Personal
 
 REFUSALS = {
     State.LOCKDOWN: DenyReason.LOCKDOWN,
@@ -35,7 +36,10 @@ def look_away(core: Core, _event: Left) -> None:
 
 
 def look_again(core: Core, _event: TimerFired) -> None:
-    """Give up on a screening that finds nothing, and begin a fresh one."""
+    """Give up on a screening that finds nothing, and begin a fresh one; without anybody there, on the card's owner."""
+    if not core.present:
+        claims.nobody_came(core)
+        return
     core.effects.signs.append(Reassess())
     core.screen()
 
@@ -53,19 +57,16 @@ def shorten(core: Core, _event: Left) -> None:
 
 def assess(core: Core, event: Assessed) -> None:
     """Decide on whoever was looked at."""
-    if event.presence != core.presence or event.grant_id in core.used:
+    claim = core.claim
+    # A look at other faces than those the lane asked about had begun before it asked; a fresh one is under way.
+    asked = event.claimed == (claim.person if claim else None)
+    if event.presence != core.presence or event.grant_id in core.used or not asked:
         return
     found = event.assessment
-    person = identified(found)
+    person = claim.person if claim else identified(found)
     passed_back = person is not None and core.anti_passback.blocks(person, event.now)
-    # Where passages cannot be seen, who is inside is a guess: it may warn, but not shut anyone out.
-    soft = bool(core.facts.stuck)
-    context = PolicyContext(
-        passed_back=passed_back and not soft,
-        manual=FaultKind.SCREENING in core.facts.faults,
-        minimum_quality=core.settings.minimum_quality,
-    )
-    reason = decide(found, context)
+    context = claims.context(core, second_factor=event.second_factor, passed_back=passed_back)
+    reason = decide(found, context) if claim is None else decide_claim(found, claim, context)
     if reason is not None:
         _deny(core, event, reason)
         return
@@ -73,11 +74,11 @@ def assess(core: Core, event: Assessed) -> None:
         grant_id=event.grant_id,
         person=person,
         direction=Direction.ENTRY,
-        credential=CredentialKind.FACE,
+        credential=claim.credential if claim else CredentialKind.FACE,
         granted_at=event.now,
         deadline=event.now + core.settings.passage_wait,
     )
-    admit(core, grant, {**_findings(found), **({"passed_back": True} if passed_back else {})})
+    admit(core, grant, {**_findings(found, claim), **({"passed_back": True} if passed_back else {})})
 
 
 def admit(core: Core, grant: Grant, detail: dict[str, Scalar]) -> None:
@@ -85,6 +86,7 @@ def admit(core: Core, grant: Grant, detail: dict[str, Scalar]) -> None:
     if grant.person is not None:
         core.anti_passback.reserve(grant.person, grant.grant_id)
     core.failures.admitted()
+    core.claim = None
     core.give(grant, detail)
     core.enter(State.GRANTED, Prompt.PASS, seconds=core.settings.passage_wait, after_records=True)
 
@@ -132,7 +134,7 @@ def open_entry(core: Core, event: OpenOnce) -> None:
         grant_id=event.grant_id,
         person=waiting.person if waiting else None,
         direction=Direction.ENTRY,
-        credential=CredentialKind.FACE if waiting else CredentialKind.REMOTE,
+        credential=waiting.credential if waiting else CredentialKind.REMOTE,
         granted_at=event.now,
         deadline=event.now + core.settings.passage_wait,
     )
@@ -181,31 +183,32 @@ def _record_order(core: Core, event: OpenOnce, detail: dict[str, Scalar], waitin
 
 
 def _deny(core: Core, event: Assessed, reason: DenyReason) -> None:
-    found, settings, person = event.assessment, core.settings, identified(event.assessment)
+    found, claim = event.assessment, core.claim
+    person = claim.person if claim else identified(found)
     state = State.LANE_OCCUPIED if reason is DenyReason.LANE_OCCUPIED else State.DENIED
+    settings = core.settings
     prompt, told = prompt_for(reason, found, may_wait=settings.liveness_wait > 0)
     core.enter(state, prompt, told, seconds=_shown_for(settings, reason))
-    _record_denial(core, reason, found)
-    core.waiting = _waiting(core, reason, found)
+    _record_denial(core, reason, found, claim)
+    core.waiting = _waiting(core, reason, found, claim)
     if reason is DenyReason.ELEVATED_TEMPERATURE:
-        core.record(RecordKind.TICKET, _findings(found), grant_id=event.grant_id, person=person)
-    if core.failures.denied(reason):
-        core.record(
-            RecordKind.WARNING, {"reason": "repeated_failures", "attempts": settings.failed_attempts}, person=person
-        )
-        core.alarm("repeated_failures")
+        core.record(RecordKind.TICKET, _findings(found, claim), grant_id=event.grant_id, person=person)
+    if reason not in claims.LASTING:
+        core.claim = None
+    claims.count_failure(core, reason, person)
 
 
-def _waiting(core: Core, reason: DenyReason, found: Assessment) -> Waiting | None:
+def _waiting(core: Core, reason: DenyReason, found: Assessment, claim: Claim | None) -> Waiting | None:
     """Who may pass on the guard's word after this denial."""
-    person = identified(found)
+    person, credential = (claim.person, claim.credential) if claim else (identified(found), CredentialKind.FACE)
     if person is None:
         return None
     if reason is DenyReason.MANUAL_TEMPERATURE:
-        return Waiting(person, core.presence)
+        return Waiting(person, core.presence, credential)
     if reason is DenyReason.LIVENESS_UNKNOWN and core.settings.liveness_wait > 0:
         fit = FaultKind.SCREENING not in core.facts.faults
-        return Waiting(person, core.presence, measured=fit and TEMPERATURE_REASONS[found.screening.verdict] is None)
+        measured = fit and TEMPERATURE_REASONS[found.screening.verdict] is None
+        return Waiting(person, core.presence, credential, measured)
     return None
 
 
@@ -220,12 +223,16 @@ def _shown_for(settings: LaneSettings, reason: DenyReason) -> float:
             return max(settings.liveness_wait, settings.deny_show)
         case DenyReason.MANUAL_TEMPERATURE:
             return max(settings.manual_wait, settings.deny_show)
+        case DenyReason.CREDENTIAL_NEEDED:
+            return max(settings.card_wait, settings.deny_show)
         case _:
             return settings.deny_show
 
 
-def _record_denial(core: Core, reason: DenyReason, found: Assessment) -> None:
-    core.record(RecordKind.DENY, {"reason": reason.value, **_findings(found)}, person=identified(found))
+def _record_denial(core: Core, reason: DenyReason, found: Assessment, claim: Claim | None = None) -> None:
+    person = claim.person if claim else identified(found)
+    told: dict[str, Scalar] = {} if claim is None else {"credential": claim.credential.value}
+    core.record(RecordKind.DENY, {"reason": reason.value, **told, **_findings(found, claim)}, person=person)
 
 
 def _personal(told: Personal | None) -> dict[str, Scalar]:
@@ -239,8 +246,8 @@ def _personal(told: Personal | None) -> dict[str, Scalar]:
     }
 
 
-def _findings(found: Assessment) -> dict[str, Scalar]:
-    """Tell what was found. The temperature only of someone who was identified: a stranger's is nobody's business."""
+def _findings(found: Assessment, claim: Claim | None) -> dict[str, Scalar]:
+    """Tell what was found. The temperature only of someone who is known: a stranger's is nobody's business."""
     match, screening = found.match, found.screening
     told: dict[str, Scalar] = {
         "attempt": found.attempt,
@@ -252,7 +259,9 @@ def _findings(found: Assessment) -> dict[str, Scalar]:
         "margin": match.margin if match else None,
         "frames": screening.frames,
     }
-    if identified(found) is None:
+    if claim is not None:
+        told["verified"] = found.match is not None if claim.face else None
+    if claim is None and identified(found) is None:
         return told
     parts = screening.parts
     return told | {

@@ -133,6 +133,11 @@ class Perception:
         self._attempt = None
         self._next_attempt = self._now if not_before is None else not_before
 
+    def restart(self) -> None:
+        """Begin the running attempt anew, where there is one: what it asks has changed."""
+        if self._attempt is not None:
+            self.reassess()
+
     def forget(self) -> None:
         """Drop all that was seen, as after the loss of a device; somebody present will approach anew."""
         self._presence.clear()

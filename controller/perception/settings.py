@@ -39,6 +39,8 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Least match score, whoever is enrolled; None: by `false_accept` and the number enrolled."""
     false_accept: Annotated[float, msgspec.Meta(gt=0, lt=1)] = FALSE_ACCEPT
     """Part of strangers' attempts that may end in somebody's name (FPIR), from which the threshold follows."""
+    verify_threshold: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+    """The same for somebody who presented a card, compared with their own templates only; None: as `threshold`."""
     margin: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """Least lead over the second-best person; None: the engine's own."""
     attempt: AttemptSettings = AttemptSettings()

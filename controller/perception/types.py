@@ -126,8 +126,6 @@ class Identification:
     """False: this person may not pass here."""
     expired: bool = False
     """The person's credential is past its end."""
-    second_factor: bool = False
-    """Somebody enrolled looks so much like this person that a card or a code should say who it is as well."""
     nearest: Match | None = None
     """The best person where near enough for a picture to speak for them, though perhaps not for a match by itself."""
 

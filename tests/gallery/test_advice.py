@@ -34,6 +34,11 @@ def passages(first: float, last: float, *, count: int = 60, days: int = 150, noi
     return list(zip(when, level.tolist(), strict=True))
 
 
+def test_who_is_known_without_a_face_needs_none() -> None:
+    people = [Enrolment(Person("p1", no_face=True), ())]
+    assert advise(people, {}, today=TODAY, settings=EnrolmentSettings(), template_model="net:1") == []
+
+
 def test_a_fresh_template_needs_nothing() -> None:
     assert reasons() == ""
     assert reasons(passages(0.75, 0.75)) == ""

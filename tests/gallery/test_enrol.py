@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from controller.gallery.credentials import add_credential, credentials_of
 from controller.gallery.enrol import Change, Enroller
 from controller.gallery.model import Consent, Enrolment, Person, Template
 from controller.gallery.roll import Candidate
@@ -238,7 +239,37 @@ def test_who_looks_alike_is_marked_on_both_sides(
     index.load(store)
     (template,) = [one.embedding for person, one in store.templates() if person == "p1"]
     index.margin = 0.0
-    assert index.identify(template).second_factor
+    found = index.identify(template).match
+    assert found is not None
+    assert index.needs_second_factor(found.person)
+
+
+def test_what_was_said_by_hand_stays(
+    engine: FaceEngine, index: GalleryIndex, store: GalleryStore, photo: Photo
+) -> None:
+    candidate = Candidate(Person("p1"), (photo("a.png", 1),))
+    assert Enroller(engine, index, store, basis=BASIS).enrol_one(candidate).enrolled
+    add_credential(store, "p1", "card", "1-1")
+    store.set_factors("p1", second_factor=True, no_face=False)
+    again = Enroller(engine, index, store, basis=BASIS, renew=True).enrol_one(candidate)
+    assert again.change is Change.RENEWED
+    assert again.person.second_factor
+    assert index.needs_second_factor("p1")
+    assert store.people()["p1"].second_factor
+    assert [one.kind for one in credentials_of(store)] == ["card"]
+    assert Enroller(engine, index, store, basis=BASIS).enrol_one(candidate).change is Change.UNCHANGED
+
+
+def test_a_mark_writes_over_nothing_that_was_changed_meanwhile(
+    engine: FaceEngine, index: GalleryIndex, store: GalleryStore, photo: Photo
+) -> None:
+    band = EnrolmentSettings(duplicate=0.9999999, resemblance=0.9)
+    enroller = Enroller(engine, index, store, basis=BASIS, settings=band)
+    enroller.enrol_one(Candidate(Person("p1"), (photo("a.png", 1),)))
+    store.set_factors("p1", second_factor=False, no_face=True)
+    enroller.enrol_one(Candidate(Person("p2"), (photo("b.png", 1, shade=6),)))
+    assert store.people()["p1"] == Person("p1", second_factor=True, no_face=True)
+    assert [person for person, _ in store.templates()] == ["p2"]
 
 
 def test_a_duplicate_may_be_marked_instead(

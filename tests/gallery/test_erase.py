@@ -6,21 +6,24 @@ import datetime as dt
 import sqlite3
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from controller.errors import GalleryError, StoreError
 from controller.gallery.audit import AuditLog
+from controller.gallery.credentials import add_credential, credentials_of
 from controller.gallery.erase import erase
 from controller.gallery.export import export
 from controller.gallery.history_store import HistoryStore, Reading
-from controller.gallery.model import Consent, Enrolment, Origin, Person, Template
+from controller.gallery.model import Consent, Enrolment, Origin, Person, Picture, Template
+from controller.gallery.pictures import pictures_of
+from controller.gallery.rotation import rotate_key
 from controller.gallery.store import GalleryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
 TODAY = dt.date(2026, 9, 1)
@@ -67,8 +70,58 @@ def test_nothing_is_left_in_any_file(folder: Path) -> None:
     assert b"\0".join(person.encode() for person in leaving) not in after
     report = audit.verify()
     assert [entry.action for entry in report.entries] == ["erasing"] * 20 + ["erased"] * 20
-    assert report.entries[20].counts == {"templates": 3, "readings": 30, "searched": 37, "found": 0}
+    assert report.entries[20].counts == {
+        "templates": 3,
+        "credentials": 0,
+        "pictures": 0,
+        "readings": 30,
+        "searched": 37,
+        "found": 0,
+    }
     assert not report.unproven
+
+
+def test_cards_and_photographs_go_with_their_person(folder: Path) -> None:
+    photographs = [np.random.default_rng(seed).bytes(40_000) for seed in (3, 4)]
+    with GalleryStore.open(folder) as store:
+        for person, jpeg in zip(("p3", "p4"), photographs, strict=True):
+            store.write([Enrolment(Person(person), (), Origin(TODAY, CONSENT), (Picture(jpeg, 739_000),))])
+            add_credential(store, person, "card", f"{person}-1")
+            add_credential(store, person, "pin", f"1{person[1]}*4711")
+        traces = store.traces("p3")
+        assert len(traces) == 1 + 2 * 2 + 2 + len(range(0, 40_000, 2048))
+        before = everything(folder)
+        # A piece that lies across two pages is not in the file as one; most do not.
+        assert sum(trace in before for trace in traces) > len(traces) - 4
+        staying = [trace for trace in store.traces("p4") if trace in before]
+    (one,) = erase(["p3"], folder, None, AuditLog(folder, create=True))
+    assert (one.templates, one.credentials, one.pictures, one.traces) == (0, 2, 1, len(traces))
+    after = everything(folder)
+    assert not [trace for trace in traces if trace in after]
+    with GalleryStore.open(folder) as store:
+        assert [found.person for found in credentials_of(store)] == ["p4", "p4"]
+        assert [found.jpeg for found in pictures_of(store, "p4")] == photographs[1:]
+        assert store.inspect().faults == ()
+    assert len([trace for trace in staying if trace in after]) > len(staying) - 8
+
+
+def test_what_no_person_owns_any_more_is_erased_as_well(folder: Path) -> None:
+    with sqlite3.connect(folder / "gallery.sqlite3") as connection:
+        connection.execute("DELETE FROM person WHERE person = 'p3'")  # without foreign keys: the templates stay
+    connection.close()
+    (one,) = erase(["p3"], folder, None, AuditLog(folder, create=True))
+    assert (one.enrolled, one.templates) == (True, 3)
+
+
+def test_the_erasing_of_old_keys_records(folder: Path) -> None:
+    with GalleryStore.open(folder) as store:
+        add_credential(store, "p3", "card", "1-1")
+    rotate_key(folder)
+    (one,) = erase(["p2"], folder, None, AuditLog(folder, create=True))
+    assert (one.enrolled, one.templates, one.readings) == (True, 3, 30)
+    with GalleryStore.open(folder) as store:
+        assert len(store.enrolments()) == 39
+        assert set(store.origins().values()) == {Origin(TODAY, CONSENT)}
 
 
 def test_who_is_not_there_is_erased_all_the_same(folder: Path) -> None:
@@ -112,6 +165,7 @@ def test_templates_leave_only_with_their_consent(folder: Path, tmp_path: Path) -
         ):
             export(store, target, today=TODAY, scope="face", audit=audit)
         assert not target.exists()
+        store.write([Enrolment(Person("visitor", no_face=True), ())])
         count, staying = export(store, target, today=TODAY, scope="face", audit=audit, leave_out=True)
         assert (count, [reason.split(":")[0] for reason in staying]) == (38, ["p1", "p2"])
         with pytest.raises(GalleryError, match="there is a gallery already"):

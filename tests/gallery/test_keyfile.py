@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
 from controller.errors import GalleryError
-from controller.gallery.keyfile import KEY_BYTES, create_key, read_key
+from controller.gallery import keyfile
+from controller.gallery.keyfile import (
+    CREDENTIALS,
+    KEY_BYTES,
+    create_key,
+    described,
+    key_id,
+    key_place,
+    read_key,
+    read_ring,
+    successor,
+)
 
 DESCRIPTORS = Path("/proc/self/fd")
 
@@ -99,3 +112,76 @@ def test_a_place_where_no_key_can_be_made_is_named(tmp_path: Path) -> None:
     write(tmp_path / "file", b"")
     with pytest.raises(GalleryError, match=r"gallery\.key: the gallery's key cannot be made"):
         create_key(tmp_path / "file" / "gallery.key")
+
+
+@pytest.fixture
+def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for what systemd makes of LoadCredentialEncrypted=, with or without a TPM behind it."""
+    folder = tmp_path / "credentials"
+    folder.mkdir(0o700)
+    monkeypatch.setenv(CREDENTIALS, str(folder))
+    return folder
+
+
+def test_a_credential_comes_before_the_file_beside_the_gallery_and_after_a_configured_one(
+    tmp_path: Path, credentials: Path
+) -> None:
+    configured = tmp_path / "elsewhere.key"
+    assert key_place(tmp_path) == tmp_path / "gallery.key"
+    write(credentials / "gallery.key", bytes(KEY_BYTES), 0o400)
+    assert key_place(tmp_path) == credentials / "gallery.key"
+    assert key_place(tmp_path, configured) == configured
+    assert read_key(key_place(tmp_path)) == bytes(KEY_BYTES)
+    assert described(key_place(tmp_path)).endswith("a systemd credential")
+    assert "a file" in described(configured)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root owns what systemd gives by an ACL")
+def test_the_mask_of_systemds_acl_is_not_taken_for_the_group(tmp_path: Path, credentials: Path) -> None:
+    assert read_key(write(credentials / "gallery.key", bytes(KEY_BYTES), 0o440)) == bytes(KEY_BYTES)
+    for path, mode in ((credentials / "gallery.key", 0o444), (tmp_path / "gallery.key", 0o440)):
+        write(path, bytes(KEY_BYTES), mode)
+        with pytest.raises(GalleryError, match=f"mode {mode:04o}"):
+            read_key(path)
+
+
+def test_a_key_and_its_successor_are_both_at_hand(tmp_path: Path) -> None:
+    path = tmp_path / "gallery.key"
+    old = create_key(path)
+    assert list(read_ring(path).keys.values()) == [old]
+    new = create_key(successor(path))
+    ring = read_ring(path)
+    assert list(ring.keys.values()) == [old, new]
+    assert ring.first == key_id(old) != key_id(new)
+    successor(path).chmod(0o644)
+    with pytest.raises(GalleryError, match=r"gallery\.key\.next: others may read"):
+        read_ring(path)
+
+
+def test_a_tpm_that_is_not_used_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = tmp_path / "tpm0"
+    monkeypatch.setattr(keyfile, "TPM", stand_in)
+    assert "TPM" not in described(tmp_path / "gallery.key")
+    stand_in.mkdir()
+    assert "this board has a TPM" in described(tmp_path / "gallery.key")
+
+
+@pytest.mark.skipif(shutil.which("systemd-creds") is None, reason="systemd-creds is not installed")
+def test_what_systemd_creds_decrypts_is_the_key(
+    tmp_path: Path, credentials: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps of docs/templates-at-rest.md, with a host key of this test's own."""
+    monkeypatch.setenv("SYSTEMD_CREDENTIAL_SECRET", str(tmp_path / "host-secret"))
+    key = create_key(tmp_path / "gallery.key")
+    sealed = tmp_path / "gallery.key.cred"
+
+    def creds(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(["systemd-creds", *arguments], check=False, capture_output=True)
+
+    made = creds("encrypt", "--with-key=host", "--name=gallery.key", tmp_path / "gallery.key", sealed)
+    if made.returncode:
+        pytest.skip(f"systemd-creds: {made.stderr.decode(errors='replace').strip()}")
+    assert key not in sealed.read_bytes()
+    opened = creds("decrypt", "--name=gallery.key", sealed, "-")
+    assert read_key(write(credentials / "gallery.key", opened.stdout, 0o400)) == key
+    assert creds("decrypt", "--name=gallery.key.next", sealed, "-").returncode, "a credential is bound to its name"

@@ -166,7 +166,7 @@ def test_a_shortened_record_is_named(store: GalleryStore, folder: Path, vector: 
         "UPDATE template SET (nonce, sealed) = (SELECT nonce, sealed FROM person WHERE person = template.person)",
         "UPDATE person SET (nonce, sealed) = (SELECT nonce, sealed FROM person p WHERE p.person <> person.person)",
         "UPDATE person SET person = 'p3' WHERE person = 'p1'",
-        "INSERT INTO template SELECT 'copy', 'p2', model, nonce, sealed FROM template WHERE person = 'p1'",
+        "INSERT INTO template SELECT 'copy', 'p2', model, 0, key, nonce, sealed FROM template WHERE person = 'p1'",
         "DELETE FROM person WHERE person = 'p1'",
     ],
 )
@@ -258,7 +258,7 @@ def test_a_later_version_is_refused_and_kept(store: GalleryStore, folder: Path) 
     store.close()
     sql(folder, "PRAGMA user_version = 99")
     before = contents(folder)
-    with pytest.raises(GalleryError, match=r"newer version \(schema 99, this one knows 1\)"):
+    with pytest.raises(GalleryError, match=r"newer version \(schema 99, this one knows 2\)"):
         GalleryStore.open(folder, create=True)
     assert contents(folder) == before
 

@@ -19,6 +19,7 @@ from controller.lane import events as ev
 from controller.lane.machine import Lane
 from controller.lane.model import (
     Assessment,
+    CredentialKind,
     Direction,
     LaneSettings,
     Liveness,
@@ -69,6 +70,8 @@ class Rig:
     held: set[Direction] = field(default_factory=set)
     stop: bool = False
     prompt: tuple[fx.Prompt, str | None] = (fx.Prompt.OUT_OF_SERVICE, None)
+    expected: fx.Expect | None = None
+    """What perception was last told."""
     last: tuple[fx.Effect, ...] = ()
     """Effects of the latest event."""
     _ids: itertools.count[int] = field(default_factory=itertools.count)
@@ -90,6 +93,9 @@ class Rig:
             self.feed_event(ev.JournalFailed(now=self.now, grant_id=failed.grant_id))
         self.last = effects
         self._check_outputs()
+        self._check_grants(event, effects)
+        if failed is None:
+            self._check_claim()
         return effects
 
     def advance(self, seconds: float) -> None:
@@ -114,11 +120,19 @@ class Rig:
     def approach(self, presence: int = 0) -> None:
         self.feed(ev.Approached, presence=presence)
 
-    def assess(self, found: Assessment | None = None, presence: int = 0, grant_id: str | None = None) -> str:
-        """Let perception report; returns the id it offered."""
+    def assess(
+        self, found: Assessment | None = None, presence: int = 0, grant_id: str | None = None, **changes: Any
+    ) -> str:
+        """Let perception report; returns the id it offered. It did what it was told, unless `claimed` says not."""
         offered = grant_id or self.new_id()
-        self.feed(ev.Assessed, assessment=found or assessment(), grant_id=offered, presence=presence)
+        claimed = changes.pop("claimed", self.expected.person if self.expected else None)
+        event = {"assessment": found or assessment(), "grant_id": offered, "presence": presence, "claimed": claimed}
+        self.feed(ev.Assessed, **event, **changes)
         return offered
+
+    def present(self, person: str | None = "p1", kind: CredentialKind = CredentialKind.CARD, **changes: Any) -> None:
+        """Somebody holds a card to the reader."""
+        self.feed(ev.Presented, credential=kind, person=person, **changes)
 
     def contact(self, direction: Direction, *, active: bool) -> None:
         self.feed(ev.PassContact, direction=direction, active=active)
@@ -208,6 +222,8 @@ class Rig:
                     self.timers.pop(name, None)
                 case fx.Reassess(hold_off=hold_off):
                     assert hold_off >= 0
+                case fx.Expect():
+                    self.expected = effect
         return None
 
     def _check_order(self, effects: tuple[fx.Effect, ...]) -> None:
@@ -231,13 +247,37 @@ class Rig:
                     pass
 
     def _check_cause(self, event: ev.LaneEvent, effects: tuple[fx.Effect, ...]) -> None:
-        """Only a finding, an order, fire or the key may open anything."""
+        """Only a finding, an order, fire or the key may open anything. A card never does."""
         opening = [fx.Unlock, fx.Hold(ENTRY, on=True), fx.Hold(EXIT, on=True), fx.BlockEntry(on=False)]
         opens = [effect for effect in effects if effect in opening or isinstance(effect, fx.Unlock)]
         if not isinstance(event, ev.Assessed | ev.Command | ev.FireAlarm | ev.MechanicalKey):
             # A relay that disobeys in an emergency is told once more to open.
             again = isinstance(event, ev.RelayMismatch) and self.lane.facts.emergency
             assert again or not opens, f"{event} opened: {opens}"
+
+    def _check_claim(self) -> None:
+        """Perception is told of a claim and of its end, and no claim outlives its visit."""
+        core = self.lane._core
+        assert (self.expected or fx.Expect(None, face=not core.card_first)) == core.expectation()
+        if core.claim is not None:
+            assert self.lane.state in (State.SCREENING, State.DENIED)
+            assert core.present or core.claim.presence is None
+            assert core.claim.presence in (None, core.presence)
+
+    def _check_grants(self, event: ev.LaneEvent, effects: tuple[fx.Effect, ...]) -> None:
+        """Where a card is required nobody is let in by face alone, nor as anybody but its owner."""
+        for effect in effects:
+            if not isinstance(effect, fx.Append) or effect.kind is not fx.RecordKind.GRANT:
+                continue
+            if not isinstance(event, ev.Assessed):
+                continue
+            card = effect.detail["credential"] in ("card", "qr", "pin")
+            assert card == (event.claimed is not None)
+            assert not card or effect.person == event.claimed
+            if self.settings.require in ("card", "face_and_card") or event.second_factor:
+                assert card
+            if self.settings.require == "face_and_card" and effect.detail["verified"] is not None:
+                assert effect.detail["verified"]
 
     def _check_outputs(self) -> None:
         facts = self.lane.facts

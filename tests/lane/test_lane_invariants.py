@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.antipassback import AntiPassback
-from controller.lane.model import Direction, FaultKind, Liveness, Verdict
+from controller.lane.model import CredentialKind, Direction, FaultKind, Liveness, Verdict
 from controller.lane.states import trigger_of
 from controller.lane.table import IGNORE, ILLEGAL, LEADS_TO, TRANSITIONS, State
 
@@ -88,11 +88,40 @@ class LaneLife(RuleBasedStateMachine):
         verdict=st.sampled_from([Verdict.NORMAL, Verdict.NORMAL, *Verdict]),
         liveness=st.sampled_from([Liveness.LIVE, Liveness.LIVE, *Liveness]),
         faces=st.sampled_from([1, 1, 1, 2]),
+        obedient=st.sampled_from([True, True, True, False]),
+        second_factor=st.sampled_from([False, False, True]),
     )
-    def assess(self, person: str | None, verdict: Verdict, liveness: Liveness, faces: int) -> None:
+    def assess(
+        self,
+        person: str | None,
+        verdict: Verdict,
+        liveness: Liveness,
+        faces: int,
+        obedient: bool,  # noqa: FBT001 - hypothesis passes by name
+        second_factor: bool,  # noqa: FBT001
+    ) -> None:
         found = self.someone(person, verdict, liveness=liveness, faces=faces)
-        presence = self.rig.lane._core.presence
-        self.feed(ev.Assessed, assessment=found, grant_id=self.rig.new_id(), presence=presence)
+        core = self.rig.lane._core
+        claimed = core.expected.person if obedient else "p2"
+        told: dict[str, Any] = {"presence": core.presence, "claimed": claimed, "second_factor": second_factor}
+        self.feed(ev.Assessed, assessment=found, grant_id=self.rig.new_id(), **told)
+
+    @rule(
+        person=st.sampled_from(["p1", "p1", "p2", None]),
+        kind=st.sampled_from([CredentialKind.CARD, CredentialKind.QR, CredentialKind.PIN]),
+        flags=st.sets(st.sampled_from(["second_factor", "no_face", "expired", "locked"]), max_size=2),
+    )
+    def present(self, person: str | None, kind: CredentialKind, flags: set[str]) -> None:
+        self.feed(ev.Presented, person=person, credential=kind, **dict.fromkeys(flags, True))
+
+    @precondition(lambda self: self.rig.state() in (State.LOCKED, State.FREE_EXIT))
+    @rule()
+    def visit_by_card(self) -> None:
+        self.feed(ev.Approached, presence=2)
+        self.feed(ev.Presented, person="p1", credential=CredentialKind.CARD)
+        found = self.someone(None if self.rig.settings.require == "card" else "p1")
+        claimed = self.rig.lane._core.expected.person
+        self.feed(ev.Assessed, assessment=found, grant_id=self.rig.new_id(), presence=2, claimed=claimed)
 
     @precondition(lambda self: self.rig.lane.facts.phase.value != "ready")
     @rule()
@@ -201,8 +230,16 @@ class LaneLife(RuleBasedStateMachine):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"anti_passback": 20.0}, {"on_journal_failure_deny": False}, {"warm_up": 0.5, "unseen_grants": 1}],
-    ids=["default", "anti_passback", "degraded", "short"],
+    [
+        {},
+        {"anti_passback": 20.0},
+        {"on_journal_failure_deny": False},
+        {"warm_up": 0.5, "unseen_grants": 1},
+        {"require": "face"},
+        {"require": "card", "anti_passback": 20.0},
+        {"require": "face_and_card"},
+    ],
+    ids=["default", "anti_passback", "degraded", "short", "face", "card", "both"],
 )
 def test_rules_hold_in_any_order_of_events(
     make_rig: MakeRig, someone: Callable[..., Assessment], changes: dict[str, Any]

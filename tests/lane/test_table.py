@@ -28,6 +28,7 @@ EVENTS: dict[Trigger, type[ev.Event]] = {
     Trigger.APPROACHED: ev.Approached,
     Trigger.LEFT: ev.Left,
     Trigger.ASSESSED: ev.Assessed,
+    Trigger.PRESENTED: ev.Presented,
     Trigger.HOME: ev.Home,
     Trigger.FIRE: ev.FireAlarm,
     Trigger.KEY: ev.MechanicalKey,
@@ -91,6 +92,13 @@ def test_nobody_is_granted_by_perception_except_while_screening() -> None:
     granting = [handler for handler, targets in LEADS_TO.items() if State.GRANTED in targets]
     by_perception = [state for state in State if TRANSITIONS[state][Trigger.ASSESSED] in granting]
     assert by_perception == [State.SCREENING]
+
+
+def test_a_card_leads_to_a_look_or_a_denial_and_never_further() -> None:
+    cells = {TRANSITIONS[state][Trigger.PRESENTED] for state in State} - {IGNORE}
+    targets = {target for cell in cells if not isinstance(cell, Skip) for target in LEADS_TO.get(cell, frozenset())}
+    assert ILLEGAL not in cells
+    assert targets == {State.SCREENING, State.DENIED}
 
 
 def test_what_leads_somewhere_stands_in_the_table() -> None:
