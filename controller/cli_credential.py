@@ -168,7 +168,10 @@ def run_policy(arguments: argparse.Namespace) -> int:
             return 1
         second = known.second_factor if arguments.second_factor is None else arguments.second_factor
         no_face = known.no_face if arguments.face is None else not arguments.face
-        store.set_factors(arguments.person, second_factor=second, no_face=no_face)
+        if arguments.face is not False:
+            store.set_factors(arguments.person, second_factor=second, no_face=no_face)
+    if arguments.face is False:
+        _without_face(arguments, second_factor=second)
     ways = (
         "card, code or PIN alone"
         if no_face
@@ -178,6 +181,18 @@ def run_policy(arguments: argparse.Namespace) -> int:
     )
     print(f"{arguments.person} passes by {ways}")
     return 0
+
+
+def _without_face(arguments: argparse.Namespace, *, second_factor: bool) -> None:
+    from controller.cli_gallery import settings
+    from controller.gallery.audit import AuditLog
+    from controller.gallery.erase import erase_face
+
+    place = settings(arguments)
+    audit = AuditLog(place.folder, create=True)
+    count = erase_face(arguments.person, place.folder, place.key, audit, second_factor=second_factor)
+    if count:
+        print(f"{arguments.person}'s face erased; {count} traces searched for in the files, none found")
 
 
 def _open(arguments: argparse.Namespace) -> GalleryStore:

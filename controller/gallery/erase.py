@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from controller.errors import GateError, StoreError
+from controller.errors import GalleryError, GateError, StoreError
 from controller.gallery import history_store, store
 from controller.gallery.audit import ERASED, ERASING
 from controller.gallery.history_store import HistoryStore
@@ -64,14 +64,35 @@ def erase(people: Iterable[str], folder: Path, key: Path | None, audit: AuditLog
     except GateError as error:
         raise StoreError(f"templates erased, but the temperature readings stay: {error}") from error
     done = []
-    left = _count(_database_files(folder), [trace for found in traces.values() for trace in found])
-    if left:
-        raise StoreError(f"{folder}: {left} traces of erased people are still in its files")
+    _search(folder, [trace for found in traces.values() for trace in found])
     for person in wanted:
         counts = {**_counts(records[person]), "readings": readings[person]}
         done.append(Erased(person, bool(records[person]), **counts, traces=len(traces[person])))
         audit.append(ERASED, who=person, counts={**counts, "searched": len(traces[person]), "found": 0})
     return done
+
+
+def erase_face(person: str, folder: Path, key: Path | None, audit: AuditLog, *, second_factor: bool) -> int:
+    """Let somebody be known without their face, and prove that nothing of it is left; how many traces were looked for.
+
+    Raises as `erase` does, and `GalleryError` where nobody is enrolled as `person`.
+    """
+    with GalleryStore.open(folder, key) as gallery:
+        traces = gallery.traces(person, ("template", "picture"))
+        counts = {f"{table}s": gallery.records(person)[table] for table in ("template", "picture")}
+        audit.append("face_erasing", who=person, counts=counts)
+        if not gallery.set_factors(person, second_factor=second_factor, no_face=True):
+            raise GalleryError(f"{gallery.path}: nobody is enrolled as {person!r}")
+    _search(folder, traces)
+    audit.append("face_erased", who=person, counts={**counts, "searched": len(traces), "found": 0})
+    return len(traces)
+
+
+def _search(folder: Path, traces: Sequence[bytes]) -> None:
+    """Raises `StoreError` where one of the traces is still in a file."""
+    left = _count(_database_files(folder), traces)
+    if left:
+        raise StoreError(f"{folder}: {left} traces of erased people are still in its files")
 
 
 def _counts(records: Counter[str]) -> dict[str, int]:

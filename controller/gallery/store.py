@@ -220,14 +220,14 @@ class GalleryStore:
         """How many records of this person there are, by table. Opens nothing."""
         return Counter(table for table in BOUND for _ in self._records(table, person))
 
-    def traces(self, person: str) -> list[bytes]:
-        """Byte strings that occur in the gallery's files only because of this person. Opens nothing.
+    def traces(self, person: str, tables: Iterable[str] = tuple(BOUND)) -> list[bytes]:
+        """Byte strings that occur in the gallery's files only because of this person's records. Opens nothing.
 
         Every record's nonce and random name, and pieces of their photographs, which fill pages of their own. What
         erases them looks for these in the files afterwards.
         """
         found = []
-        for table in BOUND:
+        for table in tables:
             for name, nonce, sealed in self._records(table, person):
                 found += [nonce] if table == "person" else [name.encode(), nonce]
                 if table == "picture":

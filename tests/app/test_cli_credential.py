@@ -11,6 +11,7 @@ import pytest
 from controller.cli import main
 from controller.cli_credential import from_reader
 from controller.errors import GalleryError
+from controller.gallery.audit import AuditLog
 from controller.gallery.credentials import open_book
 from controller.gallery.model import Enrolment, Person, Template
 from controller.gallery.store import GalleryStore
@@ -86,6 +87,11 @@ def test_by_what_somebody_is_known(folder: Path, capsys: pytest.CaptureFixture[s
         assert told in capsys.readouterr().out
         with GalleryStore.open(folder) as store:
             assert store.people() == {"s-1": person}
+    found = {"templates": 1, "pictures": 0}
+    assert [(entry.action, entry.counts) for entry in AuditLog(folder).verify().entries] == [
+        ("face_erasing", found),
+        ("face_erased", {**found, "searched": 2, "found": 0}),
+    ]
 
 
 class Reader:
