@@ -84,7 +84,7 @@ class Gate:
         self.config = parse(text, where="test")
         self.engine = CountingEngine()
         with GalleryStore.open(folder, create=True) as store:
-            photos = [enrolment_photo(IDENTITY, moment) for moment in range(2)]
+            photos = [enrolment_photo(IDENTITY, moment, glasses=False) for moment in range(2)]
             faces = [self.engine.embed(photo, self.engine.detect(photo)[0]) for photo in photos]
             store.write([Enrolment(Person("s-7"), tuple(Template(self.engine.template_model, one) for one in faces))])
             add_credential(store, "s-7", "card", "1-7")
@@ -116,7 +116,7 @@ class Gate:
 
 
 async def step_up_with(gate: Gate, identity: int, card: int, core: float = 36.6) -> None:
-    gate.world.place(Passer(identity=identity, core=core))
+    gate.world.place(Passer(identity=identity, core=core, glasses=False))
     await asyncio.sleep(0.5)
     gate.hold(card)
     await asyncio.sleep(5.0)
@@ -161,7 +161,7 @@ def test_a_wedge_is_as_good(tmp_path: Path) -> None:
     async def scene(gate: Gate) -> None:
         reader = gate.simulation.reader
         assert isinstance(reader, SimulatedKeys)
-        gate.world.place(Passer(identity=OTHER, core=36.6))
+        gate.world.place(Passer(identity=OTHER, core=36.6, glasses=False))
         await asyncio.sleep(0.3)
         reader.scan("0008046766")
         await asyncio.sleep(5.0)

@@ -73,7 +73,7 @@ def main(folder: Path, port: int, *, deadly: bool) -> None:
     index = GalleryIndex.for_engine(engine)
     photos = [enrolment_photo(IDENTITY, moment) for moment in range(2)]
     index.add(Registered(STUDENT), [engine.embed(photo, engine.detect(photo)[0]) for photo in photos])
-    world.place(Person(identity=IDENTITY, core=36.5))
+    world.place(Person(identity=IDENTITY, core=36.5, glasses=False))
     board, simulation = simulated_board(config.thermal, config.camera, config.gate, clock=clock, world=world, seed=1)
     watch = Grants(deadly=deadly)
 
