@@ -290,7 +290,7 @@ def test_the_whole_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
     for words in (
         "no labels of age, sex or origin",
         "found no face in: Person_00_0005",
-        "Person_03_0005: is not a picture",
+        "Person_03_0005: is a text file, not a picture",
         "1 listed pairs are left out",
         "cannot show a FAR",
         "At the thresholds of every two pictures, which show these rates, the TAR of these pairs is",
