@@ -142,20 +142,10 @@ async def serve(
     """
     boot_id = read_boot_id()
     metrics = metrics or Metrics()
-    executor = ClockExecutor(board.clock, 1, "journal")
     config.store.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    journal = Journal(
-        config.store.folder / "journal.sqlite3",
-        executor,
-        boot_id=boot_id,
-        serial=read_serial(),
-        on_commit=metrics.committed,
-    )
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(folder_lock(config.store.folder, alone=False))
-        stack.callback(executor.shutdown, wait=False)
-        await journal.open()
-        stack.push_async_callback(journal.close)
+        journal = await _open_journal(config, board, boot_id, metrics, stack)
         if config.observe.metrics_port is not None:
             stack.enter_context(MetricsServer(metrics, config.observe.metrics_port))
         lateness = LatenessMonitor(metrics.loop_late_seconds.observe, warn_after=config.observe.lateness_warning)
@@ -167,15 +157,8 @@ async def serve(
             journal.add_listener(link.notify)
         history = await stack.enter_async_context(lane_history(config, board, gallery))
         book = None if board.reader is None else book_of(config)
-        reload = GalleryWatch(
-            config.store.folder,
-            config.store.key,
-            gallery,
-            board.clock,
-            book=book,
-            forget=history.forget,
-            on_damage=_on_damage(config),
-        )
+        folder, key, damaged = config.store.folder, config.store.key, _on_damage(config)
+        reload = GalleryWatch(folder, key, gallery, board.clock, book=book, forget=history.forget, on_damage=damaged)
         stack.callback(reload.close)
         app = App(
             config,
@@ -183,20 +166,36 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(
-                lateness,
-                counters,
-                _Housekeeping(journal),
-                PictureRetention(config, board),
-                reload,
-                *([link] if link else []),
-            ),
+            services=(lateness, counters, *_keepers(config, board, journal), reload, *([link] if link else [])),
             watches=tuple(seen),
             credentials=book,
             history=history,
         )
         with _terminable():
             await app.run(None if beside is None else lambda: beside(app))
+
+
+async def _open_journal(
+    config: Config, board: Board, boot_id: str, metrics: Metrics, stack: contextlib.AsyncExitStack
+) -> Journal:
+    """The journal, open until `stack` ends."""
+    executor = ClockExecutor(board.clock, 1, "journal")
+    journal = Journal(
+        config.store.folder / "journal.sqlite3",
+        executor,
+        boot_id=boot_id,
+        serial=read_serial(),
+        on_commit=metrics.committed,
+    )
+    stack.callback(executor.shutdown, wait=False)
+    await journal.open()
+    stack.push_async_callback(journal.close)
+    return journal
+
+
+def _keepers(config: Config, board: Board, journal: Journal) -> tuple[_Housekeeping, PictureRetention]:
+    """Who throws away what has been kept long enough."""
+    return _Housekeeping(journal), PictureRetention(config, board)
 
 
 def _link(config: Config, journal: Journal, boot_id: str, metrics: Metrics, app: Callable[[], App]) -> Link | None:
