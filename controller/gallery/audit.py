@@ -73,7 +73,7 @@ class AuditLog:
 
     Args:
         folder: the gallery's.
-        actor: who acts; None: the user of this session.
+        actor: who acts; None: the user who runs this program.
         create: make the key where there is none.
         now: the time.
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 SIDES = (-1.0, 1.0)
 _LONG = ("long", "bob")
-_COVERED = ("crop", "side", "curly", "bob", "long", "tied", "fringe")
 
 
 def strands(u: NDArray[np.float32], v: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

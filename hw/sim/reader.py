@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 BIT: Final = 0.002
 """Seconds between two bits."""
-TYPED: Final = 0.008
-"""Seconds between two keys of a scanner."""
 _DIGITS: Final = {"1": 2, "2": 3, "3": 4, "4": 5, "5": 6, "6": 7, "7": 8, "8": 9, "9": 10, "0": 11, "*": 55}
 _ENTER: Final = 28
 
