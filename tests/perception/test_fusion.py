@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from controller.gallery.index import GalleryIndex
@@ -92,8 +92,10 @@ def test_one_bad_frame_decides_nothing(
 @settings(max_examples=120, deadline=None)
 @given(bad=anything, strangers=st.lists(st.integers(0, 10_000), min_size=0, max_size=5))
 def test_one_frame_lets_nobody_in(gallery: GalleryIndex, bad: Vector, strangers: list[int]) -> None:
-    """A single frame of a registered person, alone or among a stranger's."""
+    """A single frame of a registered person, alone or among a stranger's that name nobody."""
     others = [look(face(90_000), 0.8, seed) for seed in strangers]
+    # One random direction in a hundred lies near some registered person: then it is a second frame of theirs.
+    assume(all(sample.answer.vote is None for sample in samples(gallery, others)))
     assert named(verdict(gallery, [bad])) is None
     assert named(verdict(gallery, [*others, bad])) is None
 
