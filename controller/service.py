@@ -103,11 +103,13 @@ def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
         margin=wanted.margin,
         false_accept=wanted.false_accept,
         verify_threshold=wanted.verify_threshold,
+        verify_false_accept=wanted.verify_false_accept,
+        groups=config.site.groups,
     )
     with GalleryStore.open(config.store.folder, config.store.key) as store:
         index.load(store, on_damage=_on_damage(config))
     limit = index.limit
-    log.info("gallery", people=len(index), threshold=round(limit.score, 4), false_accept=wanted.false_accept)
+    log.info("gallery", people=len(index), threshold=round(limit.score, 4), verify=round(index.verify_threshold, 4))
     if limit.extrapolated:
         log.warning("more people are enrolled than thresholds were measured for", people=len(index))
     return index
