@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from image.proof import kernels, machine, raspberry
 from image.proof.claims import Evidence, failed, markdown, missing, parse
+from image.proof.inside import watchdog
 from image.proof.inside.groups import GROUPS
 from image.proof.kernels import ProofError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 CACHE: Final = machine.ROOT / "build" / "proof"
 BOARD: Final = ("lgpio", "smbus2")
 """What the extra thermogate[board] brings besides what a workstation has."""
-BUSES: Final = machine.ROOT / "tests" / "hw" / "umockdev"
+BUSES: Final = machine.ROOT / "tests" / "hw" / "buses"
 RASPBERRY: Final = "raspberry"
 BUS: Final = "buses"
 TABLE: Final = ("<!-- table -->", "<!-- end of table -->")
@@ -117,6 +118,10 @@ def _pc(groups: list[str], *, console: bool) -> list[Evidence]:
         booted + ("ended" if said.ended else f"was stopped after {SECONDS:.0f} s") + " before it said anything of this"
     )
     found = parse(said.evidence)
+    if "watchdog" in groups and watchdog.EVENT in said.events:
+        (check,) = watchdog.CHECKS
+        figure = f"reset by the card, {watchdog.HEARTBEAT} s of heartbeat"
+        found.append(Evidence(check.claim, "shown", check.how, figure))
     expected = [(check.claim, check.how) for name in groups for check in GROUPS[name]]
     print(f"board-proof: {booted}ran for {said.seconds:.0f} s", file=sys.stderr)
     return found + missing(expected, found, why)

@@ -42,7 +42,7 @@ class Said:
     evidence: str
     console: str
     events: tuple[str, ...]
-    """Names of the emulator's own events (QMP), in order."""
+    """Names of the emulator's own events (QMP), in order: `WATCHDOG` where that reset it."""
     seconds: float
     ended: bool
     """Whether it ended by itself, and was not stopped when its time was up."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from image.proof.inside import fire, gate, lane, reader, sensors
+from image.proof.inside import fire, gate, lane, reader, sensors, watchdog
 
 if TYPE_CHECKING:
     from image.proof.inside.check import Check
@@ -16,4 +16,5 @@ GROUPS: Final[dict[str, tuple[Check, ...]]] = {
     "reader": reader.CHECKS,
     "sensors": sensors.CHECKS,
     "lane": lane.CHECKS[1:],
+    "watchdog": watchdog.CHECKS,
 }

@@ -24,6 +24,7 @@ FACILITY, NUMBER = 123, 45678
 STORE: Final = Path("/var/lib/thermogate")
 CONFIG: Final = Path("/etc/gate.toml")
 LOG: Final = Path("/tmp/program.log")  # noqa: S108 - in a machine of its own
+ENDS: Final = 30.0
 STARTS: Final = 180.0
 """Seconds in which the program is up, on an emulated processor that others may load."""
 
@@ -91,11 +92,12 @@ def give_card() -> None:
 def records(since: float = 0.0) -> list[Record]:
     """The journal's entries from `since` (monotonic) on."""
     path = STORE / "journal.sqlite3"
-    if not path.exists():
-        return []
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)) as connection:
-        query = "SELECT kind, monotonic, detail FROM entry WHERE monotonic >= ? ORDER BY era, seq"
-        return [Record(*row) for row in connection.execute(query, (since,))]
+    query = "SELECT kind, monotonic, detail FROM entry WHERE monotonic >= ? ORDER BY era, seq"
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)) as connection:
+            return [Record(*row) for row in connection.execute(query, (since,))]
+    except sqlite3.OperationalError:
+        return []  # the program has not made it yet
 
 
 def wait_for(kind: str, since: float, seconds: float, holds: Callable[[Record], bool] = lambda _: True) -> Record:
@@ -121,16 +123,22 @@ def start() -> subprocess.Popen[str]:
         wait_for("state", began, STARTS, lambda record: '"locked"' in record.detail)
     except NotShown as late:
         process.kill()
-        raise NotShown(f"{late}; the program said: {LOG.read_text()[-600:] or 'nothing'}") from late
+        raise NotShown(f"{late}; {said()}") from late
     return process
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """SIGTERM, and SIGKILL for one that does not follow."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    """End it with SIGTERM. Raises NotShown where it does not end in order."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        status = process.wait(ENDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise NotShown(f"it did not end within {ENDS:g} s of SIGTERM; {said()}") from None
+    need(status == 0, f"SIGTERM ended it with status {status}; {said()}")
+
+
+def said() -> str:
+    """The end of what the program wrote into its log, for an error."""
+    return f"the program said: {LOG.read_text()[-800:] or 'nothing'}"
