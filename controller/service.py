@@ -22,6 +22,7 @@ from controller.link.ports import LinkWatch
 from controller.observe.lateness import LatenessMonitor
 from controller.observe.log import get_logger
 from controller.observe.metrics import Metrics, MetricsServer
+from controller.panel import PanelDesk
 from controller.perception.engines import open_engine
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
@@ -158,7 +159,9 @@ async def serve(
             seen.append(_StateWatch(link.state_changed))
             journal.add_listener(link.notify)
         history = await stack.enter_async_context(lane_history(config, board, gallery))
-        book = None if board.reader is None else book_of(config)
+        book = None if board.reader is None and board.sender is None else book_of(config)
+        panel = _panel(board, book, metrics, stack)
+        seen += panel
         folder, key, damaged = config.store.folder, config.store.key, _on_damage(config)
         reload = GalleryWatch(folder, key, gallery, board.clock, book=book, forget=history.forget, on_damage=damaged)
         stack.callback(reload.close)
@@ -168,7 +171,7 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, *_keepers(config, board, journal), reload, *([link] if link else [])),
+            services=(lateness, counters, *_keepers(config, board, journal), reload, *panel, *([link] if link else [])),
             watches=tuple(seen),
             credentials=book,
             history=history,
@@ -193,6 +196,25 @@ async def _open_journal(
     await journal.open()
     stack.push_async_callback(journal.close)
     return journal
+
+
+def _panel(
+    board: Board, book: CredentialBook | None, metrics: Metrics, stack: contextlib.AsyncExitStack
+) -> list[PanelDesk]:
+    """Who tells another controller of grants, where there is one."""
+    if board.sender is None or book is None:
+        return []
+    executor = ClockExecutor(board.clock, 1, "panel")
+    up = metrics.device_up.labels("panel")
+    desk = PanelDesk(
+        board.sender,
+        book.number_for,
+        clock=board.clock,
+        executor=executor,
+        tell=lambda works, _text: up.set(1 if works else 0),
+    )
+    stack.callback(desk.close)
+    return [desk]
 
 
 def _keepers(config: Config, board: Board, journal: Journal) -> tuple[_Housekeeping, PictureRetention]:

@@ -18,19 +18,22 @@ from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
+from hw.drivers.wiegand_out import WiegandSender
 from hw.errors import DeviceError, DeviceMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
 
-    from hw.bus import FrameSource, I2cBus
+    from hw.bus import FrameSource, I2cBus, PulseTrain
     from hw.clock import Clock
-    from hw.ports import Camera, CredentialReader, Gate, ThermalSensor
+    from hw.ports import Camera, CredentialReader, CredentialSender, Gate, ThermalSensor
+    from hw.sender_settings import WiegandOutSettings
     from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings
     from hw.sim.i2c import SimulatedI2cBus
     from hw.sim.mlx90640 import SimulatedMlx90640
     from hw.sim.mlx90640_flaws import Imperfections
+    from hw.sim.panel import SimulatedPanel
     from hw.sim.reader import SimulatedKeys, SimulatedWires
     from hw.sim.recorded import Recording
     from hw.sim.turnstile import SimulatedTurnstile
@@ -55,6 +58,8 @@ class Board:
     make_camera: Callable[[], Camera]
     gate: Gate
     reader: CredentialReader | None = None
+    sender: CredentialSender | None = None
+    """Another controller, which takes this gate for a reader."""
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
 
@@ -88,10 +93,15 @@ class Simulation:
     bus: SimulatedI2cBus
     turnstile: SimulatedTurnstile
     reader: SimulatedWires | SimulatedKeys | None = None
+    panel: SimulatedPanel | None = None
 
 
 def linux_board(
-    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings, reader: ReaderSettings | None = None
+    thermal: ThermalSettings,
+    camera: CameraSettings,
+    gate: GateSettings,
+    reader: ReaderSettings | None = None,
+    wiegand_out: WiegandOutSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
@@ -106,6 +116,7 @@ def linux_board(
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
         gate=GpioGate(gate, pins, clock),
         reader=None if reader is None else _linux_reader(reader, pins, clock),
+        sender=None if wiegand_out is None else linux_sender(wiegand_out, gate),
         wall=time.time,
     )
 
@@ -127,6 +138,24 @@ def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader
 
     pins = None if reader.driver == "wedge" else pin_factory(gate)
     return _linux_reader(reader, pins, SystemClock())
+
+
+def linux_sender(settings: WiegandOutSettings, gate: GateSettings) -> WiegandSender:
+    """The wires of this machine to another controller; nothing is opened yet."""
+    from hw.linux.pulses import GpioPulses, SerialPulses  # noqa: PLC0415
+
+    train: PulseTrain
+    if settings.port0 is not None and settings.port1 is not None:
+        train = SerialPulses((settings.port0, settings.port1), priority=settings.priority)
+    else:
+        train = GpioPulses(
+            f"/dev/gpiochip{gate.chip}",
+            (settings.d0 or 0, settings.d1 or 0),
+            sense=None if settings.sense0 is None or settings.sense1 is None else (settings.sense0, settings.sense1),
+            inverted=settings.inverted,
+            priority=settings.priority,
+        )
+    return WiegandSender(settings, train, SystemClock())
 
 
 def missing(
@@ -211,6 +240,7 @@ def simulated_board(
     seed: int,
     imperfections: Imperfections | None = None,
     reader: ReaderSettings | None = None,
+    wiegand_out: WiegandOutSettings | None = None,
 ) -> tuple[Board, Simulation]:
     """A board whose sensor, camera, turnstile and reader are simulated below the bus; the drivers are the shipped ones.
 
@@ -241,10 +271,17 @@ def simulated_board(
         make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
         gate=GpioGate(gate, turnstile.pin_factory, clock),
     )
-    if reader is None:
-        return board, Simulation(world, chip, bus, turnstile)
-    driver, played = _simulated_reader(reader, clock)
-    return replace(board, reader=driver), Simulation(world, chip, bus, turnstile, played)
+    simulation = Simulation(world, chip, bus, turnstile)
+    if reader is not None:
+        driver, played = _simulated_reader(reader, clock)
+        board, simulation = replace(board, reader=driver), replace(simulation, reader=played)
+    if wiegand_out is not None:
+        from hw.sim.panel import SimulatedPanel  # noqa: PLC0415
+
+        panel = SimulatedPanel(clock)
+        sender = WiegandSender(wiegand_out, panel, clock)
+        board, simulation = replace(board, sender=sender), replace(simulation, panel=panel)
+    return board, simulation
 
 
 def _simulated_reader(

@@ -209,3 +209,23 @@ class CredentialReader(Protocol):
     def close(self) -> None:
         """Stop and let the device go; harmless when closed."""
         ...
+
+
+class CredentialSender(Protocol):
+    """Wires to another controller that takes this gate for a card reader."""
+
+    def open(self) -> str:
+        """Claim the wires; returns a description for the log. Raises `hw.errors.DeviceError` kinds."""
+        ...
+
+    def send(self, number: str) -> None:
+        """Send a card's number, `FACILITY-NUMBER` where it has both; blocks its thread for a tenth of a second.
+
+        Raises ValueError for a number that the format cannot carry (the message does not repeat it), `PulseError` where
+        what came out is no card for sure, another `hw.errors.DeviceError` where the wires are gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the wires go; harmless when closed."""
+        ...
