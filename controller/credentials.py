@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from controller.gallery.index import GalleryIndex
     from controller.watch import Watch
     from hw.clock import Clock
-    from hw.ports import CredentialRead, CredentialReader
+    from hw.ports import CredentialRead, CredentialReader, ReaderState
 
 REPEAT: Final = 1.0
 """Seconds in which the same credential again is the reader's stammer, not a second try."""
@@ -135,10 +135,14 @@ class CredentialDesk:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._take, read)
 
+        def on_state(state: ReaderState) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._take_state, state)
+
         complained = False
         while True:
             try:
-                text = self._reader.open(on_read)
+                text = self._reader.open(on_read, on_state)
             except DeviceError as error:
                 if not complained:
                     self._tell(str(error), up=False)
@@ -152,6 +156,11 @@ class CredentialDesk:
         (log.info if up else log.error)("reader", up=up, text=text)
         for watch in self._watches:
             watch.on_device("reader", up=up, text=text)
+
+    def _take_state(self, state: ReaderState) -> None:
+        self._tell(state.text, up=state.up)
+        if state.tampered is not None:
+            self._post(ev.Tamper(now=self._clock.monotonic(), active=state.tampered))
 
     def _take(self, read: CredentialRead) -> None:
         last, self._last = self._last, (read.kind, read.value, read.timestamp)

@@ -25,6 +25,7 @@ from controller.observe.log import get_logger
 from controller.observe.metrics import Metrics, MetricsServer
 from controller.panel import PanelDesk
 from controller.perception.engines import open_engine
+from controller.reader_lamp import lamps_of
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
 from controller.retention import PictureRetention
@@ -161,6 +162,7 @@ async def serve(
         book = None if board.reader is None and board.sender is None else book_of(config)
         panel = _panel(board, book, metrics, stack)
         seen += panel
+        seen += lamps_of(board.reader, lambda: app.runner.prompt)
         folder, key, damaged = config.store.folder, config.store.key, _on_damage(config)
         reload = GalleryWatch(folder, key, gallery, board.clock, book=book, forget=history.forget, on_damage=damaged)
         stack.callback(reload.close)

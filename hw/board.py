@@ -16,6 +16,7 @@ from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
 from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
+from hw.drivers.osdp import OsdpReader
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.drivers.wiegand_out import WiegandSender
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from hw.sim.turnstile import SimulatedTurnstile
     from hw.sim.world import World
 
+OSDP_KEY = "osdp.key"
+"""The systemd credential that holds the secure channel's key."""
 T = TypeVar("T")
 
 
@@ -136,7 +139,7 @@ def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader
     """The reader of this machine alone, to learn a card's number; not while a lane has it."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
-    pins = None if reader.driver == "wedge" else pin_factory(gate)
+    pins = pin_factory(gate) if reader.driver == "wiegand" else None
     return _linux_reader(reader, pins, SystemClock())
 
 
@@ -195,6 +198,8 @@ def missing(
     attempt("gate", lambda: pin_factory(gate).close())
     if reader is not None and reader.device is not None:
         attempt("reader", lambda: _probe_keys(str(reader.device)))
+    if reader is not None and reader.port is not None:
+        attempt("reader", lambda: _probe_port(reader))
     return found
 
 
@@ -206,10 +211,25 @@ def _probe_keys(device: str) -> None:
     source.close()
 
 
+def _probe_port(settings: ReaderSettings) -> None:
+    from hw.linux.serial import SerialLine, read_key  # noqa: PLC0415
+
+    if settings.secure_channel != "off":
+        read_key(settings.key, OSDP_KEY)
+    line = SerialLine(str(settings.port), settings.baud)
+    line.open()
+    line.close()
+
+
 def _linux_reader(settings: ReaderSettings, pins: Any, clock: Clock) -> CredentialReader:
     from hw.linux.evdev import EvdevSource  # noqa: PLC0415
     from hw.linux.wires import GpioWires  # noqa: PLC0415
 
+    if settings.port is not None:
+        from hw.linux.serial import SerialLine, read_key  # noqa: PLC0415
+
+        line = SerialLine(settings.port, settings.baud)
+        return OsdpReader(settings, line, lambda: read_key(settings.key, OSDP_KEY), clock)
     if settings.device is not None:
         return WedgeReader(settings, EvdevSource(settings.device), clock)
     return WiegandReader(settings, GpioWires(pins, (settings.d0 or 0, settings.d1 or 0)), clock)
@@ -289,6 +309,8 @@ def _simulated_reader(
 ) -> tuple[CredentialReader, SimulatedWires | SimulatedKeys]:
     from hw.sim.reader import SimulatedKeys, SimulatedWires  # noqa: PLC0415
 
+    if settings.driver == "osdp":
+        raise DeviceMissing("[reader] osdp keeps the machine's own time: a rehearsal has Wiegand and USB readers only")
     if settings.driver == "wiegand":
         wires = SimulatedWires(clock)
         return WiegandReader(settings, wires, clock), wires

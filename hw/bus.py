@@ -117,6 +117,28 @@ class PulseTrain(Protocol):
         ...
 
 
+class ByteLine(Protocol):
+    """A serial line. Nothing waits: its user polls. Both ways raise `hw.errors.DeviceError` when it is gone."""
+
+    name: str
+
+    def open(self) -> None:
+        """Open it. Raises `DeviceError` kinds."""
+        ...
+
+    def read(self, most: int) -> bytes:
+        """What has arrived, at most so many bytes."""
+        ...
+
+    def write(self, data: bytes) -> int:
+        """Send; returns how many bytes were taken."""
+        ...
+
+    def close(self) -> None:
+        """Let it go; harmless when closed."""
+        ...
+
+
 class KeyEvent(NamedTuple):
     """A key went down."""
 

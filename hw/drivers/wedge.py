@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hw.bus import LOST
 from hw.errors import DeviceError
-from hw.ports import CredentialRead, ReadKind
+from hw.ports import CredentialRead, ReaderState, ReadKind, unheard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,11 +148,12 @@ class WedgeReader:
         self._open = False
         self._stop = threading.Event()
         self._on_read: Callable[[CredentialRead], None] = lambda _: None
+        self._on_state: Callable[[ReaderState], None] = unheard
         self.typist = Typist(settings.layout, settings.terminator, settings.type_timeout)
 
-    def open(self, on_read: Callable[[CredentialRead], None]) -> str:
+    def open(self, on_read: Callable[[CredentialRead], None], on_state: Callable[[ReaderState], None] = unheard) -> str:
         """Grab the keyboard. Raises `DeviceError` kinds."""
-        self._on_read = on_read
+        self._on_read, self._on_state = on_read, on_state
         name = self._source.open()
         self._open = True
         self._clock.spawn(self._service, "reader-wedge")
@@ -170,7 +171,7 @@ class WedgeReader:
                 events = self._source.read(POLL)
             except DeviceError as error:
                 if self._open:
-                    _log.warning("[reader] lost: %s", error)
+                    self._on_state(ReaderState(up=False, text=str(error)))
                     self._find_again()
                 continue
             now = self._clock.monotonic()
@@ -182,9 +183,10 @@ class WedgeReader:
         self._source.close()
         while self._open and not self._clock.wait(self._stop, AGAIN):
             try:
-                _log.warning("[reader] back: %s", self._source.open())
+                name = self._source.open()
             except DeviceError:
                 continue
+            self._on_state(ReaderState(up=True, text=f"{name} on {self._source.name}"))
             return
 
     def _report(self, text: str | None, at: float) -> None:

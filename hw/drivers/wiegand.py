@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hw.ports import CredentialRead, ReadKind
+from hw.ports import CredentialRead, ReaderState, ReadKind, unheard
 from hw.settings import WIEGAND_FORMATS
 
 if TYPE_CHECKING:
@@ -94,6 +94,12 @@ class FrameAssembler:
         return bits
 
 
+def forms_of(settings: ReaderSettings) -> dict[int, WiegandFormat]:
+    """The configured formats by their number of bits."""
+    forms = [*(WIEGAND_FORMATS[name] for name in settings.formats), *settings.custom]
+    return {form.bits: form for form in forms}
+
+
 def decode(bits: Sequence[int], form: WiegandFormat) -> str | None:
     """The card's number, `FACILITY-NUMBER` where the format has both; None where a parity is wrong.
 
@@ -164,8 +170,7 @@ class WiegandReader:
         self._settings = settings
         self._wires = wires
         self._clock = clock
-        forms = [*(WIEGAND_FORMATS[name] for name in settings.formats), *settings.custom]
-        self._forms = {form.bits: form for form in forms}
+        self._forms = forms_of(settings)
         self._notes: deque[tuple[int, float, float]] = deque()
         self._wake = threading.Event()
         self._open = False
@@ -174,8 +179,12 @@ class WiegandReader:
         self._frames = FrameAssembler(settings.frame_gap, settings.glitch, self.counters)
         self._pad = PinPad(settings.key_timeout)
 
-    def open(self, on_read: Callable[[CredentialRead], None]) -> str:
-        """Claim the wires and report what is read. Raises `DeviceError` naming the line."""
+    def open(self, on_read: Callable[[CredentialRead], None], on_state: Callable[[ReaderState], None] = unheard) -> str:
+        """Claim the wires and report what is read; a silent reader and a cut cable look alike, so no state is told.
+
+        Raises `DeviceError` naming the line.
+        """
+        del on_state
         self._on_read = on_read
         self._wires.open(self._note)
         self._open = True
