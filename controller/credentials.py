@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hw.ports import CredentialRead, CredentialReader, ReaderState
 
 REPEAT: Final = 1.0
-"""Seconds in which the same credential again is the reader's stammer, not a second try."""
+"""Seconds in which the same credential again is the reader's stammer or a card that is held, not a second try."""
 AGAIN: Final = 5.0
 """Seconds between attempts to open a reader that is not there."""
 WAITING: Final = 8
@@ -92,6 +92,8 @@ class CredentialDesk:
         executor: one worker, for PINs, whose check takes a tenth of a second on purpose.
         post: gives the lane an event, on the loop's thread.
         watches: told of the reader.
+        guard: of PINs.
+        repeat: seconds in which the same credential again is the same presentation, counted from when it was last seen.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class CredentialDesk:
         post: Callable[[ev.LaneEvent], None],
         watches: tuple[Watch, ...] = (),
         guard: PinGuard | None = None,
+        repeat: float = REPEAT,
     ) -> None:
         self._reader = reader
         self._book = book
@@ -114,6 +117,7 @@ class CredentialDesk:
         self._post = post
         self._watches = watches
         self._guard = guard or PinGuard()
+        self._repeat = repeat
         self._queue: asyncio.Queue[CredentialRead] = asyncio.Queue(WAITING)
         self._last: tuple[ReadKind, str, float] | None = None
         self.dropped = 0
@@ -164,7 +168,7 @@ class CredentialDesk:
 
     def _take(self, read: CredentialRead) -> None:
         last, self._last = self._last, (read.kind, read.value, read.timestamp)
-        if last is not None and last[:2] == self._last[:2] and read.timestamp - last[2] < REPEAT:
+        if last is not None and last[:2] == self._last[:2] and read.timestamp - last[2] < self._repeat:
             return
         if self._queue.full():
             self.dropped += 1

@@ -133,6 +133,8 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """An edge so many seconds after the last one of its wire is ringing, no bit."""
     key_timeout: Annotated[float, msgspec.Meta(ge=0.5, le=60)] = 5.0
     """Seconds between two keys of a PIN."""
+    repeat: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
+    """Seconds since a credential was last seen in which it is still the same presentation: a card that is held."""
     device: str | None = None
     """The wedge: /dev/input/by-id/…-event-kbd, which stays the same over reboots."""
     kind: Literal["auto", "card", "qr"] = "auto"
@@ -143,6 +145,8 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The key that ends what is typed; none: `type_timeout` does."""
     type_timeout: Annotated[float, msgspec.Meta(ge=0.05, le=30)] = 0.5
     """Seconds between two keys of the wedge after which what was typed is dropped; 5 for a keypad."""
+    alt_codes: Literal["unicode", "gbk", "utf-8"] = "unicode"
+    """What the numbers mean that a scanner keys in with Alt held: characters, GB 18030 codes, or bytes of UTF-8."""
 
     port: str | None = None
     """OSDP's serial port, e.g. /dev/serial/by-id/…, through an RS-485 transceiver that turns round by itself."""

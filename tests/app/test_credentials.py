@@ -383,6 +383,13 @@ def test_a_reader_is_configured() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_card_that_is_held_is_one_until_it_is_taken_away() -> None:
+    held = [read("1-1", at=0.8 * moment) for moment in range(8)]
+    posted, _ = await desk_of(*held, read("1-1", at=held[-1].timestamp + 1.1))
+    assert len(posted) == 2
+
+
+@pytest.mark.asyncio
 async def test_a_reader_that_is_lost_or_opened_is_told() -> None:
     reader, posted, devices = FakeReader(), list[ev.LaneEvent](), Devices()
     desk = CredentialDesk(
