@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -14,7 +14,8 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
-from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
+from hw.thermal_settings import LeptonSettings, Mlx90640Settings, ThermalSettings
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -52,7 +53,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     site: SiteSettings = SiteSettings()
     lane: LaneSettings = LaneSettings()
-    thermal: ThermalSettings = ThermalSettings()
+    thermal: ThermalSettings = Mlx90640Settings()
     camera: CameraSettings = CameraSettings()
     gate: GateSettings = GateSettings()
     reader: ReaderSettings | None = None
@@ -73,6 +74,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
         self._check_reader()
+        self._check_thermal()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 
@@ -86,6 +88,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             line = getattr(self.reader, name)
             if line in lines:
                 raise ValueError(f"GPIO line {line} is given twice: as [gate] {lines[line]} and as [reader] {name}")
+
+    def _check_thermal(self) -> None:
+        line = self.thermal.reset if isinstance(self.thermal, LeptonSettings) else None
+        taken = {("gate", name): getattr(self.gate, name) for name in GATE_LINES}
+        taken |= {("reader", name): getattr(self.reader, name, None) for name in ("d0", "d1")}
+        for (section, name), other in taken.items():
+            if line is not None and line == other:
+                raise ValueError(f"GPIO line {line} is given twice: as [{section}] {name} and as [thermal] reset")
 
 
 def load(path: Path) -> Config:
@@ -109,9 +119,29 @@ def parse(text: str, *, where: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: {error}") from error
     try:
-        return msgspec.convert(raw, Config, strict=True, dec_hook=_decode)
+        return msgspec.convert(_with_driver(raw), Config, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {_with_path(str(error))}") from error
+
+
+def _with_driver(raw: dict[str, Any]) -> dict[str, Any]:
+    """A [thermal] that names no driver is the default one's: msgspec asks for the tag of a union.
+
+    Raises `msgspec.ValidationError` naming a key that only other drivers have.
+    """
+    thermal = raw.get("thermal")
+    if not isinstance(thermal, dict):
+        return raw
+    thermal = {"driver": Mlx90640Settings.driver} | thermal
+    known: dict[object, tuple[str, ...]] = {kind.driver: kind.__struct_fields__ for kind in get_args(ThermalSettings)}
+    own = known.get(str(thermal["driver"]), ())
+    for key in thermal if own else ():
+        others = [f'"{driver}"' for driver, fields in known.items() if key in fields and key not in own]
+        if others:
+            raise msgspec.ValidationError(
+                f'driver "{thermal["driver"]}" has no such key, only {" and ".join(others)} - at `$.thermal.{key}`'
+            )
+    return raw | {"thermal": thermal}
 
 
 def _decode(kind: type[Any], value: object) -> Any:

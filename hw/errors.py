@@ -49,3 +49,7 @@ class DeviceDenied(DeviceError, PermissionError):  # noqa: N818
 
 class DeviceClosed(DeviceError, RuntimeError):  # noqa: N818
     """The device was closed while in use."""
+
+
+class NotReady(DeviceError):  # noqa: N818
+    """A device works but has nothing to give for a moment, e.g. its shutter is closed; wait, and ask again."""

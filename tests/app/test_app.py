@@ -146,12 +146,12 @@ def test_boot_and_end_move_no_relay(rig: Rig) -> None:
 
 def test_a_sensor_that_is_not_there_at_boot_is_a_fault_until_it_comes(rig: Rig) -> None:
     address = rig.config.thermal.address
-    rig.simulation.bus.faults.absent.add(address)
+    rig.simulation.thermal.bus.faults.absent.add(address)
 
     async def scene(app: App) -> None:
         await app.ready.wait()
         assert app.lane.state is State.FAULT
-        rig.simulation.bus.faults.absent.discard(address)
+        rig.simulation.thermal.bus.faults.absent.discard(address)
         await asyncio.sleep(10.0)
 
     rig.play(scene)
@@ -164,9 +164,9 @@ def test_a_sensor_that_drops_off_is_a_fault_and_comes_back(rig: Rig) -> None:
 
     async def scene(app: App) -> None:
         await app.ready.wait()
-        rig.simulation.bus.faults.absent.add(address)
+        rig.simulation.thermal.bus.faults.absent.add(address)
         await asyncio.sleep(4.0)
-        rig.simulation.bus.faults.absent.discard(address)
+        rig.simulation.thermal.bus.faults.absent.discard(address)
         await asyncio.sleep(10.0)
 
     rig.play(scene)
