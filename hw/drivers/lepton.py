@@ -129,17 +129,22 @@ class LeptonDriver:
             try:
                 frame = session.read(deadline)
             except DeviceTimeout as error:
-                if session.pictures.shuttered:
-                    raise NotReady(f"{self._cci.name}: flat-field correction under way") from error
-                raise
+                raise self._why_late(session, timeout) or error from error
             if frame is not None:
                 return frame
-            if self._clock.monotonic() >= deadline:
-                if session.pictures.shuttered:
-                    raise NotReady(f"{self._cci.name}: flat-field correction under way")
-                raise DeviceTimeout(
-                    errno.ETIMEDOUT, f"{self._cci.name}: no new frame within {timeout:g} s: its picture stands still"
-                )
+            late = self._clock.monotonic() >= deadline and self._why_late(session, timeout)
+            if late:
+                raise late
+
+    def _why_late(self, session: _Session, timeout: float) -> Exception | None:
+        """What the newest whole frame says of why no new one came; None where it says nothing."""
+        if session.pictures.shuttered:
+            return NotReady(f"{self._cci.name}: flat-field correction under way")
+        if session.pictures.repeating:
+            return DeviceTimeout(
+                errno.ETIMEDOUT, f"{self._cci.name}: no new frame within {timeout:g} s: its picture stands still"
+            )
+        return None
 
     def close(self) -> None:
         """End a wait in another thread and release both buses; harmless when closed."""

@@ -127,6 +127,8 @@ class LeptonPictures:
         self._closed_at: float | None = None
         self.shuttered = False
         """Whether the newest frame was left out because of a correction."""
+        self.repeating = False
+        """Whether it was one that came before."""
 
     def add(self, packets: NDArray[np.uint16], at: float) -> ThermalFrame | None:
         """Take a frame's uint16[packets, 80]; None for one that came before, or that a correction spoils.
@@ -139,6 +141,7 @@ class LeptonPictures:
         about = telemetry(packets[-self._layout.telemetry :])
         self._check(about)
         again = self._repeats(about.counter, words)
+        self.repeating = again
         self._last = about.counter, words
         self.shuttered = self._spoiled(about)
         if again or self.shuttered:

@@ -108,49 +108,52 @@ def is_discard(packet: bytes) -> bool:
 
 
 class Collector:
-    """Packets to segments. Pure: it knows no bus and no time but what it is told."""
+    """Packets to segments. Pure: it knows no bus and no time but what it is told.
+
+    A segment with a damaged or missing packet is followed to its end all the same: who leaves it falls out of step.
+    """
 
     def __init__(self, layout: Layout, counters: LeptonCounters) -> None:
         self._layout = layout
         self._counters = counters
         self._packets: list[bytes] = []
+        self._position = 0
         self._at = 0.0
 
     @property
     def wanted(self) -> int:
-        """Packets that the segment begun still needs; 0 between segments."""
-        return self._layout.packets - len(self._packets) if self._packets else 0
+        """Packets that the segment begun still has; 0 between segments."""
+        return self._layout.packets - self._position if self._position else 0
 
     def add(self, packet: bytes, at: float) -> Segment | None:
-        """Take 164 bytes read at monotonic `at`; a segment when they end one."""
+        """Take 164 bytes read at monotonic `at`; a segment when they end a whole one."""
         if is_discard(packet):
             # Also amid a segment, where the module is not as fast as the bus: what counts are the numbers.
             return None
         number = int.from_bytes(packet[:2], "big") & 0x0FFF
         if packet[0] & 0x80 or number >= self._layout.packets or not intact(packet):
             self._counters.damaged += 1
-            self._tear()
-            return None
-        if number != len(self._packets):
-            self._tear()
-            if number:
-                return None
-        if not number:
-            self._at = at
-        self._packets.append(packet)
-        return self._finish() if len(self._packets) == self._layout.packets else None
+            number = self._position
+        else:
+            if number < self._position:
+                self._end()
+            if not number:
+                self._at = at
+            if number == len(self._packets):
+                self._packets.append(packet)
+        self._position = number + 1
+        return self._end() if self._position == self._layout.packets else None
 
     def drop(self) -> None:
         """Forget what was begun."""
-        self._packets = []
+        self._packets, self._position = [], 0
 
-    def _tear(self) -> None:
-        if self._packets:
+    def _end(self) -> Segment | None:
+        packets = self._packets
+        self.drop()
+        if len(packets) < self._layout.packets:
             self._counters.torn += 1
-            self._packets = []
-
-    def _finish(self) -> Segment:
-        packets, self._packets = self._packets, []
+            return None
         data = np.frombuffer(b"".join(packets), dtype=">u2").reshape(len(packets), PACKET // 2)
         number = packets[NUMBERED][0] >> 4 if self._layout.segments > 1 else 1
         return Segment(number, data[:, HEADER // 2 :].astype(np.uint16), self._at)
@@ -268,4 +271,6 @@ class SegmentReader:
             return f"MISO reads 0x{self._seen[0]:02X} throughout: not connected, or another chip select"
         if self._seen and is_discard(self._seen):
             return "it sends discard packets only"
+        if self._seen and intact(self._seen):
+            return "packets are whole and segments are not: read too slowly, or packets lost"
         return "its packets are damaged: SPI clock too fast for the cable, or bytes lost"

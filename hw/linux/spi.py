@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hw.errors import BusError, DeviceDenied, DeviceMissing
@@ -13,10 +12,8 @@ from hw.errors import BusError, DeviceDenied, DeviceMissing
 if TYPE_CHECKING:
     from types import ModuleType
 
-BUFFER_SIZE: Final = Path("/sys/module/spidev/parameters/bufsiz")
-"""Where the kernel tells its longest transfer; `spidev.bufsiz=65536` in cmdline.txt raises it."""
-LEAST_BUFFER: Final = 4096
-"""Bytes of a transfer that every kernel allows."""
+LONGEST: Final = 4096
+"""Bytes of a transfer that every kernel allows by default, and all that spidev's `readbytes` reads."""
 
 
 class LinuxSpiBus:
@@ -27,7 +24,6 @@ class LinuxSpiBus:
         clock_hz: SCLK in hertz.
         mode: clock polarity and phase, 0 to 3.
         library: spidev, or what stands in for it; None imports it at the first read.
-        buffer_size: the file that tells the longest transfer.
     """
 
     def __init__(
@@ -37,11 +33,10 @@ class LinuxSpiBus:
         *,
         mode: int = 3,
         library: ModuleType | Any | None = None,
-        buffer_size: Path = BUFFER_SIZE,
     ) -> None:
         self.name = path
         self.clock_hz = clock_hz
-        self.longest = longest_transfer(buffer_size)
+        self.longest = LONGEST
         self._mode = mode
         self._library = library
         self._device: Any = None
@@ -103,11 +98,3 @@ class LinuxSpiBus:
             )
         code = error.errno or errno.EIO
         return BusError(code, f"{self.name}: cannot be set up: {os.strerror(code)}")
-
-
-def longest_transfer(buffer_size: Path = BUFFER_SIZE) -> int:
-    """Bytes that one transfer may have: what the kernel tells, else what every kernel allows."""
-    try:
-        return max(LEAST_BUFFER, int(buffer_size.read_text(encoding="ascii")))
-    except (OSError, ValueError):
-        return LEAST_BUFFER
