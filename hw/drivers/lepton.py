@@ -159,10 +159,11 @@ class LeptonDriver:
 
     def _first_contact(self, stop: threading.Event) -> None:
         try:
-            self._cci.wait_until_booted(BOOT, stop)
+            # From power-on it is off the bus for about a second.
+            self._cci.wait_until_booted(BOOT, stop, absent=OFF_THE_BUS + 0.25)
         except BusError:
             self._bus.recover()
-            self._cci.wait_until_booted(BOOT, stop)
+            self._cci.wait_until_booted(BOOT, stop, absent=0.0)
 
     def _identify(self) -> tuple[str, Model]:
         words = self._cci.agreed(cci.PART_NUMBER, cci.MOST_WORDS)
@@ -225,7 +226,7 @@ class LeptonDriver:
             self._cci.reboot()
         if self._clock.wait(stop, OFF_THE_BUS):
             raise DeviceClosed(f"{self._cci.name} was closed")
-        self._cci.wait_until_booted(BOOT, stop, absent=True)
+        self._cci.wait_until_booted(BOOT, stop, absent=BOOT)
 
     def _info(self, model: Model, part: str, serial: list[int]) -> ThermalInfo:
         return ThermalInfo(

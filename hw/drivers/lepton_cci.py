@@ -109,19 +109,20 @@ class LeptonCci:
             raise BusStuck(errno.EIO, f"{self.name}: status reads 0xFFFF: SDA is held or floating; check the cable")
         return word
 
-    def wait_until_booted(self, timeout: float, stop: threading.Event, *, absent: bool = False) -> None:
-        """Wait for the boot bit and for the last command's end; `absent`: it may still not acknowledge.
+    def wait_until_booted(self, timeout: float, stop: threading.Event, *, absent: float) -> None:
+        """Wait for the boot bit and for the last command's end; for `absent` seconds it need not even acknowledge.
 
         Raises `DeviceTimeout` saying how far it came, `DeviceClosed` when `stop` is set meanwhile.
         """
-        deadline = self._clock.monotonic() + timeout
+        begun = self._clock.monotonic()
+        deadline = begun + timeout
         while True:
             try:
                 status = self.status()
             except BusStuck:
                 raise
             except BusError:
-                if not absent or self._clock.monotonic() >= deadline:
+                if self._clock.monotonic() - begun >= absent:
                     raise
             else:
                 if status & BOOTED and status & BOOT_MODE and not status & BUSY:
