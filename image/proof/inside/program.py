@@ -33,11 +33,12 @@ TEXT: Final = """
 [site]
 name = "proof"
 [thermal]
+driver = "mlx90640"
 refresh_hz = 4.0
 [camera]
 width = 320
 height = 180
-fps = 5.0
+fps = 4.0
 [gate]
 chip = {chip}
 fire = 16
@@ -51,7 +52,7 @@ require = "card"
 passage_wait = 6.0
 screening_timeout = 30.0
 [perception]
-engine = "opencv"
+engine = "tflite"
 [perception.attempt]
 budget = 15.0
 [perception.screening]
