@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,14 @@ class Reader:
 
         The bits are the driver's own encoding: HID's published layout is tested elsewhere, this tests the wires.
         """
+        # A card reader waits for no program of the machine that it is wired to.
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(30))
+        try:
+            return self._send(facility, number)
+        finally:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+    def _send(self, facility: int, number: int) -> bool:
         in_time = True
         due = last = time.monotonic()
         for bit in encode(WIEGAND_FORMATS["w26"], number, facility):

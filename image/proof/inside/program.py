@@ -34,7 +34,7 @@ TEXT: Final = """
 name = "proof"
 [thermal]
 driver = "mlx90640"
-refresh_hz = 4.0
+refresh_hz = 2.0
 [camera]
 width = 320
 height = 180
