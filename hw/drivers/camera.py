@@ -33,14 +33,14 @@ class CameraDriver:
         self._settings = settings
         self._clock = clock
         self._open = False
-        self._sequence = 0
+        self._given = 0
         self._newest = float("-inf")
 
     def open(self) -> str:
         """Open the source, again if it was open. Raises `DeviceMissing` or another `DeviceError`."""
         self.close()
         self._source.open()
-        self._sequence = 0
+        self._given = 0
         self._newest = float("-inf")
         self._open = True
         turned = f", turned by {self._settings.rotate}°" if self._settings.rotate else ""
@@ -51,6 +51,7 @@ class CameraDriver:
 
         Raises:
             DeviceTimeout: none newer than the last within `timeout` seconds.
+            FrameError: one that is not whole; the next call goes on.
             DeviceClosed: not open, closed meanwhile, or a recording's end.
             DeviceError: the source failed; open again.
         """
@@ -83,5 +84,5 @@ class CameraDriver:
             raise DeviceError(f"{self._source.name}: gave {pixels.dtype}{list(pixels.shape)}, not BGR uint8[h, w, 3]")
         upright = np.rot90(pixels, -self._settings.rotate // 90) if self._settings.rotate else pixels
         self._newest = timestamp
-        self._sequence += 1
-        return ImageFrame(np.ascontiguousarray(upright), timestamp, self._sequence - 1)
+        self._given += 1
+        return ImageFrame(np.ascontiguousarray(upright), timestamp, self._given - 1 + self._source.lost)

@@ -1,8 +1,15 @@
-"""A clock that only sleeping moves, and pictures."""
+"""A clock that only sleeping moves, pictures, and V4L2 cameras behind the ioctls of a process."""
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -10,8 +17,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 class SteppingClock:
@@ -50,3 +56,85 @@ def album(tmp_path: Path) -> Path:
         (tmp_path / name).write_bytes(data.tobytes())
     (tmp_path / "notes.txt").write_text("no picture")
     return tmp_path
+
+
+class Process:
+    """A program that answers a line (JSON) with a line."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        )
+
+    def ask(self, do: str, **details: Any) -> Any:
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"do": do, **details}) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        assert line, f"{process.args!r} ended with {process.wait()}"
+        return json.loads(line)
+
+    def end(self) -> None:
+        self._process.communicate(timeout=30)
+
+
+class Bench:
+    """Cameras behind the ioctls of one process, and the shipped V4L2 source in another."""
+
+    def __init__(self) -> None:
+        here = Path(__file__).parent
+        self._machine = Process(["umockdev-wrapper", SYSTEM_PYTHON, str(here / "umock_camera.py")], {})
+        environment = {
+            "UMOCKDEV_DIR": self._machine.ask("root"),
+            "LD_PRELOAD": "libumockdev-preload.so.0",
+            "PYTHONPATH": str(here.parents[2]),
+        }
+        self._client = Process([sys.executable, str(here / "umock_client.py")], environment)
+
+    def plug(self, node: str = "video0", **spec: Any) -> None:
+        """A camera comes; by default one that offers YUYV and MJPEG."""
+        formats = {"YUYV": {"640x480": [30, 15], "1280x720": [10]}, "MJPG": {"640x480": [30], "1280x720": [30]}}
+        self._machine.ask("plug", node=node, spec={"formats": formats, **spec})
+
+    def unplug(self, node: str = "video0") -> None:
+        self._machine.ask("unplug", node=node)
+
+    def asked(self, node: str = "video0") -> Any:
+        """What the driver was asked for, and what it holds."""
+        return self._machine.ask("asked", node=node)
+
+    def frame(self, data: bytes, **details: Any) -> bool:
+        """The camera takes a picture; False where it had no buffer for it."""
+        return bool(self._machine.ask("frame", data=base64.b64encode(data).decode(), **details))
+
+    def open(self, **settings: Any) -> Any:
+        return self._client.ask("open", settings={"source": "/dev/video0", **settings})
+
+    def read(self, timeout: float = 5.0) -> Any:
+        return self._client.ask("read", timeout=timeout)
+
+    def close(self) -> Any:
+        return self._client.ask("close")
+
+    def end(self) -> None:
+        self._client.end()
+        self._machine.end()
+
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""Debian's, which has Debian's python3-gi."""
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    imports = "import gi; gi.require_version('UMockdev', '1.0'); from gi.repository import UMockdev"
+    if (
+        shutil.which("umockdev-wrapper") is None
+        or subprocess.run([SYSTEM_PYTHON, "-c", imports], check=False).returncode
+    ):
+        pytest.skip("umockdev is not installed (umockdev gir1.2-umockdev-1.0 python3-gi)")
+    built = Bench()
+    yield built
+    built.end()

@@ -1,0 +1,49 @@
+"""A process in which the shipped V4L2 source runs, told what to do a line (JSON) at a time; its libc is umockdev's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from hw.clock import SystemClock
+from hw.drivers.camera import CameraDriver
+from hw.errors import DeviceError
+from hw.linux.v4l2 import V4l2Source
+from hw.settings import CameraSettings
+
+
+def main() -> None:
+    """Obey until the input ends."""
+    clock = SystemClock()
+    driver: Any = None
+    for line in sys.stdin:
+        command = json.loads(line)
+        try:
+            match command["do"]:
+                case "open":
+                    if driver is not None:
+                        driver.close()
+                    settings = CameraSettings(**command["settings"])
+                    driver = CameraDriver(V4l2Source(settings.source, settings, clock), settings, clock)
+                    answer: Any = driver.open()
+                case "read":
+                    frame = driver.read(command["timeout"])
+                    answer = {
+                        "shape": frame.pixels.shape,
+                        "corner": frame.pixels[0, 0].tolist(),
+                        "end": frame.pixels[-1, -1].tolist(),
+                        "timestamp": frame.timestamp,
+                        "sequence": frame.sequence,
+                        "now": clock.monotonic(),
+                    }
+                case _:
+                    driver.close()
+                    answer = "closed"
+        except DeviceError as error:
+            answer = {"error": type(error).__name__, "text": str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
