@@ -19,6 +19,7 @@ from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.errors import DeviceError, DeviceMissing
+from hw.settings import PICAMERA, RTSP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -193,6 +194,14 @@ def _linux_bus(settings: ThermalSettings) -> I2cBus:
 
 
 def _linux_camera(settings: CameraSettings, clock: Clock) -> FrameSource:
+    if settings.source.startswith(RTSP):
+        from hw.linux.rtsp import RtspSource  # noqa: PLC0415
+
+        return RtspSource(settings.source, settings, clock)
+    if settings.source.startswith(PICAMERA):
+        from hw.linux.picamera import PicameraSource  # noqa: PLC0415
+
+        return PicameraSource(int(settings.source.removeprefix(PICAMERA)), settings, clock)
     from hw.linux.v4l2 import V4l2Source  # noqa: PLC0415
 
     path = Path(settings.source)

@@ -46,8 +46,10 @@ class FrameSource(Protocol):
 
     name: str
 
-    lost: int
-    """Pictures since it was opened that came between two given ones and were not given."""
+    @property
+    def lost(self) -> int:
+        """Pictures since it was opened that came between two given ones and were not given."""
+        ...
 
     def open(self) -> None:
         """Open the source. Raises `hw.errors.DeviceMissing` or `DeviceError`."""

@@ -72,7 +72,7 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError("`password_file` is for an rtsp:// source")
 
 
-RTSP = ("rtsp://", "rtsps://")
+RTSP = "rtsp://"
 PICAMERA = "picamera2:"
 
 

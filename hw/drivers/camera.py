@@ -22,7 +22,7 @@ class CameraDriver:
 
     Args:
         source: owned by the driver, opened and closed with it.
-        settings: rotation; size and rate are the source's.
+        settings: rotation and delay; the rest is the source's.
         clock: bounds the waits; the source's timestamps are its monotonic seconds.
     """
 
@@ -80,9 +80,11 @@ class CameraDriver:
             raise DeviceClosed(f"{self._source.name} was closed") from error
 
     def _frame(self, pixels: NDArray[np.uint8], timestamp: float) -> ImageFrame:
+        # `timestamp` orders pictures; what is known to have passed before it is taken off.
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
             raise DeviceError(f"{self._source.name}: gave {pixels.dtype}{list(pixels.shape)}, not BGR uint8[h, w, 3]")
         upright = np.rot90(pixels, -self._settings.rotate // 90) if self._settings.rotate else pixels
         self._newest = timestamp
+        number = self._given + self._source.lost
         self._given += 1
-        return ImageFrame(np.ascontiguousarray(upright), timestamp, self._given - 1 + self._source.lost)
+        return ImageFrame(np.ascontiguousarray(upright), timestamp - self._settings.delay, number)

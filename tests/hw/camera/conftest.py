@@ -1,4 +1,4 @@
-"""A clock that only sleeping moves, pictures, and V4L2 cameras behind the ioctls of a process."""
+"""A clock that only sleeping moves, pictures, V4L2 cameras behind the ioctls of a process, network cameras."""
 
 from __future__ import annotations
 
@@ -79,6 +79,10 @@ class Process:
     def end(self) -> None:
         self._process.communicate(timeout=30)
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=30)
+
 
 class Bench:
     """Cameras behind the ioctls of one process, and the shipped V4L2 source in another."""
@@ -123,17 +127,60 @@ class Bench:
         self._machine.end()
 
 
+class NetworkCamera:
+    """An RTSP server in a process of its own, which can be killed and come back on its port."""
+
+    def __init__(self, *access: str) -> None:
+        self._access = access
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        server = str(Path(__file__).parent / "rtsp_server.py")
+        self._process = Process([SYSTEM_PYTHON, server, str(self.port), *self._access], {})
+        self.port = self._process.ask("where")
+
+    def ask(self, do: str, **details: Any) -> None:
+        self._process.ask(do, **details)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def url(self, user: str = "", path: str = "live") -> str:
+        return f"rtsp://{user}127.0.0.1:{self.port}/{path}"
+
+
 SYSTEM_PYTHON = "/usr/bin/python3"
 """Debian's, which has Debian's python3-gi."""
 
 
 @pytest.fixture
+def network_camera() -> Iterator[Callable[..., NetworkCamera]]:
+    """Makes network cameras, open to all or to USER, PASSWORD, `basic` or `digest`."""
+    imports = (
+        "import gi; gi.require_version('Gst', '1.0'); gi.require_version('GstRtspServer', '1.0')\n"
+        "from gi.repository import Gst, GstRtspServer\n"
+        "Gst.init(None); exit(Gst.ElementFactory.find('openh264enc') is None)"
+    )
+    python = Path(SYSTEM_PYTHON)
+    if not python.exists() or subprocess.run([python, "-c", imports], check=False, capture_output=True).returncode:
+        pytest.skip("no RTSP server (gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-bad)")
+    made: list[NetworkCamera] = []
+
+    def make(*access: str) -> NetworkCamera:
+        made.append(NetworkCamera(*access))
+        return made[-1]
+
+    yield make
+    for camera in made:
+        camera.kill()
+
+
+@pytest.fixture
 def bench() -> Iterator[Bench]:
     imports = "import gi; gi.require_version('UMockdev', '1.0'); from gi.repository import UMockdev"
-    if (
-        shutil.which("umockdev-wrapper") is None
-        or subprocess.run([SYSTEM_PYTHON, "-c", imports], check=False).returncode
-    ):
+    wrapper = shutil.which("umockdev-wrapper")
+    if wrapper is None or subprocess.run([SYSTEM_PYTHON, "-c", imports], check=False, capture_output=True).returncode:
         pytest.skip("umockdev is not installed (umockdev gir1.2-umockdev-1.0 python3-gi)")
     built = Bench()
     yield built
