@@ -18,7 +18,7 @@ from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
-from hw.errors import DeviceError, DeviceMissing
+from hw.errors import DeviceError, DeviceMissing, FrameError
 from hw.settings import PICAMERA, RTSP
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from hw.sim.world import World
 
 T = TypeVar("T")
+
+PROBE_TIMEOUT = 3.0
+"""Seconds a camera may take for its first picture."""
+PROBE_PICTURES = 5
+"""Pictures of which one must be whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,7 @@ def missing(
         device = CameraDriver(_linux_camera(camera, clock), camera, clock)
         try:
             device.open()
+            _first_picture(device)
         finally:
             device.close()
 
@@ -168,6 +174,18 @@ def missing(
     if reader is not None and reader.device is not None:
         attempt("reader", lambda: _probe_keys(str(reader.device)))
     return found
+
+
+def _first_picture(device: Camera) -> None:
+    """A camera may open and give nothing. Raises the `DeviceError` of the last attempt."""
+    for attempt in range(PROBE_PICTURES):
+        try:
+            device.read(PROBE_TIMEOUT)
+        except FrameError:  # many cameras' first picture is half of one
+            if attempt == PROBE_PICTURES - 1:
+                raise
+        else:
+            return
 
 
 def _probe_keys(device: str) -> None:

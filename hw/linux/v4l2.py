@@ -173,17 +173,17 @@ class V4l2Source:
     def _newest(self, node: VideoNode) -> Filled | None:
         """The newest filled buffer; the older ones go back."""
         newest = None
-        taken = 0
-        while (found := node.take()) is not None:
-            taken += 1
+        for _ in range(node.buffers):
+            found = node.take()
+            if found is None:
+                return newest
             if newest is not None:
                 _give_back(node, newest)
             newest = found
-            if taken == node.buffers:
-                # Every buffer had been filled: nobody read for a while, and the driver dropped what came since.
-                _give_back(node, newest)
-                newest, taken = None, 0
-        return newest
+        # Every buffer had been filled: nobody read for a while, and the driver dropped what came since.
+        if newest is not None:
+            _give_back(node, newest)
+        return None
 
     def _count(self, found: Filled) -> None:
         """Count what the driver took and nobody got; a driver that does not count says 0 for ever."""

@@ -122,6 +122,14 @@ class Bench:
     def close(self) -> Any:
         return self._client.ask("close")
 
+    def close_while_reading(self) -> Any:
+        return self._client.ask("close while reading", timeout=20.0)
+
+    def missing(self, **settings: Any) -> list[str]:
+        """What the board's self-test says of the camera."""
+        found = self._client.ask("missing", settings={"source": "/dev/video0", **settings})
+        return [line for line in found if line.startswith("camera: ")]
+
     def end(self) -> None:
         self._client.end()
         self._machine.end()
@@ -136,7 +144,7 @@ class NetworkCamera:
         self.start()
 
     def start(self) -> None:
-        server = str(Path(__file__).parent / "rtsp_server.py")
+        server = str(Path(__file__).parents[3] / "benchmarks" / "rtsp_camera.py")
         self._process = Process([SYSTEM_PYTHON, server, str(self.port), *self._access], {})
         self.port = self._process.ask("where")
 

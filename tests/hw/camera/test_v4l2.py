@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import time
 from typing import Any
 
@@ -9,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 import simplejpeg
+
+from hw.linux.v4l2_node import wait
 
 BY_ID = "usb-Maker_HD_Camera-video-index0"
 NO_CLOCK, AT_END = 0x00000, 0x02000
@@ -231,3 +235,40 @@ def test_a_format_that_the_camera_lacks(bench: Any) -> None:
     bench.plug(formats={"MJPG": {"640x480": [30]}})
     assert 'format = "yuyv" allows none of them; set "auto"' in bench.open(format="yuyv")["text"]
     assert "MJPG 640x480" in bench.open()
+
+
+def test_closing_ends_a_read(bench: Any) -> None:
+    bench.plug()
+    bench.open()
+    assert bench.close_while_reading()["error"] == "DeviceClosed"
+    assert bench.asked()["ioctls"][-2:] == ["streamoff", "reqbufs"]
+    assert "YUYV" in bench.open()
+
+
+def test_what_wakes_a_waiting_reader() -> None:
+    class Node:
+        def __init__(self, descriptor: int) -> None:
+            self.fileno = lambda: descriptor
+
+    (node, driver), wake = os.pipe(), os.eventfd(0)
+    waiting: Any = Node(node)
+    try:
+        assert not wait(waiting, wake, 0.0)
+        os.eventfd_write(wake, 1)
+        assert wait(waiting, wake, 20.0)
+        os.eventfd_read(wake)
+        os.write(driver, b"x")
+        assert wait(waiting, wake, 20.0)
+    finally:
+        for descriptor in (node, driver, wake):
+            os.close(descriptor)
+
+
+def test_the_self_test_wants_a_picture(bench: Any) -> None:
+    bench.plug(takes=base64.b64encode(yuyv(90)).decode())
+    assert bench.missing() == []
+    bench.plug("video1")
+    assert bench.missing(source="/dev/video1") == ["camera: /dev/video1: no picture within 3 s"]
+    bench.plug("video2", takes=base64.b64encode(yuyv(90)[:-9]).decode())
+    assert "bytes of a picture of 614400" in bench.missing(source="/dev/video2")[0]
+    assert "picamera2 cannot be loaded" in bench.missing(source="picamera2:0")[0]

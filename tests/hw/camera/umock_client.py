@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from typing import Any
 
+from hw.board import missing
 from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
 from hw.errors import DeviceError
 from hw.linux.v4l2 import V4l2Source
-from hw.settings import CameraSettings
+from hw.settings import CameraSettings, GateSettings, ThermalSettings
 
 
 def main() -> None:
@@ -37,6 +39,13 @@ def main() -> None:
                         "sequence": frame.sequence,
                         "now": clock.monotonic(),
                     }
+                case "missing":
+                    answer = missing(ThermalSettings(), CameraSettings(**command["settings"]), GateSettings())
+                case "close while reading":
+                    closing = threading.Timer(0.1, driver.close)
+                    closing.start()
+                    driver.read(command["timeout"])
+                    answer = "read"
                 case _:
                     driver.close()
                     answer = "closed"

@@ -1,6 +1,6 @@
 """A network camera on loopback, by GStreamer: H.264 whose pictures show the moment at which they were taken.
 
-    /usr/bin/python3 rtsp_server.py PORT [USER PASSWORD [basic|digest]]
+    /usr/bin/python3 benchmarks/rtsp_camera.py PORT [USER PASSWORD [basic|digest]]
 
 It takes a command a line (JSON) and answers each with a line. Pictures are taken at the rates asked for, evenly or not,
 and stamped with the moment, as a camera does it. Each shows that moment, in milliseconds of CLOCK_MONOTONIC, as 32
