@@ -125,6 +125,22 @@ class Bench:
     def close_while_reading(self) -> Any:
         return self._client.ask("close while reading", timeout=20.0)
 
+    def run(self, **settings: Any) -> None:
+        """Let a capture thread keep the camera delivering."""
+        self._client.ask("run", settings={"source": "/dev/video0", **settings})
+
+    def until_told(self, *wanted: str) -> list[str]:
+        """What the lane was told, once it was told of all that is wanted, in this order."""
+        pause = threading.Event()
+        told: list[str] = []
+        for _ in range(3000):
+            told = self._client.ask("told")
+            left = iter(told)
+            if all(any(line.startswith(start) for line in left) for start in wanted):
+                return told
+            pause.wait(0.01)
+        raise AssertionError(f"told was {told}, wanted {wanted}")
+
     def missing(self, **settings: Any) -> list[str]:
         """What the board's self-test says of the camera."""
         found = self._client.ask("missing", settings={"source": "/dev/video0", **settings})

@@ -211,6 +211,27 @@ def test_unplugged_and_back_under_another_number(bench: Any) -> None:
     assert f"/dev/video2 (HD Camera, /dev/v4l/by-id/{BY_ID}), /dev/video5 (Other)" in other["text"]
 
 
+def test_a_lane_has_its_camera_back_after_a_pull_at_the_plug(bench: Any) -> None:
+    takes = base64.b64encode(yuyv(90)).decode()
+    bench.plug(id=BY_ID, takes=takes)
+    bench.run(source=f"/dev/v4l/by-id/{BY_ID}")
+    bench.until_told("up", "frame", "frame")
+    bench.unplug()
+    bench.until_told("frame", "down DeviceMissing: [Errno 19]", "down DeviceMissing: [Errno 2]")
+    bench.plug("video3", id=BY_ID, takes=takes)
+    told = bench.until_told("up", "down", f"up /dev/v4l/by-id/{BY_ID} = /dev/video3 (", "frame 0", "frame")
+    assert not [line for line in told if "was closed" in line]
+
+
+def test_a_lane_opens_a_stalled_camera_anew(bench: Any) -> None:
+    bench.plug()
+    bench.run()
+    bench.until_told("up")
+    bench.frame(yuyv(90))
+    bench.until_told("up", "frame 0", "down DeviceTimeout: /dev/video0: no picture within 1 s", "up")
+    assert "streamoff" in bench.asked()["ioctls"]
+
+
 @pytest.mark.parametrize(
     ("spec", "text"),
     [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import threading
 from typing import Any
 
+from controller.capture import Capture
 from hw.board import missing
 from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
@@ -15,10 +17,28 @@ from hw.linux.v4l2 import V4l2Source
 from hw.settings import CameraSettings, GateSettings, ThermalSettings
 
 
+def run(settings: CameraSettings, clock: SystemClock, told: list[str]) -> str:
+    """Keep the camera delivering, as the lane does, until the process ends; `told` grows by what the lane is told."""
+    loop = asyncio.new_event_loop()
+    capture: Capture[Any] = Capture(
+        "camera",
+        lambda: CameraDriver(V4l2Source(settings.source, settings, clock), settings, clock),
+        clock=clock,
+        loop=loop,
+        on_frame=lambda frame: told.append(f"frame {frame.sequence}"),
+        on_up=lambda info: told.append(f"up {info}"),
+        on_down=lambda error: told.append(f"down {type(error).__name__}: {error}"),
+    )
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    capture.start()
+    return "runs"
+
+
 def main() -> None:
     """Obey until the input ends."""
     clock = SystemClock()
     driver: Any = None
+    told: list[str] = []
     for line in sys.stdin:
         command = json.loads(line)
         try:
@@ -39,6 +59,10 @@ def main() -> None:
                         "sequence": frame.sequence,
                         "now": clock.monotonic(),
                     }
+                case "run":
+                    answer = run(CameraSettings(**command["settings"]), clock, told)
+                case "told":
+                    answer = told
                 case "missing":
                     answer = missing(ThermalSettings(), CameraSettings(**command["settings"]), GateSettings())
                 case "close while reading":
