@@ -18,8 +18,8 @@ from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
-from hw.errors import DeviceError, DeviceMissing, FrameError
-from hw.settings import PICAMERA, RTSP
+from hw.drivers.wiring import WiringFinding, check_wiring
+from hw.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -38,11 +38,6 @@ if TYPE_CHECKING:
     from hw.sim.world import World
 
 T = TypeVar("T")
-
-PROBE_TIMEOUT = 3.0
-"""Seconds a camera may take for its first picture."""
-PROBE_PICTURES = 5
-"""Pictures of which one must be whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +137,7 @@ def missing(
 
     Moves no lock: the gate's lines are not claimed, only its chip is opened.
     """
+    from hw.linux.cameras import first_picture  # noqa: PLC0415
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
     clock = SystemClock()
@@ -164,7 +160,7 @@ def missing(
         device = CameraDriver(_linux_camera(camera, clock), camera, clock)
         try:
             device.open()
-            _first_picture(device)
+            first_picture(device)
         finally:
             device.close()
 
@@ -176,16 +172,19 @@ def missing(
     return found
 
 
-def _first_picture(device: Camera) -> None:
-    """A camera may open and give nothing. Raises the `DeviceError` of the last attempt."""
-    for attempt in range(PROBE_PICTURES):
-        try:
-            device.read(PROBE_TIMEOUT)
-        except FrameError:  # many cameras' first picture is half of one
-            if attempt == PROBE_PICTURES - 1:
-                raise
-        else:
-            return
+def wiring(gate: GateSettings, devices: Path = Path("/dev")) -> list[WiringFinding]:
+    """Look at every line of the gate on this machine, one finding a line; while no lane runs. Moves no lock."""
+    from hw.linux.gpio_lines import LinuxGpioLines  # noqa: PLC0415
+
+    node = devices / f"gpiochip{gate.chip}"
+    try:
+        lines = LinuxGpioLines(node)
+    except DeviceError as error:
+        return [WiringFinding("gate chip", ok=False, text=str(error), fix="`chip` in [gate] chooses another")]
+    try:
+        return check_wiring(gate, lines)
+    finally:
+        lines.close()
 
 
 def _probe_keys(device: str) -> None:
@@ -212,20 +211,9 @@ def _linux_bus(settings: ThermalSettings) -> I2cBus:
 
 
 def _linux_camera(settings: CameraSettings, clock: Clock) -> FrameSource:
-    if settings.source.startswith(RTSP):
-        from hw.linux.rtsp import RtspSource  # noqa: PLC0415
+    from hw.linux.cameras import camera_source  # noqa: PLC0415
 
-        return RtspSource(settings.source, settings, clock)
-    if settings.source.startswith(PICAMERA):
-        from hw.linux.picamera import PicameraSource  # noqa: PLC0415
-
-        return PicameraSource(int(settings.source.removeprefix(PICAMERA)), settings, clock)
-    from hw.linux.v4l2 import V4l2Source  # noqa: PLC0415
-
-    path = Path(settings.source)
-    if path.is_dir() or (path.is_file() and not path.is_char_device()):
-        raise DeviceMissing(f"{settings.source} holds recorded pictures; before a real lock stands a live camera")
-    return V4l2Source(settings.source, settings, clock)
+    return camera_source(settings, clock)
 
 
 def simulated_board(
