@@ -14,7 +14,8 @@ from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
 from hw.errors import DeviceError
 from hw.linux.v4l2 import V4l2Source
-from hw.settings import CameraSettings, GateSettings, ThermalSettings
+from hw.settings import CameraSettings, GateSettings
+from hw.thermal_settings import Mlx90640Settings
 
 
 def run(settings: CameraSettings, clock: SystemClock, told: list[str]) -> str:
@@ -64,7 +65,7 @@ def main() -> None:
                 case "told":
                     answer = told
                 case "missing":
-                    answer = missing(ThermalSettings(), CameraSettings(**command["settings"]), GateSettings())
+                    answer = missing(Mlx90640Settings(), CameraSettings(**command["settings"]), GateSettings())
                 case "close while reading":
                     closing = threading.Timer(0.1, driver.close)
                     closing.start()
