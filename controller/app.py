@@ -183,6 +183,7 @@ class App:
             on_frame=self._on_thermal,
             on_up=lambda info: self._on_up("thermal", info),
             on_down=lambda error: self._on_down("thermal", FaultKind.SENSOR_THERMAL, error),
+            number=lambda frame: frame.sequence,
             limits=CaptureLimits(),
         )
         camera: Capture[ImageFrame] = Capture(
@@ -193,6 +194,7 @@ class App:
             on_frame=self._on_picture,
             on_up=lambda info: self._on_up("camera", info),
             on_down=lambda error: self._on_down("camera", FaultKind.CAMERA, error),
+            number=lambda frame: frame.sequence,
             limits=CaptureLimits(),
         )
         self.captures = [thermal, camera]
