@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import structlog
 
-from controller.config import load
+from controller.config import LINES_ELSEWHERE, load
 from controller.errors import ConfigError
 from controller.lane.antipassback import AntiPassback
 from controller.lane.interlock import Interlock
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 MOST_LANES = 2
 """More would share one small board's processor, and one crash would shut them all."""
-
-_LINES = {"gate": GATE_LINES, "reader": ("d0", "d1"), "wiegand_out": ("d0", "d1", "sense0", "sense1")}
-"""Keys of each section that name a GPIO line."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -173,13 +170,13 @@ def _claims(config: Config) -> Iterator[tuple[str, str]]:
     yield f"the folder {config.store.folder}", "[store] folder"
     yield f"the sensor {config.thermal.bus} {config.thermal.address:#x}", "[thermal] bus, address"
     yield f"the camera {config.camera.source}", "[camera] source"
-    for section, names in _LINES.items():
+    for section, names in (("gate", GATE_LINES), *LINES_ELSEWHERE):
         for name in names:
             if (line := getattr(getattr(config, section), name, None)) is not None:
                 yield f"GPIO line {line} of chip {config.gate.chip}", f"[{section}] {name}"
-    for name in ("device", "port"):
-        if (reader := getattr(config.reader, name, None)) is not None:
-            yield f"the reader {reader}", f"[reader] {name}"
+    for section, name in (("reader", "device"), ("reader", "port"), ("thermal", "spi")):
+        if (device := getattr(getattr(config, section), name, None)) is not None:
+            yield f"the device {device}", f"[{section}] {name}"
     if config.observe.metrics_port is not None:
         yield f"the port {config.observe.metrics_port}", "[observe] metrics_port"
 
