@@ -14,8 +14,20 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
+from hw.gate_settings import READBACK_LIMIT
+from hw.sender_settings import WiegandOutSettings
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
-from hw.thermal_settings import LeptonSettings, Mlx90640Settings, ThermalSettings
+from hw.thermal_settings import Mlx90640Settings, ThermalSettings
+
+I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
+"""GPIO lines of the I2C buses of a 40-pin header."""
+
+LINES_ELSEWHERE = (
+    ("reader", ("d0", "d1")),
+    ("wiegand_out", ("d0", "d1", "sense0", "sense1")),
+    ("thermal", ("reset",)),
+)
+"""Keys outside [gate] that name a GPIO line, by their section."""
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -60,6 +72,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gate: GateSettings = GateSettings()
     reader: ReaderSettings | None = None
     """None: no cards."""
+    wiegand_out: WiegandOutSettings | None = None
+    """None: no other controller is told who passes."""
     perception: PerceptionSettings = PerceptionSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     store: StoreSettings = StoreSettings()
@@ -76,28 +90,40 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
         self._check_reader()
-        self._check_thermal()
+        self._check_lines()
+        self._check_duties()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 
-    def _check_reader(self) -> None:
-        if self.reader is None:
-            if self.lane.require in ("card", "face_and_card"):
-                raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
-            return
-        lines = {getattr(self.gate, name): name for name in GATE_LINES if getattr(self.gate, name) is not None}
-        for name in ("d0", "d1"):
-            line = getattr(self.reader, name)
-            if line in lines:
-                raise ValueError(f"GPIO line {line} is given twice: as [gate] {lines[line]} and as [reader] {name}")
+    def _check_duties(self) -> None:
+        """Lines that have another duty on the board, and a pulse too short for the read-back to tell anything."""
+        taken = I2C_LINES.get(self.thermal.bus, ())
+        for name in GATE_LINES:
+            line = getattr(self.gate, name)
+            if line in taken:
+                raise ValueError(
+                    f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; "
+                    f"[gate] {name} takes another"
+                )
+        pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
+        if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
+            raise ValueError(
+                f"[lane] unlock_pulse is {pulse:g} s: with a read-back it must be over {READBACK_LIMIT:g} s, "
+                "or a relay that doesn't pull is never told"
+            )
 
-    def _check_thermal(self) -> None:
-        line = self.thermal.reset if isinstance(self.thermal, LeptonSettings) else None
-        taken = {("gate", name): getattr(self.gate, name) for name in GATE_LINES}
-        taken |= {("reader", name): getattr(self.reader, name, None) for name in ("d0", "d1")}
-        for (section, name), other in taken.items():
-            if line is not None and line == other:
-                raise ValueError(f"GPIO line {line} is given twice: as [{section}] {name} and as [thermal] reset")
+    def _check_reader(self) -> None:
+        if self.reader is None and self.lane.require in ("card", "face_and_card"):
+            raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
+
+    def _check_lines(self) -> None:
+        lines = {getattr(self.gate, name): f"[gate] {name}" for name in GATE_LINES}
+        for section, names in LINES_ELSEWHERE:
+            for name in names:
+                line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"
+                if line is not None and line in lines:
+                    raise ValueError(f"GPIO line {line} is given twice: as {lines[line]} and as {place}")
+                lines[line] = place
 
 
 def load(path: Path) -> Config:
