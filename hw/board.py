@@ -16,6 +16,7 @@ from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
 from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
+from hw.drivers.speaker import LOOK_EVERY, SpeakerDriver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.errors import DeviceError, DeviceMissing
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
     from hw.bus import FrameSource, I2cBus
     from hw.clock import Clock
-    from hw.ports import Camera, CredentialReader, Gate, ThermalSensor
+    from hw.output_settings import SpeakerSettings
+    from hw.ports import Camera, CredentialReader, Gate, Speaker, ThermalSensor
     from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings
     from hw.sim.i2c import SimulatedI2cBus
     from hw.sim.mlx90640 import SimulatedMlx90640
@@ -127,6 +129,22 @@ def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader
 
     pins = None if reader.driver == "wedge" else pin_factory(gate)
     return _linux_reader(reader, pins, SystemClock())
+
+
+def linux_speaker(settings: SpeakerSettings) -> Speaker:
+    """The loudspeaker of this machine."""
+    from hw.linux.aplay import AplayPlayer  # noqa: PLC0415 - only where there is one
+
+    return SpeakerDriver(AplayPlayer(settings.device), SystemClock())
+
+
+def play_once(settings: SpeakerSettings, sound: bytes) -> None:
+    """Play a WAV file and wait for its end; to try a loudspeaker. Raises `DeviceError` kinds."""
+    from hw.linux.aplay import AplayPlayer  # noqa: PLC0415
+
+    playing = AplayPlayer(settings.device).start(sound)
+    while not playing.ended():
+        time.sleep(LOOK_EVERY)
 
 
 def missing(

@@ -80,6 +80,28 @@ class Wires(Protocol):
         ...
 
 
+class Playing(Protocol):
+    """A sound that was begun."""
+
+    def ended(self) -> bool:
+        """Whether it is over. Raises `hw.errors.DeviceError` where it ended because the device would not play it."""
+        ...
+
+    def stop(self) -> None:
+        """Silence, at once or nearly; the device is free afterwards. Harmless when it is over."""
+        ...
+
+
+class SoundPlayer(Protocol):
+    """A sound card. Calls come from one thread."""
+
+    name: str
+
+    def start(self, sound: bytes) -> Playing:
+        """Begin a WAV file. Raises `hw.errors.DeviceError` kinds."""
+        ...
+
+
 class KeyEvent(NamedTuple):
     """A key went down."""
 

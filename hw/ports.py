@@ -213,3 +213,19 @@ class CredentialReader(Protocol):
     def close(self) -> None:
         """Stop and let the device go; harmless when closed."""
         ...
+
+
+class Speaker(Protocol):
+    """What speaks to passers-by. One sound at a time: the newest ends what sounds."""
+
+    def open(self, on_state: Callable[[str | None], None]) -> None:
+        """Start. `on_state` is told, from a thread of the speaker, what is wrong, and None once it works."""
+        ...
+
+    def play(self, sound: bytes) -> None:
+        """Begin a WAV file, in place of the one that sounds. Returns at once; harmless when closed."""
+        ...
+
+    def close(self) -> None:
+        """Silence; harmless when closed."""
+        ...
