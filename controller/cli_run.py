@@ -64,7 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     handle = configure(config.observe)
     try:
-        return _serve(config, linux_board(config.thermal, config.camera, config.gate, config.reader))
+        board = linux_board(
+            config.thermal, config.camera, config.gate, config.reader, speaker=config.sound, panel=config.screen
+        )
+        return _serve(config, board)
     finally:
         handle.close()
 

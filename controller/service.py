@@ -16,6 +16,7 @@ from controller.gallery.lock import folder_lock
 from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
+from controller.indicators.assembly import indicators_of
 from controller.link.messages import State
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
@@ -156,6 +157,9 @@ async def serve(
             seen.append(_StateWatch(link.state_changed))
             journal.add_listener(link.notify)
         history = await stack.enter_async_context(lane_history(config, board, gallery))
+        signs = indicators_of(config, board, lambda: (app.runner.prompt, app.runner.reason))
+        stack.push_async_callback(signs.close)
+        seen += signs.watches
         book = None if board.reader is None else book_of(config)
         folder, key, damaged = config.store.folder, config.store.key, _on_damage(config)
         reload = GalleryWatch(folder, key, gallery, board.clock, book=book, forget=history.forget, on_damage=damaged)
@@ -166,7 +170,14 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, *_keepers(config, board, journal), reload, *([link] if link else [])),
+            services=(
+                lateness,
+                counters,
+                *_keepers(config, board, journal),
+                reload,
+                *([link] if link else []),
+                *signs.services,
+            ),
             watches=tuple(seen),
             credentials=book,
             history=history,

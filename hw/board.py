@@ -16,6 +16,7 @@ from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
 from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
+from hw.drivers.panel import PanelDriver
 from hw.drivers.speaker import LOOK_EVERY, SpeakerDriver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from hw.bus import FrameSource, I2cBus
     from hw.clock import Clock
-    from hw.output_settings import SpeakerSettings
-    from hw.ports import Camera, CredentialReader, Gate, Speaker, ThermalSensor
+    from hw.output_settings import PanelSettings, SpeakerSettings
+    from hw.ports import Camera, CredentialReader, Gate, Panel, Speaker, ThermalSensor
     from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings
     from hw.sim.i2c import SimulatedI2cBus
     from hw.sim.mlx90640 import SimulatedMlx90640
@@ -59,6 +60,8 @@ class Board:
     reader: CredentialReader | None = None
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
+    speaker: Speaker | None = None
+    panel: Panel | None = None
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -93,7 +96,13 @@ class Simulation:
 
 
 def linux_board(
-    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings, reader: ReaderSettings | None = None
+    thermal: ThermalSettings,
+    camera: CameraSettings,
+    gate: GateSettings,
+    reader: ReaderSettings | None = None,
+    *,
+    speaker: SpeakerSettings | None = None,
+    panel: PanelSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
@@ -109,6 +118,8 @@ def linux_board(
         gate=GpioGate(gate, pins, clock),
         reader=None if reader is None else _linux_reader(reader, pins, clock),
         wall=time.time,
+        speaker=None if speaker is None else linux_speaker(speaker, clock),
+        panel=None if panel is None or panel.driver == "none" else linux_panel(panel),
     )
 
 
@@ -131,11 +142,25 @@ def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader
     return _linux_reader(reader, pins, SystemClock())
 
 
-def linux_speaker(settings: SpeakerSettings) -> Speaker:
+def linux_speaker(settings: SpeakerSettings, clock: Clock) -> Speaker:
     """The loudspeaker of this machine."""
     from hw.linux.aplay import AplayPlayer  # noqa: PLC0415 - only where there is one
 
-    return SpeakerDriver(AplayPlayer(settings.device), SystemClock())
+    return SpeakerDriver(AplayPlayer(settings.device), clock)
+
+
+def linux_panel(settings: PanelSettings) -> Panel:
+    """The panel of this machine."""
+    from hw.linux.framebuffer import LinuxFramebuffer  # noqa: PLC0415 - as above
+
+    return PanelDriver(LinuxFramebuffer(settings.device), settings.rotate)
+
+
+def file_panel(path: Path, size: tuple[int, int]) -> Panel:
+    """A panel that is a PNG file, for a rehearsal."""
+    from hw.sim.panel import PictureFile  # noqa: PLC0415 - a real board loads no simulation
+
+    return PictureFile(path, size)
 
 
 def play_once(settings: SpeakerSettings, sound: bytes) -> None:

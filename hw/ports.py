@@ -229,3 +229,19 @@ class Speaker(Protocol):
     def close(self) -> None:
         """Silence; harmless when closed."""
         ...
+
+
+class Panel(Protocol):
+    """A screen for passers-by. Calls block and come from one thread at a time."""
+
+    def open(self) -> tuple[int, int]:
+        """Start; returns width and height in pixels. Raises `hw.errors.DeviceError` kinds."""
+        ...
+
+    def show(self, pixels: NDArray[np.uint8]) -> None:
+        """Show uint8[height, width, 3], RGB, of the size that `open` told. Raises `hw.errors.DeviceError` kinds."""
+        ...
+
+    def close(self) -> None:
+        """Let it go, with what it shows; harmless when closed."""
+        ...
