@@ -38,7 +38,7 @@ $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.built
-	$(INSTALL) --editable ".[tflite,test,lint]"
+	$(INSTALL) --editable ".[hub,tflite,test,lint]"
 	@touch $@
 
 $(VENV)/.convert: $(VENV)/.dev
@@ -55,7 +55,7 @@ $(VENV)/.eval: $(VENV)/.built
 	@touch $@
 
 $(VENV)/.release: $(VENV)/.dev
-	$(INSTALL) --editable ".[tflite,test,lint,release]"
+	$(INSTALL) --editable ".[hub,tflite,test,lint,release]"
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.built
@@ -84,6 +84,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m controller.lane.diagram --check
+	$(BIN)/python -m controller.link.contract --check
 
 # The kernels built in other ways, each in a folder of its own.
 sanitize: $(VENV)/.dev

@@ -11,10 +11,11 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from campus import cli_orders
 from campus.broker import Broker
 from campus.errors import HubError
 from campus.ingest import Ingest
@@ -22,7 +23,13 @@ from campus.store import HubStore
 from controller.errors import GateError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from campus.store import StoredEvent
+
+T = TypeVar("T")
+
+DATABASE = "a file (SQLite), or postgresql://[user@]host[:port]/name; made or migrated where needed"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,26 +54,32 @@ def _parser() -> argparse.ArgumentParser:
         description="Subscribe to every gate of a campus, store its events once each, acknowledge them after COMMIT. "
         "Gates keep what was not acknowledged and send it again: this may be stopped and started at any time.",
     )
-    ingest.add_argument("--broker", required=True, metavar="HOST[:PORT]", help="default port: 8883 with TLS, else 1883")
-    ingest.add_argument("--campus", required=True, metavar="NAME", help="the campus in gate/v1/NAME/...")
-    ingest.add_argument("--db", required=True, type=Path, metavar="FILE", help="SQLite database; made if not there")
-    ingest.add_argument("--username", metavar="NAME")
-    ingest.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password")
-    ingest.add_argument("--tls", action="store_true", help="encrypt, and trust the system's authorities")
-    ingest.add_argument("--ca", type=Path, metavar="FILE", help="encrypt, and trust this authority (PEM)")
-    ingest.add_argument("--cert", type=Path, metavar="FILE", help="certificate to show to the broker (PEM)")
-    ingest.add_argument("--key", type=Path, metavar="FILE", help="its private key; default: it is in --cert")
+    _add_broker(ingest)
+    ingest.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
     ingest.set_defaults(run=_ingest)
     events = commands.add_parser("events", help="print events that arrived, oldest first")
-    events.add_argument("--db", required=True, type=Path, metavar="FILE")
+    events.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
     events.add_argument("--gate", metavar="NAME", help="of this gate only")
     events.add_argument("--limit", type=int, default=50, metavar="N", help="the newest N (default 50); 0: all")
     events.add_argument("--json", action="store_true", help="one JSON object a line, as it came from the gate")
     events.set_defaults(run=_events)
     gates = commands.add_parser("gates", help="print each gate: whether it is online, and what it reported")
-    gates.add_argument("--db", required=True, type=Path, metavar="FILE")
+    gates.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
     gates.set_defaults(run=_gates)
+    cli_orders.add_parsers(commands, _add_broker, _broker)
     return parser
+
+
+def _add_broker(command: argparse.ArgumentParser) -> None:
+    """Add the options by which a campus' broker is reached."""
+    command.add_argument("--broker", required=True, metavar="HOST[:PORT]", help="port: 8883 with TLS, else 1883")
+    command.add_argument("--campus", required=True, metavar="NAME", help="the campus in gate/v1/NAME/...")
+    command.add_argument("--username", metavar="NAME")
+    command.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password")
+    command.add_argument("--tls", action="store_true", help="encrypt, and trust the system's authorities")
+    command.add_argument("--ca", type=Path, metavar="FILE", help="encrypt, and trust this authority (PEM)")
+    command.add_argument("--cert", type=Path, metavar="FILE", help="certificate to show to the broker (PEM)")
+    command.add_argument("--key", type=Path, metavar="FILE", help="its private key; default: it is in --cert")
 
 
 def _ingest(options: argparse.Namespace) -> int:
@@ -116,14 +129,26 @@ def _has_port(text: str) -> bool:
 
 
 def _events(options: argparse.Namespace) -> int:
-    store = HubStore(options.db, None)
-    store.open()
-    try:
-        for event in store.events(gate=options.gate, limit=options.limit or -1):
-            print(event.payload.decode() if options.json else _event_line(event.payload, event.gate))
-    finally:
-        store.close()
+    async def read(store: HubStore) -> list[StoredEvent]:
+        return await store.events(gate=options.gate, limit=options.limit or -1)
+
+    for event in _look(options.db, read):
+        print(event.payload.decode() if options.json else _event_line(event.payload, event.gate))
     return 0
+
+
+def _look(address: str, read: Callable[[HubStore], Awaitable[T]]) -> T:
+    """What `read` finds in a database that is there."""
+
+    async def look() -> T:
+        store = HubStore(address, None)
+        await store.open()
+        try:
+            return await read(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(look())
 
 
 def _event_line(payload: bytes, gate: str) -> str:
@@ -136,15 +161,10 @@ def _event_line(payload: bytes, gate: str) -> str:
 
 
 def _gates(options: argparse.Namespace) -> int:
-    store = HubStore(options.db, None)
-    store.open()
-    try:
-        for gate in store.gates():
-            online = {True: "online", False: "offline", None: "unknown"}[gate.online]
-            state = json.loads(gate.state)["lane"] if gate.state else "-"
-            seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gate.seen))
-            gap = f"  {gate.missing} events wait behind a gap" if gate.missing else ""
-            print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}")
-    finally:
-        store.close()
+    for gate in _look(options.db, HubStore.gates):
+        online = {True: "online", False: "offline", None: "unknown"}[gate.online]
+        state = json.loads(gate.state)["lane"] if gate.state else "-"
+        seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gate.seen))
+        gap = f"  {gate.missing} events wait behind a gap" if gate.missing else ""
+        print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}")
     return 0

@@ -15,7 +15,11 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
+from hw.gate_settings import READBACK_LIMIT
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+
+I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
+"""GPIO lines of the I2C buses of a 40-pin header."""
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -27,6 +31,8 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The gate's name on the wire: lower-case letters, digits, `-` and `_`."""
     entry: Literal["a", "b"] = "a"
     """The turnstile's side that leads into the protected area."""
+    groups: tuple[str, ...] | None = None
+    """Who may pass here: people of any of these groups of the roll; None: everybody who is enrolled."""
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,10 +85,28 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
         self._check_reader()
+        self._check_lines()
         if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
             raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
+
+    def _check_lines(self) -> None:
+        """Lines that have another duty on the board, and a pulse too short for the read-back to tell anything."""
+        taken = I2C_LINES.get(self.thermal.bus, ())
+        for name in GATE_LINES:
+            line = getattr(self.gate, name)
+            if line in taken:
+                raise ValueError(
+                    f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; "
+                    f"[gate] {name} takes another"
+                )
+        pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
+        if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
+            raise ValueError(
+                f"[lane] unlock_pulse is {pulse:g} s: with a read-back it must be over {READBACK_LIMIT:g} s, "
+                "or a relay that doesn't pull is never told"
+            )
 
     def _check_reader(self) -> None:
         if self.reader is None:
