@@ -1,4 +1,4 @@
-"""Draws the picture of docs/indicators.md and times the painting: `python -m benchmarks.screen_picture docs/screen.png`.
+"""Draws the picture of docs/indicators.md, and times it: `python -m benchmarks.screen_picture docs/screen.png`.
 
 Who is seen is drawn by the simulated world, camera and array are its own, and the demo engine finds the face.
 """

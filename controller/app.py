@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from controller.capture import Capture, CaptureLimits
-from controller.credentials import CredentialDesk
+from controller.credentials import REPEAT, CredentialDesk
 from controller.errors import EngineError
 from controller.eyes import Eyes
 from controller.footing_state import FootingState
@@ -136,6 +136,7 @@ class App:
             executor=ClockExecutor(clock, 1, "credentials"),
             post=self.runner.post,
             watches=self.watches,
+            repeat=REPEAT if self.config.reader is None else self.config.reader.repeat,
         )
 
     def post(self, event: ev.LaneEvent) -> None:

@@ -65,7 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
     handle = configure(config.observe)
     try:
         board = linux_board(
-            config.thermal, config.camera, config.gate, config.reader, speaker=config.sound, panel=config.screen
+            config.thermal,
+            config.camera,
+            config.gate,
+            config.reader,
+            config.wiegand_out,
+            speaker=config.sound,
+            screen=config.screen,
         )
         return _serve(config, board)
     finally:

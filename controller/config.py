@@ -16,6 +16,7 @@ from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
 from hw.gate_settings import READBACK_LIMIT
+from hw.sender_settings import WiegandOutSettings
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
 
 I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
@@ -64,6 +65,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gate: GateSettings = GateSettings()
     reader: ReaderSettings | None = None
     """None: no cards."""
+    wiegand_out: WiegandOutSettings | None = None
+    """None: no other controller is told who passes."""
     indicators: IndicatorSettings = IndicatorSettings()
     sound: SoundSettings | None = None
     """None: no spoken prompts."""
@@ -86,12 +89,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
         self._check_reader()
         self._check_lines()
+        self._check_duties()
         if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
             raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 
-    def _check_lines(self) -> None:
+    def _check_duties(self) -> None:
         """Lines that have another duty on the board, and a pulse too short for the read-back to tell anything."""
         taken = I2C_LINES.get(self.thermal.bus, ())
         for name in GATE_LINES:
@@ -109,15 +113,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             )
 
     def _check_reader(self) -> None:
-        if self.reader is None:
-            if self.lane.require in ("card", "face_and_card"):
-                raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
-            return
-        lines = {getattr(self.gate, name): name for name in GATE_LINES if getattr(self.gate, name) is not None}
-        for name in ("d0", "d1"):
-            line = getattr(self.reader, name)
-            if line in lines:
-                raise ValueError(f"GPIO line {line} is given twice: as [gate] {lines[line]} and as [reader] {name}")
+        if self.reader is None and self.lane.require in ("card", "face_and_card"):
+            raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
+
+    def _check_lines(self) -> None:
+        lines = {getattr(self.gate, name): f"[gate] {name}" for name in GATE_LINES}
+        for section, names in (("reader", ("d0", "d1")), ("wiegand_out", ("d0", "d1", "sense0", "sense1"))):
+            for name in names:
+                line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"
+                if line is not None and line in lines:
+                    raise ValueError(f"GPIO line {line} is given twice: as {lines[line]} and as {place}")
+                lines[line] = place
 
 
 def load(path: Path) -> Config:

@@ -16,10 +16,12 @@ from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
 from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
-from hw.drivers.panel import PanelDriver
+from hw.drivers.osdp import OsdpReader
+from hw.drivers.screen import ScreenDriver
 from hw.drivers.speaker import LOOK_EVERY, SpeakerDriver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
+from hw.drivers.wiegand_out import WiegandSender
 from hw.drivers.wiring import WiringFinding, check_wiring
 from hw.errors import DeviceError, DeviceMissing
 
@@ -27,19 +29,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
 
-    from hw.bus import FrameSource, I2cBus
+    from hw.bus import FrameSource, I2cBus, PulseTrain
     from hw.clock import Clock
+    from hw.output_ports import ScreenPanel, Speaker
     from hw.output_settings import PanelSettings, SpeakerSettings
-    from hw.ports import Camera, CredentialReader, Gate, Panel, Speaker, ThermalSensor
+    from hw.ports import Camera, CredentialReader, CredentialSender, Gate, ThermalSensor
+    from hw.sender_settings import WiegandOutSettings
     from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings
     from hw.sim.i2c import SimulatedI2cBus
     from hw.sim.mlx90640 import SimulatedMlx90640
     from hw.sim.mlx90640_flaws import Imperfections
+    from hw.sim.panel import SimulatedPanel
     from hw.sim.reader import SimulatedKeys, SimulatedWires
     from hw.sim.recorded import Recording
     from hw.sim.turnstile import SimulatedTurnstile
     from hw.sim.world import World
 
+OSDP_KEY = "osdp.key"
+"""The systemd credential that holds the secure channel's key."""
 T = TypeVar("T")
 
 
@@ -59,10 +66,12 @@ class Board:
     make_camera: Callable[[], Camera]
     gate: Gate
     reader: CredentialReader | None = None
+    sender: CredentialSender | None = None
+    """Another controller, which takes this gate for a reader."""
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
     speaker: Speaker | None = None
-    panel: Panel | None = None
+    screen: ScreenPanel | None = None
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -94,6 +103,7 @@ class Simulation:
     bus: SimulatedI2cBus
     turnstile: SimulatedTurnstile
     reader: SimulatedWires | SimulatedKeys | None = None
+    panel: SimulatedPanel | None = None
 
 
 def linux_board(
@@ -101,9 +111,10 @@ def linux_board(
     camera: CameraSettings,
     gate: GateSettings,
     reader: ReaderSettings | None = None,
+    wiegand_out: WiegandOutSettings | None = None,
     *,
     speaker: SpeakerSettings | None = None,
-    panel: PanelSettings | None = None,
+    screen: PanelSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
@@ -118,9 +129,10 @@ def linux_board(
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
         gate=GpioGate(gate, pins, clock),
         reader=None if reader is None else _linux_reader(reader, pins, clock),
+        sender=None if wiegand_out is None else linux_sender(wiegand_out, gate),
         wall=time.time,
         speaker=None if speaker is None else linux_speaker(speaker, clock),
-        panel=None if panel is None or panel.driver == "none" else linux_panel(panel),
+        screen=None if screen is None or screen.driver == "none" else linux_screen(screen),
     )
 
 
@@ -139,7 +151,7 @@ def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader
     """The reader of this machine alone, to learn a card's number; not while a lane has it."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
-    pins = None if reader.driver == "wedge" else pin_factory(gate)
+    pins = pin_factory(gate) if reader.driver == "wiegand" else None
     return _linux_reader(reader, pins, SystemClock())
 
 
@@ -150,16 +162,16 @@ def linux_speaker(settings: SpeakerSettings, clock: Clock) -> Speaker:
     return SpeakerDriver(AplayPlayer(settings.device), clock)
 
 
-def linux_panel(settings: PanelSettings) -> Panel:
+def linux_screen(settings: PanelSettings) -> ScreenPanel:
     """The panel of this machine."""
     from hw.linux.framebuffer import LinuxFramebuffer  # noqa: PLC0415 - as above
 
-    return PanelDriver(LinuxFramebuffer(settings.device), settings.rotate)
+    return ScreenDriver(LinuxFramebuffer(settings.device), settings.rotate)
 
 
-def file_panel(path: Path, size: tuple[int, int]) -> Panel:
+def file_screen(path: Path, size: tuple[int, int]) -> ScreenPanel:
     """A panel that is a PNG file, for a rehearsal."""
-    from hw.sim.panel import PictureFile  # noqa: PLC0415 - a real board loads no simulation
+    from hw.sim.screen import PictureFile  # noqa: PLC0415 - a real board loads no simulation
 
     return PictureFile(path, size)
 
@@ -171,6 +183,24 @@ def play_once(settings: SpeakerSettings, sound: bytes) -> None:
     playing = AplayPlayer(settings.device).start(sound)
     while not playing.ended():
         time.sleep(LOOK_EVERY)
+
+
+def linux_sender(settings: WiegandOutSettings, gate: GateSettings) -> WiegandSender:
+    """The wires of this machine to another controller; nothing is opened yet."""
+    from hw.linux.pulses import GpioPulses, SerialPulses  # noqa: PLC0415
+
+    train: PulseTrain
+    if settings.port0 is not None and settings.port1 is not None:
+        train = SerialPulses((settings.port0, settings.port1), priority=settings.priority)
+    else:
+        train = GpioPulses(
+            f"/dev/gpiochip{gate.chip}",
+            (settings.d0 or 0, settings.d1 or 0),
+            sense=None if settings.sense0 is None or settings.sense1 is None else (settings.sense0, settings.sense1),
+            inverted=settings.inverted,
+            priority=settings.priority,
+        )
+    return WiegandSender(settings, train, SystemClock())
 
 
 def missing(
@@ -210,6 +240,8 @@ def missing(
     attempt("gate", lambda: pin_factory(gate).close())
     if reader is not None and reader.device is not None:
         attempt("reader", lambda: _probe_keys(str(reader.device)))
+    if reader is not None and reader.port is not None:
+        attempt("reader", lambda: _probe_port(reader))
     return found
 
 
@@ -236,10 +268,25 @@ def _probe_keys(device: str) -> None:
     source.close()
 
 
+def _probe_port(settings: ReaderSettings) -> None:
+    from hw.linux.serial import SerialLine, read_key  # noqa: PLC0415
+
+    if settings.secure_channel != "off":
+        read_key(settings.key, OSDP_KEY)
+    line = SerialLine(str(settings.port), settings.baud)
+    line.open()
+    line.close()
+
+
 def _linux_reader(settings: ReaderSettings, pins: Any, clock: Clock) -> CredentialReader:
     from hw.linux.evdev import EvdevSource  # noqa: PLC0415
     from hw.linux.wires import GpioWires  # noqa: PLC0415
 
+    if settings.port is not None:
+        from hw.linux.serial import SerialLine, read_key  # noqa: PLC0415
+
+        line = SerialLine(settings.port, settings.baud)
+        return OsdpReader(settings, line, lambda: read_key(settings.key, OSDP_KEY), clock)
     if settings.device is not None:
         return WedgeReader(settings, EvdevSource(settings.device), clock)
     return WiegandReader(settings, GpioWires(pins, (settings.d0 or 0, settings.d1 or 0)), clock)
@@ -270,6 +317,7 @@ def simulated_board(
     seed: int,
     imperfections: Imperfections | None = None,
     reader: ReaderSettings | None = None,
+    wiegand_out: WiegandOutSettings | None = None,
 ) -> tuple[Board, Simulation]:
     """A board whose sensor, camera, turnstile and reader are simulated below the bus; the drivers are the shipped ones.
 
@@ -300,10 +348,17 @@ def simulated_board(
         make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
         gate=GpioGate(gate, turnstile.pin_factory, clock),
     )
-    if reader is None:
-        return board, Simulation(world, chip, bus, turnstile)
-    driver, played = _simulated_reader(reader, clock)
-    return replace(board, reader=driver), Simulation(world, chip, bus, turnstile, played)
+    simulation = Simulation(world, chip, bus, turnstile)
+    if reader is not None:
+        driver, played = _simulated_reader(reader, clock)
+        board, simulation = replace(board, reader=driver), replace(simulation, reader=played)
+    if wiegand_out is not None:
+        from hw.sim.panel import SimulatedPanel  # noqa: PLC0415
+
+        panel = SimulatedPanel(clock)
+        sender = WiegandSender(wiegand_out, panel, clock)
+        board, simulation = replace(board, sender=sender), replace(simulation, panel=panel)
+    return board, simulation
 
 
 def _simulated_reader(
@@ -311,6 +366,8 @@ def _simulated_reader(
 ) -> tuple[CredentialReader, SimulatedWires | SimulatedKeys]:
     from hw.sim.reader import SimulatedKeys, SimulatedWires  # noqa: PLC0415
 
+    if settings.driver == "osdp":
+        raise DeviceMissing("[reader] osdp keeps the machine's own time: a rehearsal has Wiegand and USB readers only")
     if settings.driver == "wiegand":
         wires = SimulatedWires(clock)
         return WiegandReader(settings, wires, clock), wires

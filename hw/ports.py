@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,11 +219,28 @@ class CredentialRead:
     """Monotonic seconds at its end."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderState:
+    """What became of a reader after it was opened."""
+
+    up: bool
+    text: str
+    tampered: bool | None = None
+    """Its housing was opened or closed; None: that is not what this tells."""
+
+
+def unheard(_state: ReaderState) -> None:
+    """Nobody listens for the states of a reader."""
+
+
 class CredentialReader(Protocol):
     """A card, code or PIN reader. Reads come from a thread of the reader; a device that is lost is looked for again."""
 
-    def open(self, on_read: Callable[[CredentialRead], None]) -> str:
-        """Start; returns a description for the log. Raises `hw.errors.DeviceError` kinds where it is not there."""
+    def open(self, on_read: Callable[[CredentialRead], None], on_state: Callable[[ReaderState], None] = unheard) -> str:
+        """Start; returns a description for the log. Raises `hw.errors.DeviceError` kinds where it is not there.
+
+        `on_state` is told, from the same thread, when the reader is lost, back, or opened by somebody.
+        """
         ...
 
     def close(self) -> None:
@@ -231,33 +248,30 @@ class CredentialReader(Protocol):
         ...
 
 
-class Speaker(Protocol):
-    """What speaks to passers-by. One sound at a time: the newest ends what sounds."""
+@runtime_checkable
+class ReaderLamp(Protocol):
+    """A reader that has a lamp of its own."""
 
-    def open(self, on_state: Callable[[str | None], None]) -> None:
-        """Start. `on_state` is told, from a thread of the speaker, what is wrong, and None once it works."""
-        ...
-
-    def play(self, sound: bytes) -> None:
-        """Begin a WAV file, in place of the one that sounds. Returns at once; harmless when closed."""
-        ...
-
-    def close(self) -> None:
-        """Silence; harmless when closed."""
+    def indicate(self, lamp: Lamp) -> None:
+        """Show `lamp`; returns at once, from any thread."""
         ...
 
 
-class Panel(Protocol):
-    """A screen for passers-by. Calls block and come from one thread at a time."""
+class CredentialSender(Protocol):
+    """Wires to another controller that takes this gate for a card reader."""
 
-    def open(self) -> tuple[int, int]:
-        """Start; returns width and height in pixels. Raises `hw.errors.DeviceError` kinds."""
+    def open(self) -> str:
+        """Claim the wires; returns a description for the log. Raises `hw.errors.DeviceError` kinds."""
         ...
 
-    def show(self, pixels: NDArray[np.uint8]) -> None:
-        """Show uint8[height, width, 3], RGB, of the size that `open` told. Raises `hw.errors.DeviceError` kinds."""
+    def send(self, number: str) -> None:
+        """Send a card's number, `FACILITY-NUMBER` where it has both; blocks its thread for a tenth of a second.
+
+        Raises ValueError for a number that the format cannot carry (the message does not repeat it), `PulseError` where
+        what came out is no card for sure, another `hw.errors.DeviceError` where the wires are gone.
+        """
         ...
 
     def close(self) -> None:
-        """Let it go, with what it shows; harmless when closed."""
+        """Let the wires go; harmless when closed."""
         ...

@@ -99,8 +99,8 @@ class WiegandFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A card, code or PIN reader at the entry."""
 
-    driver: Literal["wiegand", "wedge"]
-    """wiegand: two wires on GPIO lines; wedge: a USB reader or scanner that types."""
+    driver: Literal["wiegand", "wedge", "osdp"]
+    """wiegand: two wires on GPIO lines; wedge: a USB reader or scanner that types; osdp: RS-485, encrypted."""
     d0: Gpio | None = None
     """Wiegand's wires: 3.3 V only, a reader's 5 V goes through a level shifter (docs/gate-wiring.md)."""
     d1: Gpio | None = None
@@ -115,6 +115,8 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """An edge so many seconds after the last one of its wire is ringing, no bit."""
     key_timeout: Annotated[float, msgspec.Meta(ge=0.5, le=60)] = 5.0
     """Seconds between two keys of a PIN."""
+    repeat: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
+    """Seconds since a credential was last seen in which it is still the same presentation: a card that is held."""
     device: str | None = None
     """The wedge: /dev/input/by-id/…-event-kbd, which stays the same over reboots."""
     kind: Literal["auto", "card", "qr"] = "auto"
@@ -125,9 +127,22 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The key that ends what is typed; none: `type_timeout` does."""
     type_timeout: Annotated[float, msgspec.Meta(ge=0.05, le=30)] = 0.5
     """Seconds between two keys of the wedge after which what was typed is dropped; 5 for a keypad."""
+    alt_codes: Literal["unicode", "gbk", "utf-8"] = "unicode"
+    """What the numbers mean that a scanner keys in with Alt held: characters, GB 18030 codes, or bytes of UTF-8."""
+
+    port: str | None = None
+    """OSDP's serial port, e.g. /dev/serial/by-id/…, through an RS-485 transceiver that turns round by itself."""
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    address: Annotated[int, msgspec.Meta(ge=0, le=126)] = 0
+    key: str | None = None
+    """File of mode 0600 with the secure channel's key (SCBK), 32 hex digits; None: the systemd credential osdp.key."""
+    secure_channel: Literal["required", "install", "off"] = "required"
+    """install: give a new reader the key, in the clear of the standard's default key, while nobody listens."""
 
     def __post_init__(self) -> None:
         """Refuse a reader that is not wired."""
+        if (self.driver == "osdp") != bool(self.port):
+            raise ValueError("an osdp reader, and no other, needs `port`; /dev/serial/by-id lists them")
         if self.driver == "wiegand" and (self.d0 is None or self.d1 is None or self.d0 == self.d1):
             raise ValueError("a wiegand reader needs `d0` and `d1`, two different lines")
         if (self.driver == "wedge") != bool(self.device):

@@ -29,7 +29,7 @@ from controller.perception.registration import RegistrationSettings
 from controller.perception.settings import PerceptionSettings
 from controller.record.boot import read_boot_id
 from controller.record.journal import Journal
-from hw.board import file_panel, simulated_board
+from hw.board import file_screen, simulated_board
 from hw.executor import ClockExecutor
 from hw.ports import Side
 from hw.settings import GateSettings
@@ -156,7 +156,7 @@ class Rehearsal:
             return signs
         port = screen if isinstance(screen, int) else None
         settings = ScreenSettings(port=port)
-        panel = file_panel(screen, settings.size) if isinstance(screen, Path) else None
+        panel = file_screen(screen, settings.size) if isinstance(screen, Path) else None
         add_screen(signs, settings, self._config.perception.registration, self._clock, panel=panel, sign=sign)
         return signs
 

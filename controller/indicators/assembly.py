@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from controller.watch import Watch
     from hw.board import Board
     from hw.clock import Clock
-    from hw.ports import Panel
+    from hw.output_ports import ScreenPanel
 
     Sign = Callable[[], tuple[Prompt, str | None]]
     """What the lane shows at present: prompt and reason."""
@@ -65,7 +65,7 @@ def indicators_of(config: Config, board: Board, sign: Sign) -> Indicators:
     if config.sound is not None:
         _add_speech(made, config.sound, board, sign, quiet)
     if config.screen is not None:
-        add_screen(made, config.screen, config.perception.registration, board.clock, panel=board.panel, sign=sign)
+        add_screen(made, config.screen, config.perception.registration, board.clock, panel=board.screen, sign=sign)
     return made
 
 
@@ -98,7 +98,7 @@ def add_screen(
     registration: RegistrationSettings,
     clock: Clock,
     *,
-    panel: Panel | None,
+    panel: ScreenPanel | None,
     sign: Sign,
 ) -> tuple[Screen, Page | None] | None:
     """Add the screen, and its page where it has a port; None where what draws it is not installed."""

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from controller.perception.registration import RegistrationSettings
     from controller.perception.types import Box, Face
     from hw.clock import Clock
-    from hw.ports import ImageFrame, Panel, ThermalFrame
+    from hw.output_ports import ScreenPanel
+    from hw.ports import ImageFrame, ThermalFrame
 
 FACE_LASTS: Final = 1.0
 """Seconds for which somebody's last picture with a face is shown, at most."""
@@ -88,7 +89,7 @@ class Screen(Watch):
         settings: ScreenSettings,
         registration: RegistrationSettings,
         *,
-        panel: Panel | None,
+        panel: ScreenPanel | None,
         page: Page | None,
         sign: Callable[[], tuple[Prompt, str | None]],
         clock: Clock,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from controller.watch import Step
     from hw.clock import Clock
-    from hw.ports import Speaker
+    from hw.output_ports import Speaker
 
 URGENT: Final = frozenset({Prompt.EMERGENCY, Prompt.ALARM})
 """Spoken in quiet hours too."""

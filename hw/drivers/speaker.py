@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class SpeakerDriver:
-    """`hw.ports.Speaker` on a player.
+    """`hw.output_ports.Speaker` on a player.
 
     Args:
         player: the sound card.

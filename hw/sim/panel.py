@@ -1,98 +1,98 @@
-"""Panels that hang nowhere: a memory to look into, and a picture file that is always whole."""
+"""A simulated access panel on two wires: it times what falls and rises by its own clock, and reads cards from that.
+
+It shares no code with the sender: lengths, parities and times are written down here once more.
+"""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
-import cv2
-import numpy as np
-
-from hw.bus import PixelLayout
-from hw.errors import DeviceError, DeviceMissing
+from hw.bus import Pulse
+from hw.errors import DeviceError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
+    from hw.clock import Clock
 
-XRGB8888: Final = ((16, 8), (8, 8), (0, 8))
-RGB565: Final = ((11, 5), (5, 6), (0, 5))
-BGR888: Final = ((0, 8), (8, 8), (16, 8))
-"""Red, green and blue as a panel's memory may hold them."""
+LAYOUTS: Final = {26: (9, 17), 34: (17, 17), 37: (17, 20)}
+"""Of each length: where the number begins, and how many bits from there on, parity and all."""
 
 
-class SimulatedPanelMemory:
-    """`hw.bus.PixelMemory` of a panel whose rows end with `padding` bytes that are not seen."""
+class SimulatedPanel:
+    """`hw.bus.PulseTrain` with a panel at the other end.
 
-    name = "simulated panel"
+    Args:
+        clock: the world's.
+        late: seconds by which each pulse, counted from 0 since the start, ends too late.
+    """
 
-    def __init__(
-        self,
-        width: int,
-        height: int,
-        *,
-        bits: int = 32,
-        colours: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] = XRGB8888,
-        padding: int = 0,
-    ) -> None:
-        self.unplugged = False
-        self.opened = 0
-        self._layout = PixelLayout(width, height, width * bits // 8 + padding, bits, *colours)
-        self._memory = bytearray(b"\xa5" * (self._layout.stride * height))
+    name = "simulated panel wires"
+    remedy = "this is a rehearsal"
 
-    def open(self) -> tuple[PixelLayout, memoryview]:
-        """Map it. Raises `DeviceMissing` while it is unplugged."""
-        if self.unplugged:
-            raise DeviceMissing("no such panel")
-        self.opened += 1
-        return self._layout, memoryview(self._memory)
+    def __init__(self, clock: Clock, late: Callable[[int], float] = lambda _place: 0.0) -> None:
+        self._clock = clock
+        self._late = late
+        self._opened = False
+        self._bits: list[int] = []
+        self._heard = 0.0
+        self._count = 0
+        self.cut: set[int] = set()
+        """Wires that are cut behind the program's end: their pulses are sent and do not arrive."""
+        self.cards: list[str] = []
+        """What the panel read, `FACILITY-NUMBER`."""
+        self.dropped = 0
+        """Bursts that were no card."""
 
-    def close(self) -> None:
-        """It keeps what it shows."""
+    def open(self) -> str:
+        """Rest."""
+        self._opened = True
+        return "timed by nobody"
 
-    @property
-    def beyond(self) -> set[int]:
-        """The bytes between the rows, which nobody may touch; as they were made: 0xA5."""
-        stride, used = self._layout.stride, self._layout.width * self._layout.bits // 8
-        rows = (self._memory[row * stride : (row + 1) * stride] for row in range(self._layout.height))
-        return {byte for row in rows for byte in row[used:]}
-
-    def seen(self) -> NDArray[np.uint8]:
-        """What an eye sees: uint8[height, width, 3], RGB, short colours stretched to their full range."""
-        layout = self._layout
-        size = layout.bits // 8
-        rows = np.frombuffer(bytes(self._memory), np.uint8).reshape(layout.height, layout.stride)
-        parts = rows[:, : layout.width * size].reshape(layout.height, layout.width, size).astype(np.uint64)
-        value = sum(parts[:, :, place] * np.uint64(256**place) for place in range(size))
-        picture = np.empty((layout.height, layout.width, 3), np.uint8)
-        for channel, (offset, length) in enumerate((layout.red, layout.green, layout.blue)):
-            picture[:, :, channel] = (value // 2**offset % 2**length) * 255 // (2**length - 1)
-        return picture
-
-
-class PictureFile:
-    """`hw.ports.Panel` that is a PNG file: whoever opens it finds a whole picture, never half of one."""
-
-    def __init__(self, path: Path, size: tuple[int, int]) -> None:
-        self._path = path
-        self._size = size
-
-    def open(self) -> tuple[int, int]:
-        """Width and height."""
-        return self._size
-
-    def show(self, pixels: NDArray[np.uint8]) -> None:
-        """Replace the file. Raises `DeviceError` where it can't be written."""
-        scratch = self._path.with_name(f".{self._path.name}.part")
-        done, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-        if not done:
-            raise DeviceError(f"{self._path}: the picture could not be encoded")
-        try:
-            scratch.write_bytes(encoded.tobytes())
-            os.replace(scratch, self._path)  # noqa: PTH105 - one name for both, atomic
-        except OSError as error:
-            raise DeviceError(f"{self._path}: the picture cannot be written there: {error.strerror}") from error
+    def play(self, wires: bytes, width: float, spacing: float, longest: float) -> list[Pulse]:
+        """Let the panel see pulses."""
+        if not self._opened:
+            raise DeviceError(f"{self.name}: closed")
+        seen: list[Pulse] = []
+        for wire in wires:
+            start = self._clock.monotonic()
+            end = start + width + self._late(self._count)
+            self._count += 1
+            self._clock.sleep(spacing)
+            if wire in self.cut:
+                continue
+            self._hear(wire, start, end)
+            seen.append(Pulse(wire, start, start, end - start, end - start))
+            if end - start > longest:
+                break
+        return seen
 
     def close(self) -> None:
-        """The last picture stays."""
+        """Let go."""
+        self._opened = False
+
+    def listen(self) -> list[str]:
+        """What the panel has read by now."""
+        if self._bits and self._clock.monotonic() - self._heard > 0.03:
+            self._end()
+        return self.cards
+
+    def _hear(self, wire: int, fell: float, rose: float) -> None:
+        """Take a pulse: one of another width than a reader's is noise to the panel."""
+        if self._bits and fell - self._heard > 0.03:
+            self._end()
+        self._heard = fell
+        if 15e-6 <= rose - fell <= 120e-6:
+            self._bits.append(wire)
+
+    def _end(self) -> None:
+        bits, self._bits = self._bits, []
+        half = (len(bits) + 1) // 2
+        odd_from = len(bits) - half
+        layout = LAYOUTS.get(len(bits))
+        if layout is None or sum(bits[:half]) % 2 or not sum(bits[odd_from:]) % 2:
+            self.dropped += 1
+            return
+        first, count = layout
+        text = "".join(map(str, bits))
+        self.cards.append(f"{int(text[1:first], 2)}-{int(text[first : first + count - 1], 2)}")

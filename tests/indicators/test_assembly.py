@@ -24,11 +24,11 @@ from controller.lane.events import FireAlarm
 from controller.perception.engines import open_engine
 from controller.service import serve
 from hw.board import simulated_board
-from hw.drivers.panel import PanelDriver
+from hw.drivers.screen import ScreenDriver
 from hw.drivers.speaker import SpeakerDriver
 from hw.ports import Signal
 from hw.sim.clock import VirtualClock
-from hw.sim.panel import SimulatedPanelMemory
+from hw.sim.screen import SimulatedPanelMemory
 from hw.sim.speaker import SimulatedSoundCard
 from hw.sim.world import World
 
@@ -63,7 +63,7 @@ class Bench:
         )
         self.memory = SimulatedPanelMemory(*SIZE)
         self.card = SimulatedSoundCard(self.clock)
-        self.board = replace(board, panel=PanelDriver(self.memory), speaker=SpeakerDriver(self.card, self.clock))
+        self.board = replace(board, screen=ScreenDriver(self.memory), speaker=SpeakerDriver(self.card, self.clock))
 
     def play(self, main: Callable[[App], Coroutine[Any, Any, None]]) -> None:
         engine = open_engine("demo")

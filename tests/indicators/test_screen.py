@@ -17,13 +17,13 @@ from controller.indicators.typeface import Typeface, find
 from controller.lane.effects import Prompt
 from controller.perception.registration import RegistrationSettings
 from controller.perception.types import Box, Face
-from hw.drivers.panel import PanelDriver
+from hw.drivers.screen import ScreenDriver
 from hw.errors import DeviceError
 from hw.executor import ClockExecutor
 from hw.ports import ImageFrame, ThermalFrame
 from hw.sim.clock import VirtualClock
 from hw.sim.loop import run
-from hw.sim.panel import SimulatedPanelMemory
+from hw.sim.screen import SimulatedPanelMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -43,7 +43,7 @@ def typeface() -> Typeface:
         pytest.skip(str(error))
 
 
-class SlowPanel(PanelDriver):
+class SlowPanel(ScreenDriver):
     """Counts, and takes as long as it is told; fails when told."""
 
     def __init__(self, memory: SimulatedPanelMemory, clock: VirtualClock) -> None:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.bus import PixelLayout
-from hw.drivers.panel import PanelDriver
+from hw.drivers.screen import ScreenDriver
 from hw.errors import DeviceClosed, DeviceError, DeviceMissing
-from hw.sim.panel import BGR888, RGB565, XRGB8888, PictureFile, SimulatedPanelMemory
+from hw.sim.screen import BGR888, RGB565, XRGB8888, PictureFile, SimulatedPanelMemory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def picture(width: int, height: int) -> NDArray[np.uint8]:
 def test_every_layout_shows_the_picture(name: str) -> None:
     layout = LAYOUTS[name]
     memory = SimulatedPanelMemory(50, 31, padding=12, **layout)
-    panel = PanelDriver(memory)
+    panel = ScreenDriver(memory)
     assert panel.open() == (50, 31)
     wanted = picture(50, 31)
     panel.show(wanted)
@@ -56,7 +56,7 @@ def test_every_layout_shows_the_picture(name: str) -> None:
 def test_a_turned_panel(degrees: Any, corner: tuple[int, int]) -> None:
     """Degrees are clockwise: the picture's upper left corner comes to the panel's upper right one by 90."""
     memory = SimulatedPanelMemory(40, 30)
-    panel = PanelDriver(memory, degrees)
+    panel = ScreenDriver(memory, degrees)
     width, height = panel.open()
     assert (width, height) == ((30, 40) if degrees in (90, 270) else (40, 30))
     wanted = np.zeros((height, width, 3), np.uint8)
@@ -70,7 +70,7 @@ def test_a_turned_panel(degrees: Any, corner: tuple[int, int]) -> None:
 @settings(max_examples=60)
 def test_any_size(width: int, height: int, name: str, padding: int) -> None:
     memory = SimulatedPanelMemory(width, height, padding=padding, **LAYOUTS[name])
-    panel = PanelDriver(memory)
+    panel = ScreenDriver(memory)
     panel.open()
     panel.show(np.full((height, width, 3), 255, np.uint8))
     assert (memory.seen() == 255).all()
@@ -79,7 +79,7 @@ def test_any_size(width: int, height: int, name: str, padding: int) -> None:
 
 def test_a_picture_of_another_size_is_refused_and_nothing_is_drawn() -> None:
     memory = SimulatedPanelMemory(40, 30)
-    panel = PanelDriver(memory)
+    panel = ScreenDriver(memory)
     panel.open()
     before = memory.seen()
     with pytest.raises(ValueError, match="40 x 30 pixels"):
@@ -89,7 +89,7 @@ def test_a_picture_of_another_size_is_refused_and_nothing_is_drawn() -> None:
 
 def test_closed_and_missing_panels_are_told() -> None:
     memory = SimulatedPanelMemory(40, 30)
-    panel = PanelDriver(memory)
+    panel = ScreenDriver(memory)
     with pytest.raises(DeviceClosed, match="simulated panel"):
         panel.show(picture(40, 30))
     memory.unplugged = True
@@ -138,7 +138,7 @@ GOOD = PixelLayout(10, 4, 40, 32, (16, 8), (8, 8), (0, 8))
 def test_a_layout_that_cannot_be_written_is_refused(layout: PixelLayout, size: int, told: str) -> None:
     memory = Memory(layout, size)
     with pytest.raises(DeviceError, match=rf"/dev/fb9: .*{told}"):
-        PanelDriver(memory).open()
+        ScreenDriver(memory).open()
     assert memory.closed
 
 

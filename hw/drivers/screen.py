@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Turn = Literal[0, 90, 180, 270]
 
 
-class PanelDriver:
-    """`hw.ports.Panel` on a panel's memory.
+class ScreenDriver:
+    """`hw.output_ports.ScreenPanel` on a panel's memory.
 
     Args:
         memory: its real or simulated end.
