@@ -45,10 +45,11 @@ async def _grants() -> None:
     from hw.board import linux_board  # noqa: PLC0415
     from hw.executor import ClockExecutor  # noqa: PLC0415
     from hw.ports import Side  # noqa: PLC0415
-    from hw.settings import CameraSettings, GateSettings, ThermalSettings  # noqa: PLC0415
+    from hw.settings import CameraSettings, GateSettings  # noqa: PLC0415
+    from hw.thermal_settings import Mlx90640Settings  # noqa: PLC0415
 
     settings = GateSettings()
-    board = linux_board(ThermalSettings(), CameraSettings(), settings)
+    board = linux_board(Mlx90640Settings(), CameraSettings(), settings)
     journal = Journal(STORE / "journal.sqlite3", ClockExecutor(board.clock, 1, "journal"), boot_id="0", serial="")
     await journal.open()
     lane = Lane(LaneSettings(passage_wait=1.0))
@@ -90,9 +91,10 @@ def _hold() -> None:
     """A child in an unlock, killed: what the kernel leaves of the line is read from outside."""
     from hw.board import linux_board  # noqa: PLC0415
     from hw.ports import Side  # noqa: PLC0415
-    from hw.settings import CameraSettings, GateSettings, ThermalSettings  # noqa: PLC0415
+    from hw.settings import CameraSettings, GateSettings  # noqa: PLC0415
+    from hw.thermal_settings import Mlx90640Settings  # noqa: PLC0415
 
-    gate = linux_board(ThermalSettings(), CameraSettings(), GateSettings(mode="potential")).gate
+    gate = linux_board(Mlx90640Settings(), CameraSettings(), GateSettings(mode="potential")).gate
     gate.open(lambda _: None)
     gate.unlock(Side.A, 15.0)
     say("held")

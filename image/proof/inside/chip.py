@@ -10,11 +10,11 @@ import signal
 from typing import Final
 
 from hw.clock import SystemClock
-from hw.settings import ThermalSettings
 from hw.sim.figures import Person
 from hw.sim.i2c import SimulatedI2cBus
 from hw.sim.mlx90640 import SimulatedMlx90640
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 from image.proof.inside.cuse import I2cDevice, serve
 
 UP: Final = "the sensor answers"
@@ -26,7 +26,7 @@ CORE: Final = 36.7
 def main() -> None:
     """Serve for ever."""
     clock = SystemClock()
-    address = ThermalSettings().address
+    address = Mlx90640Settings().address
     world = World(clock, seed=SEED)
     # Sensors settle within minutes of power-on; this one was switched on long ago.
     world.place(Person(identity=3, core=CORE, arrival=clock.monotonic(), distance=0.5, sway=0.0))

@@ -13,7 +13,8 @@ from hw.board import linux_board
 from hw.drivers.gate import GpioGate
 from hw.errors import DeviceError
 from hw.ports import Side, Signal
-from hw.settings import CameraSettings, GateSettings, ThermalSettings
+from hw.settings import CameraSettings, GateSettings
+from hw.thermal_settings import Mlx90640Settings
 from image.proof.claims import spread
 from image.proof.inside.check import Check, NotShown, need
 from image.proof.inside.pins import Pins
@@ -51,7 +52,7 @@ def pins() -> Pins:
 def gate(*, active_low: bool = False, mode: Literal["pulse", "potential"] = "pulse") -> GpioGate:
     """The shipped gate on this machine's chip."""
     settings = GateSettings(chip=pins().chip, fire=16, outputs_active_low=active_low, mode=mode)
-    made = linux_board(ThermalSettings(), CameraSettings(), settings).gate
+    made = linux_board(Mlx90640Settings(), CameraSettings(), settings).gate
     assert isinstance(made, GpioGate)  # noqa: S101 - a board's gate has counters besides
     return made
 

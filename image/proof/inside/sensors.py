@@ -15,7 +15,8 @@ import numpy as np
 
 from hw.board import linux_sensors
 from hw.errors import DeviceError
-from hw.settings import CameraSettings, ThermalSettings
+from hw.settings import CameraSettings
+from hw.thermal_settings import Mlx90640Settings
 from image.proof.claims import duration, spread
 from image.proof.inside import chip
 from image.proof.inside.check import Check, need
@@ -30,7 +31,7 @@ FRAMES: Final = 16
 PICTURES: Final = 20
 HERTZ: Final = 2.0
 """Subpages a second that an emulated processor keeps up with."""
-THERMAL: Final = ThermalSettings(refresh_hz=HERTZ)
+THERMAL: Final = Mlx90640Settings(refresh_hz=HERTZ)
 CAMERA: Final = CameraSettings(width=320, height=180, fps=15)
 VIVID: Final = Path("/sys/bus/platform/drivers/vivid")
 PATIENCE: Final = 20.0
