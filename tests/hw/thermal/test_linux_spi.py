@@ -23,11 +23,12 @@ class Device:
         if self.library.refuses:
             raise self.library.refuses
 
-    def readbytes(self, count: int) -> list[int]:
+    def xfer2(self, values: list[int]) -> list[int]:
         if self.library.fails:
             raise self.library.fails
-        self.library.reads.append((self.mode, self.max_speed_hz, count))
-        return [7] * (count - self.library.short)
+        assert not any(values)
+        self.library.reads.append((self.mode, self.max_speed_hz, len(values)))
+        return [7] * (len(values) - self.library.short)
 
     def close(self) -> None:
         self.library.closed += 1
