@@ -95,7 +95,7 @@ class LinuxSpiBus:
             )
         if error.errno in {errno.EACCES, errno.EPERM}:
             return DeviceDenied(
-                errno.EACCES, f"{self.name}: permission denied: the service's user must be in group spi"
+                errno.EACCES, f"{self.name}: permission denied: the service needs group spi and DeviceAllow=char-spi"
             )
         code = error.errno or errno.EIO
         return BusError(code, f"{self.name}: cannot be set up: {os.strerror(code)}")

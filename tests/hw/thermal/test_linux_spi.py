@@ -68,7 +68,7 @@ def test_a_read_in_mode_3_at_the_given_clock() -> None:
     ("code", "kind", "said"),
     [
         (errno.ENOENT, DeviceMissing, r"/dev/spidev0\.0: no such SPI device: put dtparam=spi=on into config\.txt"),
-        (errno.EACCES, DeviceDenied, "permission denied: the service's user must be in group spi"),
+        (errno.EACCES, DeviceDenied, "permission denied: the service needs group spi and DeviceAllow=char-spi"),
         (errno.EBUSY, BusError, "cannot be set up: Device or resource busy"),
     ],
 )
