@@ -82,7 +82,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _board(config: Config) -> Board:
     from hw.board import linux_board
 
-    return linux_board(config.thermal, config.camera, config.gate, config.reader, config.wiegand_out)
+    return linux_board(
+        config.thermal,
+        config.camera,
+        config.gate,
+        config.reader,
+        config.wiegand_out,
+        speaker=config.sound,
+        screen=config.screen,
+    )
 
 
 def what_is_missing(config: Config) -> list[str]:

@@ -10,6 +10,7 @@ import msgspec
 
 from controller.errors import ConfigError
 from controller.gallery.settings import EnrolmentSettings
+from controller.indicators.settings import IndicatorSettings, ScreenSettings, SoundSettings
 from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
@@ -78,6 +79,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """None: no cards."""
     wiegand_out: WiegandOutSettings | None = None
     """None: no other controller is told who passes."""
+    indicators: IndicatorSettings = IndicatorSettings()
+    sound: SoundSettings | None = None
+    """None: no spoken prompts."""
+    screen: ScreenSettings | None = None
+    """None: no screen."""
     perception: PerceptionSettings = PerceptionSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     store: StoreSettings = StoreSettings()
@@ -96,6 +102,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         self._check_reader()
         self._check_lines()
         self._check_duties()
+        if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
+            raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 

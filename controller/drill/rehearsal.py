@@ -6,6 +6,7 @@ import platform
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import _fastcore
@@ -20,6 +21,8 @@ from controller.drill.report import Setup, versions
 from controller.drill.stage import SimulatedStage
 from controller.drill.truth import Truth
 from controller.drill.witness import WitnessedGate
+from controller.indicators.assembly import Indicators, add_screen
+from controller.indicators.settings import ScreenSettings
 from controller.lane.model import Direction
 from controller.perception.registration import RegistrationSettings
 from controller.perception.screening_settings import ScreeningSettings
@@ -27,7 +30,7 @@ from controller.perception.settings import PerceptionSettings
 from controller.record.boot import read_boot_id
 from controller.record.journal import Journal
 from hw.arrays import array_of
-from hw.board import simulated_board
+from hw.board import file_screen, simulated_board
 from hw.executor import ClockExecutor
 from hw.ports import Side
 from hw.settings import GateSettings
@@ -38,11 +41,10 @@ from hw.sim.world import World
 from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from controller.drill.scenario import Scenario
     from controller.drill.scoreboard import Scoreboard
     from controller.gallery.index import GalleryIndex
+    from controller.indicators.assembly import Sign
     from controller.perception.types import FaceEngine
     from hw.clock import Clock
     from hw.thermal_settings import ThermalSettings
@@ -72,6 +74,7 @@ class Rehearsal:
         gallery: those of `scenario` who are registered.
         folder: takes the journal.
         scores: kept up to date for whoever shows them.
+        screen: draw what passers-by read, on a page of this loopback port or into this PNG file.
         pace: with `speed` None, the most gate seconds in a real second, for the eye; None: no limit.
         thermal: the sensor; None: the default one.
     """
@@ -87,12 +90,14 @@ class Rehearsal:
         scores: Scoreboard,
         pace: float | None = None,
         thermal: ThermalSettings | None = None,
+        screen: int | Path | None = None,
     ) -> None:
         self.real_seconds = 0.0
         """How long `run` took."""
         self._scenario = scenario
         self._speed = speed
         self._pace = pace
+        self._screen = screen
         self._engine = engine
         self._gallery = gallery
         self._scores = scores
@@ -139,15 +144,34 @@ class Rehearsal:
         await journal.open()
         witness = DiskWitness(self._path)
         self._gate.watch(witness.grants)
+        signs = self._drawn(lambda: (app.runner.prompt, app.runner.reason))
         app = App(
-            self._config, self._board, engine=self._engine, gallery=self._gallery, journal=journal, watches=(self.lens,)
+            self._config,
+            self._board,
+            engine=self._engine,
+            gallery=self._gallery,
+            journal=journal,
+            watches=(self.lens, *signs.watches),
+            services=tuple(signs.services),
         )
         try:
             await app.run(lambda: self._director.play(self._scenario.visits))
         finally:
+            await signs.close()
             witness.close()
             await journal.close()
             executor.shutdown(wait=False)
+
+    def _drawn(self, sign: Sign) -> Indicators:
+        """The screen that was asked for."""
+        signs, screen = Indicators(), self._screen
+        if screen is None:
+            return signs
+        port = screen if isinstance(screen, int) else None
+        settings = ScreenSettings(port=port)
+        panel = file_screen(screen, settings.size) if isinstance(screen, Path) else None
+        add_screen(signs, settings, self._config.perception.registration, self._clock, panel=panel, sign=sign)
+        return signs
 
     def evidence(self, *, complete: bool) -> Evidence:
         """What the rehearsal left behind, once it is over."""
