@@ -18,10 +18,12 @@ from controller.perception.settings import PerceptionSettings
 from hw.gate_settings import READBACK_LIMIT
 from hw.sender_settings import WiegandOutSettings
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
-from hw.thermal_settings import Mlx90640Settings, ThermalSettings
+from hw.thermal_settings import LeptonSettings, Mlx90640Settings, ThermalSettings
 
 I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
 """GPIO lines of the I2C buses of a 40-pin header."""
+SPI_LINES = {"/dev/spidev0": (7, 8, 9, 10, 11), "/dev/spidev1": (16, 17, 18, 19, 20, 21)}
+"""GPIO lines of its SPI buses, chip selects included: the kernel has them all."""
 
 LINES_ELSEWHERE = (
     ("reader", ("d0", "d1")),
@@ -115,6 +117,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                     f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; "
                     f"[gate] {name} takes another"
                 )
+            if line in self._video_lines():
+                raise ValueError(
+                    f"GPIO line {line} is of SPI, where [thermal] spi has its sensor; [gate] {name} takes another"
+                )
         pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
         if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
             raise ValueError(
@@ -126,8 +132,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.reader is None and self.lane.require in ("card", "face_and_card"):
             raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
 
+    def _video_lines(self) -> tuple[int, ...]:
+        spi = self.thermal.spi if isinstance(self.thermal, LeptonSettings) else ""
+        return SPI_LINES.get(spi.rpartition(".")[0], ())
+
     def _check_lines(self) -> None:
         lines = {getattr(self.gate, name): f"[gate] {name}" for name in GATE_LINES}
+        lines |= dict.fromkeys(self._video_lines(), "[thermal] spi")
         for section, names in LINES_ELSEWHERE:
             for name in names:
                 line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"
