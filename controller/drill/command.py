@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from controller.drill.cards import with_cards
 from controller.drill.enrolment import enrol
 from controller.drill.live import live_view
 from controller.drill.rehearsal import Rehearsal
@@ -49,6 +50,8 @@ class Options:
     report: Path | None
     keep: Path | None
     plain: bool
+    cards: bool = False
+    """Whether a reader is rehearsed as well."""
 
 
 def rehearse(options: Options, console: Console | None = None) -> int:
@@ -56,13 +59,15 @@ def rehearse(options: Options, console: Console | None = None) -> int:
     console = console or Console()
     plain = options.plain or not console.is_terminal
     scenario = draw(options.people, options.seed)
+    if options.cards:
+        scenario = with_cards(scenario)
     if options.report is not None:
         _check_writable(options.report)
     engine = open_engine(options.engine, options.models)
     speed = "max" if options.speed is None else f"{options.speed:g}"
     title = f"Thermogate rehearsal: {engine.name} engine, seed {options.seed}, speed {speed}"
     say = (lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)) if plain else None
-    scores = Scoreboard(title, options.people, say)
+    scores = Scoreboard(title, len(scenario.visits), say)
     with workspace(options.keep) as folder, _log_to(folder / LOG_NAME):
         if plain:
             scores.tell(title)

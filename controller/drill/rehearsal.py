@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import _fastcore
 from controller.app import App
 from controller.config import Config, StoreSettings
+from controller.drill.cards import READER, has_cards
 from controller.drill.director import Director, SignReader
 from controller.drill.evidence import ArmTurn, Evidence
 from controller.drill.lens import Lens
@@ -26,6 +27,7 @@ from controller.perception.registration import RegistrationSettings
 from controller.perception.settings import PerceptionSettings
 from controller.record.boot import read_boot_id
 from controller.record.journal import Journal
+from controller.service import book_of
 from hw.board import simulated_board
 from hw.executor import ClockExecutor
 from hw.ports import Side
@@ -90,11 +92,13 @@ class Rehearsal:
         self._clock: Clock = VirtualClock(SETTLED) if speed is None else ScaledClock(speed, SETTLED)
         world = World(self._clock, seed=scenario.seed)
         perception = PerceptionSettings(registration=_registration(world.mount))
-        self._config = Config(gate=GATE, perception=perception, store=StoreSettings(folder=folder))
+        reader = READER if has_cards(scenario.visits) else None
+        self._config = Config(gate=GATE, reader=reader, perception=perception, store=StoreSettings(folder=folder))
         self._path = folder / "journal.sqlite3"
         board, self._simulation = simulated_board(
-            self._config.thermal, self._config.camera, GATE, clock=self._clock, world=world, seed=scenario.seed
-        )
+            self._config.thermal, self._config.camera, GATE, clock=self._clock, world=world, seed=scenario.seed,
+            reader=reader,
+        )  # fmt: skip
         self._gate = WitnessedGate(board.gate, self._clock)
         self._board = replace(board, gate=self._gate)
         self._entry = Side(self._config.site.entry)
@@ -127,8 +131,9 @@ class Rehearsal:
         witness = DiskWitness(self._path)
         self._gate.watch(witness.grants)
         app = App(
-            self._config, self._board, engine=self._engine, gallery=self._gallery, journal=journal, watches=(self.lens,)
-        )
+            self._config, self._board, engine=self._engine, gallery=self._gallery, journal=journal,
+            watches=(self.lens,), credentials=None if self._board.reader is None else book_of(self._config),
+        )  # fmt: skip
         try:
             await app.run(lambda: self._director.play(self._scenario.visits))
         finally:
