@@ -14,8 +14,12 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
+from hw.gate_settings import READBACK_LIMIT
 from hw.sender_settings import WiegandOutSettings
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+
+I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
+"""GPIO lines of the I2C buses of a 40-pin header."""
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -79,8 +83,26 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
         self._check_reader()
         self._check_lines()
+        self._check_duties()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
+
+    def _check_duties(self) -> None:
+        """Lines that have another duty on the board, and a pulse too short for the read-back to tell anything."""
+        taken = I2C_LINES.get(self.thermal.bus, ())
+        for name in GATE_LINES:
+            line = getattr(self.gate, name)
+            if line in taken:
+                raise ValueError(
+                    f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; "
+                    f"[gate] {name} takes another"
+                )
+        pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
+        if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
+            raise ValueError(
+                f"[lane] unlock_pulse is {pulse:g} s: with a read-back it must be over {READBACK_LIMIT:g} s, "
+                "or a relay that doesn't pull is never told"
+            )
 
     def _check_reader(self) -> None:
         if self.reader is None and self.lane.require in ("card", "face_and_card"):

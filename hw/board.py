@@ -20,6 +20,7 @@ from hw.drivers.osdp import OsdpReader
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.drivers.wiegand_out import WiegandSender
+from hw.drivers.wiring import WiringFinding, check_wiring
 from hw.errors import DeviceError, DeviceMissing
 
 if TYPE_CHECKING:
@@ -201,6 +202,21 @@ def missing(
     if reader is not None and reader.port is not None:
         attempt("reader", lambda: _probe_port(reader))
     return found
+
+
+def wiring(gate: GateSettings, devices: Path = Path("/dev")) -> list[WiringFinding]:
+    """Look at every line of the gate on this machine, one finding a line; while no lane runs. Moves no lock."""
+    from hw.linux.gpio_lines import LinuxGpioLines  # noqa: PLC0415
+
+    node = devices / f"gpiochip{gate.chip}"
+    try:
+        lines = LinuxGpioLines(node)
+    except DeviceError as error:
+        return [WiringFinding("gate chip", ok=False, text=str(error), fix="`chip` in [gate] chooses another")]
+    try:
+        return check_wiring(gate, lines)
+    finally:
+        lines.close()
 
 
 def _probe_keys(device: str) -> None:

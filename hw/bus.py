@@ -81,6 +81,35 @@ class Wires(Protocol):
         ...
 
 
+class LineState(NamedTuple):
+    """What the kernel says of one GPIO line."""
+
+    used: bool
+    consumer: str
+    """Who has it, as they named themselves; empty where nobody has, or did."""
+    output: bool
+
+
+class GpioLines(Protocol):
+    """The lines of one GPIO chip, looked at one at a time. All raise `hw.errors.DeviceError` kinds."""
+
+    name: str
+    """How people name it, e.g. `/dev/gpiochip0`."""
+    count: int
+
+    def state(self, line: int) -> LineState:
+        """Who has the line, and what it is."""
+        ...
+
+    def read(self, line: int, pull: str) -> bool:
+        """Claim the line as an input with this `pull` (up, down, none), read its level, and let it go."""
+        ...
+
+    def stays_driven(self, line: int) -> bool:
+        """Drive the line low and let it go: whether the kernel leaves it an output, as after a process' death."""
+        ...
+
+
 class Pulse(NamedTuple):
     """One pulse as it was seen."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,14 +105,28 @@ class Side(enum.Enum):
 
 
 class Signal(enum.Enum):
-    """Inputs of a gate."""
+    """What a gate tells: its contacts, and what it finds out about its own relays."""
 
     PASS_A = "pass_a"
     PASS_B = "pass_b"
     READY = "ready"
+    INTRUSION = "intrusion"
+    """The turnstile's own sensor saw somebody climb or crawl through."""
     FIRE = "fire"
     TAMPER = "tamper"
+    MAINS = "mains"
+    """There is mains; inactive: the gate runs on its battery."""
     KEY = "key"
+    RELAY_A = "relay_a"
+    """The relay of side A has not been what was commanded for longer than a relay takes; no contact of its own."""
+    RELAY_B = "relay_b"
+
+
+RELAY_FAULTS: Final = {Side.A: Signal.RELAY_A, Side.B: Signal.RELAY_B}
+CONTACTS: Final = tuple(signal for signal in Signal if signal not in RELAY_FAULTS.values())
+"""Signals that are a line each."""
+ACTIVE_AT_REST: Final = frozenset({Signal.READY, Signal.MAINS})
+"""Signals that are active while all is well; the others are not."""
 
 
 class Lamp(enum.Enum):
@@ -134,6 +148,8 @@ class Edge:
     active: bool
     timestamp: float
     """Monotonic seconds of the first edge (before debounce)."""
+    cause: str | None = None
+    """What the gate knows of why: of a relay, "welded" or "dead"."""
 
 
 class Gate(Protocol):

@@ -132,6 +132,8 @@ class FaultKind(enum.Enum):
     RELAY = "relay"
     JOURNAL = "journal"
     NOT_HOME = "not_home"
+    MAINS = "mains"
+    """The mains is gone: the lane works on, on its battery."""
 
 
 class Outcome(enum.Enum):
