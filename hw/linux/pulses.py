@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import termios
-import tty
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from _fastcore import pulses as core
 from hw.bus import Pulse
 from hw.errors import DeviceDenied, DeviceError, DeviceMissing
+from hw.linux.serial import SerialLine
 from hw.sender_settings import BAUD
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class GpioPulses:
         self._priority = priority
         self._out: Any = None
         self._in: Any = None
+        self._lock = threading.Lock()
+        """Held while pulses are played: a descriptor that is closed under them may soon be another file's."""
 
     def open(self) -> str:
         """Claim the lines at rest. Raises `DeviceMissing`, `DeviceDenied`, or `DeviceError` (held by another)."""
@@ -68,7 +70,7 @@ class GpioPulses:
         except BaseException:
             self.close()
             raise
-        locked = _permitted(core.lock_memory)
+        locked = not self._priority or _permitted(core.lock_memory)
         with realtime(self._priority) as granted:
             how = "real-time" if granted else "without real-time priority"
         measured = "measured by edges" if self._in is not None else "measured by its writes"
@@ -88,6 +90,10 @@ class GpioPulses:
 
     def play(self, wires: bytes, width: float, spacing: float, longest: float) -> list[Pulse]:
         """Play pulses; see `PulseTrain`."""
+        with self._lock:
+            return self._play(wires, width, spacing, longest)
+
+    def _play(self, wires: bytes, width: float, spacing: float, longest: float) -> list[Pulse]:
         if self._out is None:
             raise DeviceError(f"[wiegand_out] {self.name} is closed")
         self._drain()
@@ -103,10 +109,11 @@ class GpioPulses:
 
     def close(self) -> None:
         """Let the lines go, at rest."""
-        for request in (self._out, self._in):
-            if request is not None:
-                request.release()
-        self._out = self._in = None
+        with self._lock:
+            for request in (self._out, self._in):
+                if request is not None:
+                    request.release()
+            self._out = self._in = None
 
     def _drain(self) -> None:
         """Edges from before are none of this card's."""
@@ -137,15 +144,15 @@ class SerialPulses:
 
     def __init__(self, ports: tuple[str, str], *, priority: int) -> None:
         self.name = f"{ports[0]} and {ports[1]}"
-        self._ports = ports
+        self._ports = [SerialLine(port, BAUD, "wiegand_out") for port in ports]
         self._priority = priority
-        self._open: list[int] = []
+        self._lock = threading.Lock()
 
     def open(self) -> str:
         """Open the ports. Raises `DeviceMissing`, `DeviceDenied`, or `DeviceError`: in use, or no serial port."""
         try:
             for port in self._ports:
-                self._open.append(_serial(port))
+                port.open()
         except BaseException:
             self.close()
             raise
@@ -154,12 +161,10 @@ class SerialPulses:
     def play(self, wires: bytes, width: float, spacing: float, longest: float) -> list[Pulse]:
         """Play pulses; see `PulseTrain`. A width is rounded to whole bits of the port."""
         del longest  # a byte is as long as it is
-        if not self._open:
-            raise DeviceError(f"[wiegand_out] {self.name} is closed")
         mark, real = mark_of(width)
         try:
-            with realtime(self._priority):
-                first, second = self._open
+            with self._lock, realtime(self._priority):
+                first, second = (port.fileno() for port in self._ports)
                 seen = core.play_ports(first, second, wires, mark=mark, width=_ns(real), spacing=_ns(spacing))
         except OSError as error:
             raise DeviceError(f"[wiegand_out] {self.name}: {error.strerror}") from error
@@ -169,9 +174,9 @@ class SerialPulses:
 
     def close(self) -> None:
         """Let the ports go."""
-        for descriptor in self._open:
-            os.close(descriptor)
-        self._open = []
+        with self._lock:
+            for port in self._ports:
+                port.close()
 
 
 def mark_of(width: float) -> tuple[int, float]:
@@ -214,28 +219,6 @@ def _permitted(call: Any) -> bool:
     except OSError:
         return False
     return True
-
-
-def _serial(port: str) -> int:
-    """A serial port that sends bytes as they are."""
-    try:
-        descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise DeviceMissing(f"[wiegand_out] {port} is not there; on a Raspberry Pi a dtoverlay makes it") from error
-    except PermissionError as error:
-        raise DeviceDenied(f"[wiegand_out] {port}: permission denied: the service's user must be in dialout") from error
-    except OSError as error:
-        raise DeviceError(f"[wiegand_out] {port}: cannot be opened: {error.strerror}") from error
-    try:
-        tty.setraw(descriptor)
-        settings = termios.tcgetattr(descriptor)
-        settings[2] = termios.CS8 | termios.CLOCAL
-        settings[4] = settings[5] = termios.B115200
-        termios.tcsetattr(descriptor, termios.TCSANOW, settings)
-    except termios.error as error:
-        os.close(descriptor)
-        raise DeviceError(f"[wiegand_out] {port}: is no serial port") from error
-    return descriptor
 
 
 def _gpiod() -> Any:
