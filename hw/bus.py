@@ -1,4 +1,4 @@
-"""The seams between drivers and the wires: what a driver may ask of I2C, and nothing more.
+"""The seams between drivers and the wires: what a driver may ask of I2C or SPI, and nothing more.
 
 GPIO's seam is gpiozero's pin factory, except where the moment of an edge counts (`Wires`); a camera's is
 `FrameSource`, a keyboard's `KeySource`; what goes out as pulses is a `PulseTrain`. Real ends are in `hw.linux`,
@@ -39,6 +39,37 @@ class I2cBus(Protocol):
 
     def close(self) -> None:
         """Release the bus; harmless when closed."""
+        ...
+
+
+class SpiBus(Protocol):
+    """A device on an SPI bus that only talks. Calls block for the transfer and raise `hw.errors.BusError` kinds."""
+
+    name: str
+    """How people name it, e.g. `/dev/spidev0.0`."""
+
+    clock_hz: int
+    """SCLK frequency in hertz."""
+
+    longest: int
+    """Bytes of the longest transfer."""
+
+    def read(self, count: int) -> bytes:
+        """Clock `count` bytes in. Chip select is low for these alone, and high before and after."""
+        ...
+
+    def close(self) -> None:
+        """Release the device; harmless when closed. The next `read` opens it again."""
+        ...
+
+
+class ResetLine(Protocol):
+    """A line that restarts a device while it is held low."""
+
+    name: str
+
+    def pulse(self, seconds: float) -> None:
+        """Hold it low for `seconds`, then let it go. Raises `hw.errors.DeviceError` kinds naming the line."""
         ...
 
 

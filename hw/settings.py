@@ -1,4 +1,4 @@
-"""Settings of the devices, as they stand in gate.toml under [thermal], [camera], [gate] and [reader]."""
+"""Settings of the devices, as they stand in gate.toml under [camera], [gate] and [reader]."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ __all__ = [
     "GATE_LINES",
     "GATE_OUTPUTS",
     "POTENTIAL_CAP",
-    "REFRESH_RATES",
     "WIEGAND_FORMATS",
     "CameraSettings",
     "GateSettings",
@@ -29,36 +28,8 @@ __all__ = [
     "LineSettings",
     "ReaderSettings",
     "Span",
-    "ThermalSettings",
     "WiegandFormat",
 ]
-
-REFRESH_RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Subpage renewals a second that an MLX90640 can be set to, hertz."""
-
-
-class ThermalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The thermal sensor."""
-
-    driver: Literal["mlx90640"] = "mlx90640"
-    bus: str = "/dev/i2c-1"
-    """An I2C character device."""
-    address: Annotated[int, msgspec.Meta(ge=0x08, le=0x77)] = 0x33
-    refresh_hz: float = 16
-    """Subpage renewals a second: one of REFRESH_RATES."""
-    pattern: Literal["chess", "interleaved"] = "chess"
-    emissivity: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.98
-    """0.98 is human skin (ISO/TR 13154)."""
-    reflected: float | None = None
-    """Reflected temperature Tr in °C; None: Ta - 8, right for a sensor in open air."""
-    flip: bool = False
-    """Mirror left to right, where the sensor looks from behind a mirror or is mounted upside down."""
-
-    def __post_init__(self) -> None:
-        """Refuse a rate the sensor does not have."""
-        if self.refresh_hz not in REFRESH_RATES:
-            rates = ", ".join(f"{rate:g}" for rate in REFRESH_RATES)
-            raise ValueError(f"`refresh_hz` must be one of {rates}, not {self.refresh_hz:g}")
 
 
 class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

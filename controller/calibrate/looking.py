@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from controller.calibrate.refusal import CalibrationError, Refusal
-from hw.errors import BusError, DeviceTimeout, FrameError
+from hw.errors import BusError, DeviceTimeout, FrameError, NotReady
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -88,6 +88,8 @@ class Eyes:
         while clock.monotonic() < end:
             try:
                 frame = self._thermal.read(READ_TIMEOUT)
+            except NotReady:
+                continue
             except FrameError:
                 bad += 1
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import threading
 import time
@@ -28,14 +27,16 @@ from controller.perception.settings import PerceptionSettings
 from controller.record.boot import read_boot_id
 from controller.record.journal import Journal
 from controller.service import book_of
+from hw.arrays import array_of
 from hw.board import simulated_board
 from hw.executor import ClockExecutor
 from hw.ports import Side
 from hw.settings import GateSettings
 from hw.sim.clock import ScaledClock, VirtualClock
-from hw.sim.mlx90640 import NETD_1HZ
+from hw.sim.mount import Mount
 from hw.sim.turnstile import ArmPassage, RelayMove
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,14 +46,12 @@ if TYPE_CHECKING:
     from controller.gallery.index import GalleryIndex
     from controller.perception.types import FaceEngine
     from hw.clock import Clock
-    from hw.sim.mount import Mount
+    from hw.thermal_settings import ThermalSettings
 
 PACE_STEP: Final = 0.05
 """Gate seconds between two looks at the pace."""
 SETTLED: Final = 300.0
 """Seconds that the board has been on when the rehearsal begins: its sensor is warm."""
-BAB: Final = 55
-"""Degrees of the simulated sensor's lens."""
 GATE: Final = GateSettings(stop=24, buzzer=25, ready=16, fire=26)
 """The default wiring and four lines more, so that they are rehearsed too."""
 
@@ -68,6 +67,7 @@ class Rehearsal:
         folder: takes the journal.
         scores: kept up to date for whoever shows them.
         pace: with `speed` None, the most gate seconds in a real second, for the eye; None: no limit.
+        thermal: the sensor; None: the default one.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Rehearsal:
         folder: Path,
         scores: Scoreboard,
         pace: float | None = None,
+        thermal: ThermalSettings | None = None,
     ) -> None:
         self.real_seconds = 0.0
         """How long `run` took."""
@@ -90,10 +91,14 @@ class Rehearsal:
         self._gallery = gallery
         self._scores = scores
         self._clock: Clock = VirtualClock(SETTLED) if speed is None else ScaledClock(speed, SETTLED)
-        world = World(self._clock, seed=scenario.seed)
+        thermal = thermal or Mlx90640Settings()
+        self._array = array_of(thermal)
+        mount = Mount(array_fov=self._array.fov)
+        world = World(self._clock, seed=scenario.seed, mount=mount, array=self._array.shape)
         perception = PerceptionSettings(registration=_registration(world.mount))
         reader = READER if has_cards(scenario.visits) else None
-        self._config = Config(gate=GATE, reader=reader, perception=perception, store=StoreSettings(folder=folder))
+        store = StoreSettings(folder=folder)
+        self._config = Config(gate=GATE, thermal=thermal, reader=reader, perception=perception, store=store)
         self._path = folder / "journal.sqlite3"
         board, self._simulation = simulated_board(
             self._config.thermal, self._config.camera, GATE, clock=self._clock, world=world, seed=scenario.seed,
@@ -104,7 +109,7 @@ class Rehearsal:
         self._entry = Side(self._config.site.entry)
         self._sign = SignReader()
         self.lens = Lens(self._sign, scores)
-        stage = SimulatedStage(self._simulation, self._config.thermal, self._clock, entry=self._entry)
+        stage = SimulatedStage(self._simulation, self._clock, entry=self._entry)
         self._director = Director(stage, self._sign, self._clock, on_begin=scores.begin, on_end=scores.end)
 
     def run(self) -> bool:
@@ -153,8 +158,7 @@ class Rehearsal:
         steps = self.lens.steps
         screening = self._config.perception.screening
         # The data sheet's noise at this rate: neither the driver's word nor what was seen.
-        noise = NETD_1HZ[BAB] * math.sqrt(self._config.thermal.refresh_hz)
-        truth = Truth(screening, self._clock, self._scenario.seed, noise)
+        truth = Truth(screening, self._clock, self._scenario.seed, self._array)
         return Evidence(
             visits=visits,
             relay=relay,

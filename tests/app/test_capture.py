@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.capture import Capture, CaptureLimits
-from hw.errors import BusError, DeviceClosed, DeviceTimeout, FrameError
+from hw.errors import BusError, DeviceClosed, DeviceTimeout, FrameError, NotReady
 from hw.sim.clock import VirtualClock
 from hw.sim.loop import run
 
@@ -119,6 +119,21 @@ def test_nothing_but_bad_frames_is_a_lost_device() -> None:
     log, _ = play([script, [1]], 2.5, CaptureLimits(lost_after=1.0))
     assert log.kinds()[:4] == ["up", "down", "up", "frame"]
     assert "no good frame" in str(log.seen[1][2])
+
+
+def test_a_device_that_is_not_ready_is_no_lost_one() -> None:
+    script: list[object] = [1, *(NotReady("shutter closed") for _ in range(25)), 2]
+    log, capture = play([script], 3.0, CaptureLimits(lost_after=1.0, pause_at_most=10.0))
+    assert log.kinds() == ["up", "frame", "frame"]
+    assert (capture.counters.not_ready, capture.counters.reopened) == (25, 0)
+
+
+def test_a_device_that_is_never_ready_is_lost() -> None:
+    script: list[object] = [1, *(NotReady("shutter closed") for _ in range(50))]
+    log, _ = play([script, [2]], 5.0, CaptureLimits(pause_at_most=2.0))
+    assert log.kinds()[:5] == ["up", "frame", "down", "up", "frame"]
+    assert "not ready for 2." in str(log.seen[2][2])
+    assert "shutter closed" in str(log.seen[2][2])
 
 
 def test_pauses_grow_to_a_bound() -> None:
