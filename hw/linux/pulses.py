@@ -59,7 +59,7 @@ class GpioPulses:
         output = gpiod.LineSettings(direction=line.Direction.OUTPUT, active_low=not self._inverted)
         sensed = gpiod.LineSettings(
             direction=line.Direction.INPUT,
-            edge_detection=line.Edge.BOTH,
+            edge_detection=line.Edge.RISING,  # of the active level, which is low
             bias=line.Bias.PULL_UP,
             active_low=True,
         )
@@ -73,7 +73,7 @@ class GpioPulses:
         locked = not self._priority or _permitted(core.lock_memory)
         with realtime(self._priority) as granted:
             how = "real-time" if granted else "without real-time priority"
-        measured = "measured by edges" if self._in is not None else "measured by its writes"
+        measured = "measured by its writes" + ("" if self._in is None else " and sensed")
         return f"timed by the processor, {how}{'' if locked else ', memory not locked'}, {measured}"
 
     def _request(self, gpiod: Any, lines: tuple[int, int], settings: Any) -> Any:
@@ -105,7 +105,8 @@ class GpioPulses:
                 seen = core.play_lines(self._out.fd, places, wires, **times)
         except OSError as error:
             raise DeviceError(f"[wiegand_out] {self.name}: {error.strerror}") from error
-        return _pulses(wires, seen) if self._in is None else self._edges()
+        written = _pulses(wires, seen)
+        return written if self._in is None else as_sensed(written, self._falls())
 
     def close(self) -> None:
         """Let the lines go, at rest."""
@@ -120,14 +121,13 @@ class GpioPulses:
         while self._in is not None and self._in.wait_edge_events(0):
             self._in.read_edge_events()
 
-    def _edges(self) -> list[Pulse]:
-        """What was seen on the inputs, by the kernel's timestamps."""
-        edges: list[tuple[int, int, bool]] = []
+    def _falls(self) -> list[tuple[int, int]]:
+        """What was seen to fall on the inputs: (nanoseconds, wire) by the kernel's timestamps."""
+        found: list[tuple[int, int]] = []
         while self._in.wait_edge_events(SETTLE):
-            for event in self._in.read_edge_events():
-                began = event.event_type is event.Type.RISING_EDGE  # of the active level, which is low
-                edges.append((event.timestamp_ns, (self._sense or ()).index(event.line_offset), began))
-        return pair_edges(edges)
+            events = self._in.read_edge_events()
+            found += [(event.timestamp_ns, (self._sense or ()).index(event.line_offset)) for event in events]
+        return sorted(found)
 
 
 class SerialPulses:
@@ -185,17 +185,15 @@ def mark_of(width: float) -> tuple[int, float]:
     return 0xFF << bits - 1 & 0xFF, bits / BAUD
 
 
-def pair_edges(edges: list[tuple[int, int, bool]]) -> list[Pulse]:
-    """Pulses of edges (nanoseconds, wire, whether it fell), in the order of their falls; half a pulse is none."""
-    found: list[Pulse] = []
-    fell: dict[int, int] = {}
-    for at, wire, began in sorted(edges):
-        if began:
-            fell[wire] = at
-        elif wire in fell:
-            start, end = fell.pop(wire) / 1e9, at / 1e9
-            found.append(Pulse(wire, start, start, end - start, end - start))
-    return sorted(found, key=lambda pulse: pulse.fell_after)
+def as_sensed(written: list[Pulse], falls: list[tuple[int, int]]) -> list[Pulse]:
+    """What came out: wire and moment of each fall as it was sensed, with the width it was written with.
+
+    Only falls are sensed. Which way an edge of both kinds went, the kernel reads from the line afterwards, and a pulse
+    of 50 us may be over by then; its next edge waits for that. A fall without a write has no width.
+    """
+    widths = [(pulse.narrowest, pulse.widest) for pulse in written]
+    widths += [(0.0, 0.0)] * (len(falls) - len(widths))
+    return [Pulse(wire, at / 1e9, at / 1e9, *width) for (at, wire), width in zip(falls, widths, strict=False)]
 
 
 @contextlib.contextmanager

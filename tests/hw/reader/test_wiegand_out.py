@@ -19,7 +19,7 @@ from _fastcore import pulses as core
 from hw.bus import Pulse
 from hw.drivers.wiegand_out import WiegandSender, judge
 from hw.errors import DeviceError, DeviceMissing, PulseError
-from hw.linux.pulses import GpioPulses, SerialPulses, mark_of, pair_edges, realtime
+from hw.linux.pulses import GpioPulses, SerialPulses, as_sensed, mark_of, realtime
 from hw.sender_settings import WiegandOutSettings
 from hw.settings import WiegandFormat
 from hw.sim.clock import ManualClock
@@ -168,12 +168,16 @@ def test_what_is_not_for_sure_the_standards_is_no_card(pulses: list[Pulse], wron
     assert bool(said) == bool(wrong)
 
 
-def test_edges_are_pulses_and_half_a_pulse_is_none() -> None:
-    edges = [(2_050, 1, False), (1_000, 0, True), (1_050, 0, False), (2_000, 1, True), (3_000, 0, True), (9, 1, False)]
-    assert [(one.wire, round(1e9 * one.fell_after), round(1e9 * one.widest)) for one in pair_edges(edges)] == [
-        (0, 1_000, 50),
-        (1, 2_000, 50),
-    ]
+def test_what_was_sensed_is_what_came_out() -> None:
+    written = card()
+    falls = [(round(1e9 * one.fell_after) + 1000, one.wire) for one in written]
+    assert judge(b"\0\1\1", as_sensed(written, falls)) == ""
+    assert "nothing came out on D0" in judge(b"\0\1\1", as_sensed(written, falls[1:]))
+    assert "2 pulses came out for 3 bits" in judge(b"\0\1\1", as_sensed(written, falls[:2]))
+    assert "on the wrong wires" in judge(b"\0\1\1", as_sensed(written, [(at, 1 - wire) for at, wire in falls]))
+    late = [falls[0], (falls[1][0] + 25_000_000, 1), (falls[2][0] + 25_000_000, 1)]
+    assert "pulse 2 came" in judge(b"\0\1\1", as_sensed(written, late))
+    assert "pulse 4 was 0 to 0 us wide" in judge(b"\0\1\1", as_sensed(written, [*falls, (10**10, 0)]))
 
 
 # Settings
