@@ -172,6 +172,7 @@ def missing(
 
     Moves no lock: the gate's lines are not claimed, only its chip is opened.
     """
+    from hw.linux.cameras import first_picture  # noqa: PLC0415
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
     clock = SystemClock()
@@ -197,6 +198,7 @@ def missing(
         device = CameraDriver(_linux_camera(camera, clock), camera, clock)
         try:
             device.open()
+            first_picture(device)
         finally:
             device.close()
 
@@ -294,12 +296,9 @@ def _linux_bus(settings: ThermalSettings) -> I2cBus:
 
 
 def _linux_camera(settings: CameraSettings, clock: Clock) -> FrameSource:
-    from hw.linux.v4l2 import V4l2Source  # noqa: PLC0415
+    from hw.linux.cameras import camera_source  # noqa: PLC0415
 
-    path = Path(settings.source)
-    if path.is_dir() or (path.is_file() and not path.is_char_device()):
-        raise DeviceMissing(f"{settings.source} holds recorded pictures; before a real lock stands a live camera")
-    return V4l2Source(settings.source, settings, clock)
+    return camera_source(settings, clock)
 
 
 def simulated_board(

@@ -74,9 +74,14 @@ class ResetLine(Protocol):
 
 
 class FrameSource(Protocol):
-    """Where pictures come from: a V4L2 node, a folder, a video, the simulated world."""
+    """Where pictures come from: a V4L2 node, a stream, a folder, the simulated world."""
 
     name: str
+
+    @property
+    def lost(self) -> int:
+        """Pictures since it was opened that came between two given ones and were not given."""
+        ...
 
     def open(self) -> None:
         """Open the source. Raises `hw.errors.DeviceMissing` or `DeviceError`."""
@@ -85,7 +90,8 @@ class FrameSource(Protocol):
     def grab(self, timeout: float) -> tuple[NDArray[np.uint8], float]:
         """Wait for the next picture: (BGR uint8[height, width, 3], monotonic seconds at exposure).
 
-        Raises `hw.errors.DeviceTimeout` after `timeout` seconds without one, `DeviceClosed` at the end of a recording.
+        Raises `hw.errors.DeviceTimeout` after `timeout` seconds without one, `FrameError` for one that is not whole,
+        `DeviceClosed` at the end of a recording.
         """
         ...
 

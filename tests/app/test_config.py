@@ -95,3 +95,9 @@ def test_a_byte_order_mark_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "gate.toml"
     path.write_bytes(b"\xef\xbb\xbf[site]\nname = 'north'\n")
     assert load(path).site.name == "north"
+
+
+def test_a_camera_password_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigError, match=r"gate\.toml: \[camera\]: `source` holds a password") as caught:
+        parse('[camera]\nsource = "rtsp://gate:hunter2@camera/live"\n', where="gate.toml")
+    assert "hunter2" not in str(caught.value)
