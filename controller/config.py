@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -17,10 +17,18 @@ from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
 from hw.gate_settings import READBACK_LIMIT
 from hw.sender_settings import WiegandOutSettings
-from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
+from hw.thermal_settings import Mlx90640Settings, ThermalSettings
 
 I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
 """GPIO lines of the I2C buses of a 40-pin header."""
+
+LINES_ELSEWHERE = (
+    ("reader", ("d0", "d1")),
+    ("wiegand_out", ("d0", "d1", "sense0", "sense1")),
+    ("thermal", ("reset",)),
+)
+"""Keys outside [gate] that name a GPIO line, by their section."""
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -32,6 +40,8 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The gate's name on the wire: lower-case letters, digits, `-` and `_`."""
     entry: Literal["a", "b"] = "a"
     """The turnstile's side that leads into the protected area."""
+    interlock: bool = False
+    """Of the two lanes that this board runs, only one lets people in at a time."""
     groups: tuple[str, ...] | None = None
     """Who may pass here: people of any of these groups of the roll; None: everybody who is enrolled."""
 
@@ -60,7 +70,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     site: SiteSettings = SiteSettings()
     lane: LaneSettings = LaneSettings()
-    thermal: ThermalSettings = ThermalSettings()
+    thermal: ThermalSettings = Mlx90640Settings()
     camera: CameraSettings = CameraSettings()
     gate: GateSettings = GateSettings()
     reader: ReaderSettings | None = None
@@ -118,7 +128,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def _check_lines(self) -> None:
         lines = {getattr(self.gate, name): f"[gate] {name}" for name in GATE_LINES}
-        for section, names in (("reader", ("d0", "d1")), ("wiegand_out", ("d0", "d1", "sense0", "sense1"))):
+        for section, names in LINES_ELSEWHERE:
             for name in names:
                 line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"
                 if line is not None and line in lines:
@@ -147,9 +157,29 @@ def parse(text: str, *, where: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: {error}") from error
     try:
-        return msgspec.convert(raw, Config, strict=True, dec_hook=_decode)
+        return msgspec.convert(_with_driver(raw), Config, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {_with_path(str(error))}") from error
+
+
+def _with_driver(raw: dict[str, Any]) -> dict[str, Any]:
+    """A [thermal] that names no driver is the default one's: msgspec asks for the tag of a union.
+
+    Raises `msgspec.ValidationError` naming a key that only other drivers have.
+    """
+    thermal = raw.get("thermal")
+    if not isinstance(thermal, dict):
+        return raw
+    thermal = {"driver": Mlx90640Settings.driver} | thermal
+    known: dict[object, tuple[str, ...]] = {kind.driver: kind.__struct_fields__ for kind in get_args(ThermalSettings)}
+    own = known.get(str(thermal["driver"]), ())
+    for key in thermal if own else ():
+        others = [f'"{driver}"' for driver, fields in known.items() if key in fields and key not in own]
+        if others:
+            raise msgspec.ValidationError(
+                f'driver "{thermal["driver"]}" has no such key, only {" and ".join(others)} - at `$.thermal.{key}`'
+            )
+    return raw | {"thermal": thermal}
 
 
 def _decode(kind: type[Any], value: object) -> Any:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from controller.app import Service
+    from controller.bank import Bank
     from controller.commands import CommandDesk
     from controller.config import Config
     from controller.errors import GateError
@@ -143,8 +144,9 @@ async def serve(
     watches: tuple[Watch, ...] = (),
     beside: Callable[[App], Awaitable[None]] | None = None,
     metrics: Metrics | None = None,
+    bank: Bank | None = None,
 ) -> None:
-    """Run the lane until cancelled, until SIGTERM, or until `beside` returns.
+    """Run the lane until cancelled, until SIGTERM, or until `beside` returns; one of a `bank` listens for no signal.
 
     Raises `GateError` and `DeviceError` kinds for what cannot be opened, an exception group for a task that crashed.
     """
@@ -198,8 +200,9 @@ async def serve(
             watches=tuple(seen),
             credentials=book,
             history=history,
+            bank=bank,
         )
-        with _terminable():
+        with terminable() if bank is None else contextlib.nullcontext():
             await app.run(None if beside is None else lambda: beside(app))
 
 
@@ -284,7 +287,7 @@ def _link(
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM, as service managers send it, ends the current task as Ctrl-C does."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is None:
