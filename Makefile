@@ -35,7 +35,7 @@ SOURCES := setup.py pyproject.toml requirements.lock $(wildcard _fastcore/*.pyx 
 
 $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
 	$(INSTALL) --upgrade pip
-	$(INSTALL) --editable ".[tflite]"
+	$(INSTALL) --editable ".[tflite,screen]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.built

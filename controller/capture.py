@@ -64,12 +64,15 @@ class CaptureCounters:
     failures: int = 0
     reopened: int = 0
     abandoned: int = 0
+    lost: int = 0
+    """Gaps in the frames' numbers: the device made them and they did not come through."""
 
 
 class Capture(Generic[T]):
     """Keeps one device delivering.
 
-    `on_frame`, `on_up(info)`, `on_down(error)` and `on_end` are called on the loop's thread.
+    `on_frame`, `on_up(info)`, `on_down(error)` and `on_end` are called on the loop's thread. `number` tells a frame's
+    place since its device was opened.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Capture(Generic[T]):
         on_up: Callable[[object], None],
         on_down: Callable[[Exception], None],
         on_end: Callable[[], None] = lambda: None,
+        number: Callable[[T], int] | None = None,
         limits: CaptureLimits | None = None,
     ) -> None:
         self.name = name
@@ -95,6 +99,7 @@ class Capture(Generic[T]):
         self._on_up = on_up
         self._on_down = on_down
         self._on_end = on_end
+        self._number = number
         self._generation = 0
         self._stop = threading.Event()
         self._last_step = clock.monotonic()
@@ -162,6 +167,7 @@ class Capture(Generic[T]):
 
     def _deliver(self, generation: int, device: Device[T]) -> None:
         last_good = last_frame = self._clock.monotonic()
+        expected = 0
         while self._current(generation):
             self._last_step = now = self._clock.monotonic()
             try:
@@ -182,4 +188,8 @@ class Capture(Generic[T]):
             else:
                 last_good = last_frame = now
                 self.counters.frames += 1
+                if self._number is not None:
+                    place = self._number(frame)
+                    self.counters.lost += max(0, place - expected)
+                    expected = place + 1
                 self._post(generation, lambda frame=frame: self._on_frame(frame))  # type: ignore[misc]

@@ -20,6 +20,8 @@ from hw.drivers.lepton import LeptonDriver
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.drivers.osdp import OsdpReader
 from hw.drivers.probe import told_otherwise
+from hw.drivers.screen import ScreenDriver
+from hw.drivers.speaker import LOOK_EVERY, SpeakerDriver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.drivers.wiegand_out import WiegandSender
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
     from hw.bus import FrameSource, I2cBus, PulseTrain, ResetLine, SpiBus
     from hw.clock import Clock
+    from hw.output_ports import ScreenPanel, Speaker
+    from hw.output_settings import PanelSettings, SpeakerSettings
     from hw.ports import Camera, CredentialReader, CredentialSender, Gate, ThermalSensor
     from hw.sender_settings import WiegandOutSettings
     from hw.settings import CameraSettings, GateSettings, ReaderSettings
@@ -70,6 +74,8 @@ class Board:
     """Another controller, which takes this gate for a reader."""
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
+    speaker: Speaker | None = None
+    screen: ScreenPanel | None = None
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -109,6 +115,9 @@ def linux_board(
     gate: GateSettings,
     reader: ReaderSettings | None = None,
     wiegand_out: WiegandOutSettings | None = None,
+    *,
+    speaker: SpeakerSettings | None = None,
+    screen: PanelSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
@@ -125,6 +134,8 @@ def linux_board(
         reader=None if reader is None else _linux_reader(reader, pins, clock),
         sender=None if wiegand_out is None else linux_sender(wiegand_out, gate),
         wall=time.time,
+        speaker=None if speaker is None else linux_speaker(speaker, clock),
+        screen=None if screen is None or screen.driver == "none" else linux_screen(screen),
     )
 
 
@@ -145,6 +156,36 @@ def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader
 
     pins = pin_factory(gate) if reader.driver == "wiegand" else None
     return _linux_reader(reader, pins, SystemClock())
+
+
+def linux_speaker(settings: SpeakerSettings, clock: Clock) -> Speaker:
+    """The loudspeaker of this machine."""
+    from hw.linux.aplay import AplayPlayer  # noqa: PLC0415 - only where there is one
+
+    return SpeakerDriver(AplayPlayer(settings.device), clock)
+
+
+def linux_screen(settings: PanelSettings) -> ScreenPanel:
+    """The panel of this machine."""
+    from hw.linux.framebuffer import LinuxFramebuffer  # noqa: PLC0415 - as above
+
+    return ScreenDriver(LinuxFramebuffer(settings.device), settings.rotate)
+
+
+def file_screen(path: Path, size: tuple[int, int]) -> ScreenPanel:
+    """A panel that is a PNG file, for a rehearsal."""
+    from hw.sim.screen import PictureFile  # noqa: PLC0415 - a real board loads no simulation
+
+    return PictureFile(path, size)
+
+
+def play_once(settings: SpeakerSettings, sound: bytes) -> None:
+    """Play a WAV file and wait for its end; to try a loudspeaker. Raises `DeviceError` kinds."""
+    from hw.linux.aplay import AplayPlayer  # noqa: PLC0415
+
+    playing = AplayPlayer(settings.device).start(sound)
+    while not playing.ended():
+        time.sleep(LOOK_EVERY)
 
 
 def linux_sender(settings: WiegandOutSettings, gate: GateSettings) -> WiegandSender:
@@ -172,6 +213,7 @@ def missing(
 
     Moves no lock: the gate's lines are not claimed, only its chip is opened.
     """
+    from hw.linux.cameras import first_picture  # noqa: PLC0415
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
     clock = SystemClock()
@@ -197,6 +239,7 @@ def missing(
         device = CameraDriver(_linux_camera(camera, clock), camera, clock)
         try:
             device.open()
+            first_picture(device)
         finally:
             device.close()
 
@@ -294,12 +337,9 @@ def _linux_bus(settings: ThermalSettings) -> I2cBus:
 
 
 def _linux_camera(settings: CameraSettings, clock: Clock) -> FrameSource:
-    from hw.linux.v4l2 import V4l2Source  # noqa: PLC0415
+    from hw.linux.cameras import camera_source  # noqa: PLC0415
 
-    path = Path(settings.source)
-    if path.is_dir() or (path.is_file() and not path.is_char_device()):
-        raise DeviceMissing(f"{settings.source} holds recorded pictures; before a real lock stands a live camera")
-    return V4l2Source(settings.source, settings, clock)
+    return camera_source(settings, clock)
 
 
 def simulated_board(

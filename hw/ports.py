@@ -40,7 +40,7 @@ class ImageFrame:
     timestamp: float
     """Monotonic seconds at exposure."""
     sequence: int
-    """Counts pictures since the camera was opened, from 0."""
+    """Counts pictures since the camera was opened, from 0; a gap is one that did not come through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,11 @@ class Camera(Protocol):
         ...
 
     def read(self, timeout: float) -> ImageFrame:
-        """Wait for the next picture. Raises `DeviceTimeout`, `DeviceError`, or `DeviceClosed` at a recording's end."""
+        """Wait for the next picture.
+
+        Raises `DeviceTimeout`, `FrameError` for one that is not whole (try again), `DeviceError` (open again), or
+        `DeviceClosed` at a recording's end.
+        """
         ...
 
     def close(self) -> None:
@@ -188,6 +192,10 @@ class Gate(Protocol):
 
     def indicate(self, lamp: Lamp) -> None:
         """Show `lamp`."""
+        ...
+
+    def mute(self, *, on: bool) -> None:
+        """Keep the buzzer silent, alarms excepted, or end that."""
         ...
 
     def close(self) -> None:

@@ -21,6 +21,10 @@ BAD_FRAMES: Final = 0.5
 """Share of torn or glitched frames from which the sensor is no basis for anything."""
 
 
+BAD_PICTURES: Final = 10
+"""Pictures of one look that may not be whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
     """One look at a scene."""
@@ -117,8 +121,15 @@ class Eyes:
         clock = self.sensors.clock
         begun, limit = clock.monotonic(), time.monotonic() + 10 * READ_TIMEOUT
         found: list[ImageFrame] = []
+        bad = 0
         while len(found) < count:
-            picture = self._camera.read(READ_TIMEOUT)
+            try:
+                picture = self._camera.read(READ_TIMEOUT)
+            except FrameError:
+                bad += 1
+                if bad > BAD_PICTURES:
+                    raise
+                continue
             # A driver's buffer may still hold pictures of the scene as it was.
             if picture.timestamp >= begun:
                 found.append(picture)

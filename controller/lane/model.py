@@ -114,6 +114,8 @@ class DenyReason(enum.Enum):
     CREDENTIAL_EXPIRED = "credential_expired"
     ANTI_PASSBACK = "anti_passback"
     LANE_OCCUPIED = "lane_occupied"
+    INTERLOCK = "interlock"
+    """Another lane of the interlock is open."""
     LOCKDOWN = "lockdown"
     MAINTENANCE = "maintenance"
     LANE_FAULT = "lane_fault"

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import math
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -61,7 +61,10 @@ class Log:
 
 
 def play(
-    scripts: list[list[object]], seconds: float, limits: CaptureLimits | None = None
+    scripts: list[list[object]],
+    seconds: float,
+    limits: CaptureLimits | None = None,
+    number: Callable[[Any], int] | None = None,
 ) -> tuple[Log, Capture[object]]:
     clock = VirtualClock()
     log = Log(clock)
@@ -81,6 +84,7 @@ def play(
             on_up=log.note("up"),
             on_down=log.note("down"),
             on_end=lambda: log.note("end")(None),
+            number=number,
             limits=limits,
         )
         capture.start()
@@ -97,6 +101,12 @@ def test_frames_arrive_in_order() -> None:
     log, capture = play([[1, 2, 3]], 0.5)
     assert [value for _, what, value in log.seen if what == "frame"] == [1, 2, 3]
     assert capture.counters.frames == 3
+
+
+def test_gaps_in_the_numbers_are_counted_and_each_device_counts_anew() -> None:
+    _, capture = play([[0, 1, 4, 5, BusError("no acknowledge")], [1, 2]], 1.0, number=int)
+    assert capture.counters.frames == 6
+    assert capture.counters.lost == 3
 
 
 def test_a_bad_frame_is_counted_and_the_device_kept() -> None:

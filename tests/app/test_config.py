@@ -44,6 +44,14 @@ def test_the_example_says_what_the_defaults_are() -> None:
         ("[thermal]\ndriver = 'seek'", r"\[thermal\] driver: Invalid value 'seek'"),
         ("[thermal]\ndriver = 3", r"\[thermal\] driver: Expected `str`"),
         ("thermal = 3", r"\[thermal\]: Expected `object`"),
+        (
+            "[thermal]\ndriver = 'lepton'\n[gate]\nstop = 9",
+            r"line 9 is of SPI, where \[thermal\] spi .* \[gate\] stop takes",
+        ),
+        (
+            "[thermal]\ndriver = 'lepton'\n[reader]\ndriver = 'wiegand'\nd0 = 10\nd1 = 21",
+            r"GPIO line 10 is given twice: as \[thermal\] spi and as \[reader\] d0",
+        ),
         ("[thermal]\ndriver = 'lepton'\nreset = 17", r"GPIO line 17 is given twice: as \[gate\] unlock_a and as"),
         ("[lane]\nunlock_pulse = 9", r"\[lane\] unlock_pulse: .*<= 1\.5"),
         ("[lane]\nunlock_pulse = 1.0\n[gate]\npulse_cap = 0.5", r"\[lane\] unlock_pulse is 1 s: .* at most 0\.5 s"),
@@ -95,3 +103,9 @@ def test_a_byte_order_mark_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "gate.toml"
     path.write_bytes(b"\xef\xbb\xbf[site]\nname = 'north'\n")
     assert load(path).site.name == "north"
+
+
+def test_a_camera_password_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigError, match=r"gate\.toml: \[camera\]: `source` holds a password") as caught:
+        parse('[camera]\nsource = "rtsp://gate:hunter2@camera/live"\n', where="gate.toml")
+    assert "hunter2" not in str(caught.value)

@@ -1,7 +1,8 @@
 """What runs on top of the mocked devices: the shipped drivers over unmodified smbus2 and spidev.
 
 `client.py SETTINGS FRAMES` opens the sensor that SETTINGS (JSON of [thermal]) name, reads frames, and prints what came
-as one line of JSON: the sensor's description and its pictures, or the error's classes and text.
+as one line of JSON: the sensor's description and its pictures, or the error's classes and text. With FRAMES 0 it prints
+what `hw.board.missing` finds, as `thermogate selftest` asks it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import msgspec
 import smbus2  # noqa: F401 - before the user is changed
 import spidev  # noqa: F401
 
-from hw.board import linux_sensors
+from hw.board import linux_sensors, missing
 from hw.errors import DeviceError, FrameError, NotReady
-from hw.settings import CameraSettings
+from hw.settings import CameraSettings, GateSettings
 from hw.thermal_settings import ThermalSettings
 
 
 def main(settings: ThermalSettings, count: int) -> dict[str, object]:
+    if not count:
+        return {"missing": missing(settings, CameraSettings(), GateSettings())}
     sensor = linux_sensors(settings, CameraSettings()).make_thermal()
     try:
         info = sensor.open()

@@ -1,4 +1,4 @@
-"""The drivers through unmodified smbus2 and spidev, down to ioctl and read of character devices that umockdev plays.
+"""The drivers through unmodified smbus2 and spidev, down to the ioctls of character devices that umockdev plays.
 
 Three processes: the client with the drivers; umockdev's server, which takes the system calls apart; and this one, which
 has the simulated chips. No root and no kernel module.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -120,12 +121,14 @@ class Chips:
 
     def _spi(self, question: dict[str, Any]) -> dict[str, Any]:
         self.modes.add((question["mode"], question["hz"]))
+        count = len(question["sent"]) // 2
+        assert question["sent"] == "00" * count
         if self.spi is None:
             return {"errno": errno.EIO}
         start = self.clock.monotonic()
         if isinstance(self.clock, ReadersClock):
-            self.clock.sleep(question["count"] * SPI_BYTE)
-        return {"errno": 0, "read": self.spi.talk(question["count"], start, SPI_BYTE).hex()}
+            self.clock.sleep(count * SPI_BYTE)
+        return {"errno": 0, "read": self.spi.talk(count, start, SPI_BYTE).hex()}
 
 
 @contextmanager
@@ -154,10 +157,13 @@ def answering(chips: Chips, path: Path) -> Iterator[None]:
         thread.join(10.0)
 
 
+numbers = itertools.count()
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     def run(chips: Chips, settings: dict[str, Any], frames: int = 1, *, forbidden: bool = False) -> dict[str, Any]:
-        path = tmp_path / "relay"
+        path = tmp_path / f"relay-{next(numbers)}"
         command = ["umockdev-wrapper", SYSTEM_PYTHON, str(HERE / "relay.py"), str(path)]
         client = [sys.executable, str(HERE / "client.py"), json.dumps(settings), str(frames)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)} | ({"RELAY_FORBIDDEN": "1"} if forbidden else {})
@@ -272,6 +278,19 @@ def test_a_node_that_is_not_there(run: Any, settings: Any, kind: str, said: str)
     found = run(Chips({0x2A: chip.cci}, chip.video, clock), settings)
     assert kind in found["error"]
     assert said in found["text"]
+
+
+def test_the_self_test_says_what_answers_instead(run: Any) -> None:
+    chip = SimulatedAmg8833(lambda _: np.full((8, 8), 25.0), SystemClock(), seed=1, netd=0.0)
+
+    def told(driver: str) -> list[str]:
+        lines: list[str] = run(Chips({0x69: chip}), {"driver": driver}, frames=0)["missing"]
+        return [line for line in lines if line.startswith("thermal sensor: ")]
+
+    (line,) = told("mlx90640")
+    assert "0x33 did not acknowledge" in line
+    assert 'an AMG8833 answers at 0x69, but [thermal] driver = "mlx90640"' in line
+    assert told("amg8833") == []
 
 
 def test_a_node_that_this_user_may_not_open(run: Any) -> None:
