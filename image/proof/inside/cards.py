@@ -52,8 +52,8 @@ class Reader:
         in_time = True
         due = last = time.monotonic()
         for bit in encode(WIEGAND_FORMATS["w26"], number, facility):
-            while (began := time.monotonic()) < due:
-                time.sleep(max(0.0, due - began))
+            while (left := due - time.monotonic()) > 0:
+                time.sleep(left)
             self._pins.pull(self._wires[bit], high=False)
             low = time.monotonic()
             while time.monotonic() - low < WIDTH:
@@ -62,5 +62,5 @@ class Reader:
             ended = time.monotonic()
             self.widths.append(ended - low)
             in_time = in_time and ended - last < LONGEST
-            last, due = ended, began + PERIOD
+            last, due = ended, low + PERIOD
         return in_time

@@ -124,7 +124,8 @@ def start() -> subprocess.Popen[str]:
         wait_for("state", began, STARTS, lambda record: '"locked"' in record.detail)
     except NotShown as late:
         process.kill()
-        raise NotShown(f"{late}; {said()}") from late
+        tell_log()
+        raise NotShown(str(late)) from late
     return process
 
 
@@ -136,10 +137,13 @@ def end(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        raise NotShown(f"it did not end within {ENDS:g} s of SIGTERM; {said()}") from None
-    need(status == 0, f"SIGTERM ended it with status {status}; {said()}")
+        tell_log()
+        raise NotShown(f"it did not end within {ENDS:g} s of SIGTERM") from None
+    if status:
+        tell_log()
+    need(status == 0, f"SIGTERM ended it with status {status}")
 
 
-def said() -> str:
-    """The end of what the program wrote into its log, for an error."""
-    return f"the program said: {LOG.read_text()[-800:] or 'nothing'}"
+def tell_log() -> None:
+    """Show the end of the program's log on the console, where a claim about it failed."""
+    print(f"the program said: {LOG.read_text()[-1500:] or 'nothing'}", file=sys.stderr)
