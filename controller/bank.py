@@ -177,8 +177,11 @@ def _claims(config: Config) -> Iterator[tuple[str, str]]:
     for section, name in (("reader", "device"), ("reader", "port"), ("thermal", "spi")):
         if (device := getattr(getattr(config, section), name, None)) is not None:
             yield f"the device {device}", f"[{section}] {name}"
-    if config.observe.metrics_port is not None:
-        yield f"the port {config.observe.metrics_port}", "[observe] metrics_port"
+    if config.screen is not None and config.screen.driver != "none":
+        yield f"the device {config.screen.device}", "[screen] device"
+    for section, name in (("observe", "metrics_port"), ("screen", "port")):
+        if (port := getattr(getattr(config, section), name, None)) is not None:
+            yield f"the port {port}", f"[{section}] {name}"
 
 
 def _alike(first: Config, second: Config) -> Iterator[tuple[str, object, object]]:
