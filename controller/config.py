@@ -14,7 +14,15 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
-from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+from hw.settings import (
+    GATE_LINES,
+    POTENTIAL_CAP,
+    CameraSettings,
+    GateSettings,
+    ReaderSettings,
+    ThermalSettings,
+    WatchdogSettings,
+)
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -63,6 +71,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     link: LinkSettings | None = None
     """None: no campus; the journal keeps everything until there is one."""
     observe: ObserveSettings = ObserveSettings()
+    watchdog: WatchdogSettings | None = None
+    """None: the program feeds no hardware watchdog itself; its service manager does."""
 
     def __post_init__(self) -> None:
         """Refuse sections that contradict each other: the first grant would be the first to notice."""
@@ -73,10 +83,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
         self._check_reader()
+        self._check_power()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 
     def _check_reader(self) -> None:
+        if self.lane.on_camera_lost == "cards":
+            if self.lane.require == "face_and_card":
+                raise ValueError(
+                    '[lane] require = "face_and_card" asks for both, so on_camera_lost = "cards" lets nobody in'
+                )
+            if self.reader is None:
+                raise ValueError('[lane] on_camera_lost = "cards", and there is no [reader]: nobody would pass')
         if self.reader is None:
             if self.lane.require in ("card", "face_and_card"):
                 raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
@@ -86,6 +104,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             line = getattr(self.reader, name)
             if line in lines:
                 raise ValueError(f"GPIO line {line} is given twice: as [gate] {lines[line]} and as [reader] {name}")
+
+    def _check_power(self) -> None:
+        line = self.thermal.power
+        if line is None:
+            return
+        others = {getattr(self.gate, name): f"[gate] {name}" for name in GATE_LINES}
+        if self.reader is not None:
+            others |= {self.reader.d0: "[reader] d0", self.reader.d1: "[reader] d1"}
+        if line in others:
+            raise ValueError(f"GPIO line {line} is given twice: as [thermal] power and as {others[line]}")
 
 
 def load(path: Path) -> Config:

@@ -68,7 +68,8 @@ class Eyes:
         post: Callable[[ev.LaneEvent], None],
         watches: tuple[Watch, ...] = (),
     ) -> None:
-        self.pictures: LatestSlot[ImageFrame] = LatestSlot()
+        self.pictures: LatestSlot[ImageFrame | None] = LatestSlot()
+        """None: heat alone is to be looked at."""
         self.heat: RecentFrames[ThermalFrame] = RecentFrames(HEAT_KEPT)
         self._recognition = Recognition(engine, identify, verify)
         chosen = cast("FaceEngine", self._recognition)  # by delegation
@@ -82,12 +83,32 @@ class Eyes:
         self._orders: list[Callable[[], None]] = []
         self._generation = 0
         self._presence = 0
+        self._blind = False
+        self.looking_since: float | None = None
+        """When the look under way began, by `time.perf_counter`; None: none is."""
+
+    def go_blind(self, *, on: bool) -> None:
+        """There is no camera any more (heat alone tells who stands there), or there is one again."""
+        self._blind = on
+        self._order(lambda: self._perception.go_blind(on=on))
+
+    def see(self, picture: ImageFrame) -> None:
+        """Take a picture. On the loop's thread, as `feel`."""
+        self.pictures.put(picture)
+
+    def feel(self, frame: ThermalFrame) -> None:
+        """Take a thermal frame: it waits for the next picture, or is looked at by itself where none will come."""
+        self.heat.put(frame)
+        if self._blind and not self.pictures.fresh:
+            self.pictures.put(None)
 
     async def run(self) -> None:
-        """Look at every new picture, for ever."""
+        """Look at every new picture, or without a camera at every thermal frame, for ever."""
         while True:
             picture = await self.pictures.take()
-            await self._look(picture, self.heat.take_all())
+            heat = self.heat.take_all()
+            if picture is not None or heat:
+                await self._look(picture, heat)
 
     def reassess(self, hold_off: float) -> None:
         """Begin a fresh attempt on whoever stands there, `hold_off` seconds from now."""
@@ -118,22 +139,27 @@ class Eyes:
         self._orders.append(order)
         self._generation += 1
 
-    async def _look(self, picture: ImageFrame, heat: list[ThermalFrame]) -> None:
+    async def _look(self, picture: ImageFrame | None, heat: list[ThermalFrame]) -> None:
         generation = self._generation
         orders, self._orders = self._orders, []
-        started = time.perf_counter()
+        self.looking_since = started = time.perf_counter()
         loop = asyncio.get_running_loop()
         try:
             seen = await loop.run_in_executor(self._executor, self._observe, orders, picture, heat)
         except (ImageError, EngineError) as error:
             log.warning("picture not usable", error=str(error))
             return
+        finally:
+            self.looking_since = None
         for watch in self._watches:
             watch.on_stage("perception", time.perf_counter() - started)
-            watch.on_picture(picture, seen.faces)
+            if picture is not None:
+                watch.on_picture(picture, seen.faces)
         self._report(seen, stale=generation != self._generation)
 
-    def _observe(self, orders: list[Callable[[], None]], picture: ImageFrame, heat: list[ThermalFrame]) -> Observation:
+    def _observe(
+        self, orders: list[Callable[[], None]], picture: ImageFrame | None, heat: list[ThermalFrame]
+    ) -> Observation:
         for order in orders:
             order()
         return self._perception.observe(picture, heat)

@@ -16,7 +16,7 @@ from controller.gallery.lock import folder_lock
 from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
-from controller.link.messages import State
+from controller.link.messages import Device, State
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
 from controller.observe.lateness import LatenessMonitor
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from controller.config import Config
     from controller.errors import GateError
     from controller.gallery.credentials import CredentialBook
+    from controller.health import Report
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
@@ -53,6 +54,11 @@ class _StateWatch(Watch):
         """Only a change is news."""
         if step.before is not step.after:
             self._changed()
+
+    def on_health(self, name: str, report: Report) -> None:
+        """A device's health is part of the state."""
+        del name, report
+        self._changed()
 
 
 class _LinkMetrics(LinkWatch):
@@ -213,6 +219,10 @@ def _link(config: Config, journal: Journal, boot_id: str, metrics: Metrics, app:
             fault=next((fault.value for fault in sorted(lane.faults, key=lambda fault: fault.value)), None),
             outbox=journal.outbox.depth,
             version=version,
+            devices=[
+                Device(name=name, health=report.health.value, reason=report.reason, tries=report.tries)
+                for name, report in app().health.items()
+            ],
         )
 
     watch = _LinkMetrics(metrics)

@@ -16,6 +16,7 @@ from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
 from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
+from hw.drivers.power import PowerSwitch
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.errors import DeviceError, DeviceMissing
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
     from hw.bus import FrameSource, I2cBus
     from hw.clock import Clock
-    from hw.ports import Camera, CredentialReader, Gate, ThermalSensor
-    from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+    from hw.ports import Camera, CredentialReader, Gate, HardwareWatchdog, Supply, ThermalSensor
+    from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings, WatchdogSettings
     from hw.sim.i2c import SimulatedI2cBus
     from hw.sim.mlx90640 import SimulatedMlx90640
     from hw.sim.mlx90640_flaws import Imperfections
@@ -57,6 +58,9 @@ class Board:
     reader: CredentialReader | None = None
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
+    thermal_supply: Supply | None = None
+    """None: the sensor's supply can't be cut."""
+    watchdog: HardwareWatchdog | None = None
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -91,7 +95,11 @@ class Simulation:
 
 
 def linux_board(
-    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings, reader: ReaderSettings | None = None
+    thermal: ThermalSettings,
+    camera: CameraSettings,
+    gate: GateSettings,
+    reader: ReaderSettings | None = None,
+    watchdog: WatchdogSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
@@ -107,7 +115,21 @@ def linux_board(
         gate=GpioGate(gate, pins, clock),
         reader=None if reader is None else _linux_reader(reader, pins, clock),
         wall=time.time,
+        thermal_supply=_supply(thermal, pins, clock),
+        watchdog=None if watchdog is None else _linux_watchdog(watchdog),
     )
+
+
+def _supply(thermal: ThermalSettings, pins: Any, clock: Clock) -> PowerSwitch | None:
+    if thermal.power is None:
+        return None
+    return PowerSwitch(pins, thermal.power, clock, place="[thermal] power", active_low=thermal.power_active_low)
+
+
+def _linux_watchdog(settings: WatchdogSettings) -> HardwareWatchdog:
+    from hw.linux.watchdog import LinuxWatchdog  # noqa: PLC0415
+
+    return LinuxWatchdog(settings)
 
 
 def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
@@ -219,6 +241,7 @@ def simulated_board(
     """
     from hw.sim.camera import WorldCamera  # noqa: PLC0415
     from hw.sim.i2c import SimulatedI2cBus  # noqa: PLC0415
+    from hw.sim.lines import WiredFactory  # noqa: PLC0415
     from hw.sim.mlx90640 import SimulatedMlx90640  # noqa: PLC0415
     from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
 
@@ -240,6 +263,10 @@ def simulated_board(
         make_thermal=lambda: Mlx90640Driver(bus, thermal, clock),
         make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
         gate=GpioGate(gate, turnstile.pin_factory, clock),
+        # A line let go leaves the supply on, as the switch's resistor does.
+        thermal_supply=_supply(
+            thermal, WiredFactory(lambda _, level: chip.power(on=level is not thermal.power_active_low)), clock
+        ),
     )
     if reader is None:
         return board, Simulation(world, chip, bus, turnstile)

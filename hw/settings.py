@@ -32,6 +32,10 @@ class ThermalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Reflected temperature Tr in °C; None: Ta - 8, right for a sensor in open air."""
     flip: bool = False
     """Mirror left to right, where the sensor looks from behind a mirror or is mounted upside down."""
+    power: Gpio | None = None
+    """The line that switches the sensor's supply, on [gate] chip; cut for 2 s when the sensor can't be opened again."""
+    power_active_low: bool = False
+    """True: a low level switches the supply on, as a P-channel switch without a driver does."""
 
     def __post_init__(self) -> None:
         """Refuse a rate the sensor does not have."""
@@ -49,6 +53,15 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     height: Annotated[int, msgspec.Meta(ge=120, le=2160)] = 480
     fps: Annotated[float, msgspec.Meta(gt=0, le=120)] = 15
     rotate: Literal[0, 90, 180, 270] = 0
+
+
+class WatchdogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A hardware watchdog that the program itself feeds, for a board whose service manager does not."""
+
+    device: str = "/dev/watchdog1"
+    """A watchdog of its own: /dev/watchdog0 is the service manager's, where RuntimeWatchdogSec is set."""
+    timeout: Annotated[int, msgspec.Meta(ge=5, le=600)] = 60
+    """Seconds without being fed after which the board is reset. Longer than a restart of the program takes."""
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
