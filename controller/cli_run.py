@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,14 +14,22 @@ from controller.errors import EngineError
 if TYPE_CHECKING:
     from controller.cli_types import Subparsers
     from controller.config import Config
+    from controller.notify import Notifier
     from hw.board import Board
+
+TRIED_AGAIN = ("thermal sensor:", "camera:", "reader:")
+"""What a lane starts without: it looks for them again and again, and meanwhile does as [lane] says (docs/health.md)."""
+LOOK_SECONDS = 120.0
+LOAD_SECONDS = 120.0
+"""Seconds that each stage of a start may take on a slow board with many people."""
 
 DESCRIPTION = """\
 Runs one gate lane on this board until it is stopped (Ctrl-C, SIGTERM).
 
 Before anything moves, the configuration, the engine, the models, the gallery and every device are checked; what is
-missing is listed, each with what to do about it, and the exit status is 1. The outputs are at their safe level before
-the lane starts, when it ends, and when it crashes.
+missing is listed, each with what to do about it. Without engine, gallery or gate the exit status is 1; without a
+sensor, camera or reader the lane starts, looks for them again and again, and does as [lane] on_thermal_lost and
+on_camera_lost say. The outputs are at their safe level before the lane starts, when it ends, and when it crashes.
 """
 
 EPILOG = """\
@@ -49,22 +58,29 @@ def add_parser(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check, then run."""
     from controller.config import load
+    from controller.notify import Notifier
     from controller.observe.log import configure
     from hw.board import linux_board
 
     config = load(arguments.config)
+    notifier = Notifier.from_environment()
+    notifier.starting("looking for engine, gallery and devices", LOOK_SECONDS)
     lacking = what_is_missing(config)
-    if lacking:
-        print(f"{arguments.config}: this board cannot run the lane yet:", file=sys.stderr)
-        for line in lacking:
-            print(f"  - {line}", file=sys.stderr)
-        return 1
+    for line in lacking:
+        print(f"{arguments.config}: {line}", file=sys.stderr)
     if arguments.check:
-        print(f"{arguments.config}: everything is there")
-        return 0
+        print(f"{arguments.config}: {'something is missing' if lacking else 'everything is there'}")
+        return 1 if lacking else 0
+    if any(not line.startswith(TRIED_AGAIN) for line in lacking):
+        print(f"{arguments.config}: this board cannot run the lane yet", file=sys.stderr)
+        notifier.status(f"cannot run: {lacking[0]}")
+        return 1
+    # Where the watchdog ends a program that hangs (SIGABRT), every thread's stack goes to the log: names of functions.
+    faulthandler.enable()
     handle = configure(config.observe)
     try:
-        return _serve(config, linux_board(config.thermal, config.camera, config.gate, config.reader))
+        board = linux_board(config.thermal, config.camera, config.gate, config.reader, config.watchdog)
+        return _serve(config, board, notifier)
     finally:
         handle.close()
 
@@ -89,12 +105,13 @@ def what_is_missing(config: Config) -> list[str]:
     return lacking + missing(config.thermal, config.camera, config.gate, config.reader)
 
 
-def _serve(config: Config, board: Board) -> int:
+def _serve(config: Config, board: Board, notifier: Notifier) -> int:
     from controller.service import engine_of, gallery_of, serve
 
     async def main() -> None:
+        notifier.starting("engine and gallery", LOAD_SECONDS)
         engine = engine_of(config)
-        await serve(config, board, engine, gallery_of(config, engine))
+        await serve(config, board, engine, gallery_of(config, engine), notifier=notifier)
 
     try:
         board.run(main())

@@ -18,7 +18,6 @@ from controller.slots import LatestSlot, RecentFrames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor
 
     from controller.perception.footing import FootingKeeper
     from controller.perception.linearity import LinearityResult
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from controller.recognition import Verify
     from controller.watch import Watch
     from hw.clock import Clock
+    from hw.executor import ClockExecutor
     from hw.ports import ImageFrame, ThermalFrame
 
 HEAT_KEPT = 64
@@ -64,7 +64,7 @@ class Eyes:
         verify: Verify = nobody,
         second_factor: Callable[[str], bool] = lambda _: False,
         clock: Clock,
-        executor: Executor,
+        executor: ClockExecutor,
         post: Callable[[ev.LaneEvent], None],
         watches: tuple[Watch, ...] = (),
     ) -> None:
@@ -84,8 +84,6 @@ class Eyes:
         self._generation = 0
         self._presence = 0
         self._blind = False
-        self.looking_since: float | None = None
-        """When the look under way began, by `time.perf_counter`; None: none is."""
 
     def go_blind(self, *, on: bool) -> None:
         """There is no camera any more (heat alone tells who stands there), or there is one again."""
@@ -130,6 +128,11 @@ class Eyes:
         self.heat.take_all()
         self._order(self._perception.forget)
 
+    @property
+    def busy_for(self) -> float:
+        """Seconds that the look under way has taken; 0 when there is none."""
+        return self._executor.busy_for
+
     def close(self) -> None:
         """Take no more work."""
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -142,15 +145,13 @@ class Eyes:
     async def _look(self, picture: ImageFrame | None, heat: list[ThermalFrame]) -> None:
         generation = self._generation
         orders, self._orders = self._orders, []
-        self.looking_since = started = time.perf_counter()
+        started = time.perf_counter()
         loop = asyncio.get_running_loop()
         try:
             seen = await loop.run_in_executor(self._executor, self._observe, orders, picture, heat)
         except (ImageError, EngineError) as error:
             log.warning("picture not usable", error=str(error))
             return
-        finally:
-            self.looking_since = None
         for watch in self._watches:
             watch.on_stage("perception", time.perf_counter() - started)
             if picture is not None:

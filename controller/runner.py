@@ -98,6 +98,7 @@ class Runner:
         self._queue: asyncio.Queue[ev.LaneEvent] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._began: float | None = None
         self._fire_alarm = False
         self._illegal = 0
 
@@ -109,10 +110,18 @@ class Runner:
         """Queue an event. On the loop's thread."""
         self._queue.put_nowait(event)
 
+    @property
+    def busy_for(self) -> float:
+        """Seconds that the step under way has taken; 0 when there is none."""
+        return 0.0 if self._began is None else self._clock.monotonic() - self._began
+
     async def run(self) -> None:
         """Feed events for ever."""
         while True:
-            await self.step(await self._queue.get())
+            event = await self._queue.get()
+            self._began = self._clock.monotonic()
+            await self.step(event)
+            self._began = None
 
     async def drain(self) -> None:
         """Finish what is queued."""

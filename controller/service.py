@@ -9,7 +9,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from controller.app import App
+from controller.app import SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
@@ -20,6 +20,7 @@ from controller.history import lane_history
 from controller.link.messages import Device, State
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
+from controller.notify import Notifier
 from controller.observe.lateness import LatenessMonitor
 from controller.observe.log import get_logger
 from controller.observe.metrics import Metrics, MetricsServer
@@ -27,7 +28,9 @@ from controller.perception.engines import open_engine
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
 from controller.retention import PictureRetention
+from controller.vitals import Vitals
 from controller.watch import Watch
+from controller.watchdog import Watchdog
 from controller.watchers import CountersWatch, MetricsWatch, PassageLog
 from hw.executor import ClockExecutor
 
@@ -43,6 +46,9 @@ if TYPE_CHECKING:
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
+
+JOURNAL_SECONDS = 60.0
+"""How long opening and checking a journal of 100,000 entries on an SD card may take."""
 
 log = get_logger("service")
 
@@ -146,17 +152,21 @@ async def serve(
     watches: tuple[Watch, ...] = (),
     beside: Callable[[App], Awaitable[None]] | None = None,
     metrics: Metrics | None = None,
+    notifier: Notifier | None = None,
 ) -> None:
-    """Run the lane until cancelled, until SIGTERM, or until `beside` returns.
+    """Run the lane until cancelled, until SIGTERM, or until `beside` returns; `notifier`: who watches it.
 
     Raises `GateError` and `DeviceError` kinds for what cannot be opened, an exception group for a task that crashed.
     """
     boot_id = read_boot_id()
     metrics = metrics or Metrics()
+    notifier = notifier or Notifier()
+    notifier.starting("journal", JOURNAL_SECONDS)
     config.store.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(folder_lock(config.store.folder, alone=False))
-        journal = await _open_journal(config, board, boot_id, metrics, stack)
+        writer = ClockExecutor(board.clock, 1, "journal")
+        journal = await _open_journal(config, writer, boot_id, metrics, stack)
         if config.observe.metrics_port is not None:
             stack.enter_context(MetricsServer(metrics, config.observe.metrics_port))
         lateness = LatenessMonitor(metrics.loop_late_seconds.observe, warn_after=config.observe.lateness_warning)
@@ -183,20 +193,32 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, *_keepers(config, board, journal), reload, *_linked(link, desk)),
+            services=(
+                *(lateness, counters, reload),
+                *_keepers(config, board, journal),
+                *_linked(link, desk),
+                Watchdog(
+                    notifier,
+                    Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None),
+                    lambda: app,
+                    lambda: journal.outbox.depth,
+                    board.watchdog,
+                ),
+            ),
             watches=tuple(seen),
             credentials=book,
             history=history,
         )
+        notifier.starting("self-test", 2 * SELF_TEST_SECONDS)
+        stack.callback(notifier.stopping)
         with _terminable():
             await app.run(None if beside is None else lambda: beside(app))
 
 
 async def _open_journal(
-    config: Config, board: Board, boot_id: str, metrics: Metrics, stack: contextlib.AsyncExitStack
+    config: Config, executor: ClockExecutor, boot_id: str, metrics: Metrics, stack: contextlib.AsyncExitStack
 ) -> Journal:
     """The journal, open until `stack` ends."""
-    executor = ClockExecutor(board.clock, 1, "journal")
     journal = Journal(
         config.store.folder / "journal.sqlite3",
         executor,

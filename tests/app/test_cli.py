@@ -40,7 +40,7 @@ def test_run_lists_everything_that_is_missing(capsys: pytest.CaptureFixture[str]
     assert main(["run", str(EXAMPLE)]) == 1
     said = capsys.readouterr().err
     for name in ("recognition:", "thermal sensor:", "camera:", "gate:"):
-        assert f"  - {name}" in said
+        assert f"gate.toml: {name}" in said
     assert "thermogate models pull" in said
     assert "never stands before a real lock" in said
 
