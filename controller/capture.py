@@ -13,7 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from controller.health import DeviceHealth, HealthLimits, Retry
-from hw.errors import DeviceClosed, DeviceError, DeviceTimeout, FrameError
+from hw.errors import DeviceClosed, DeviceError, DeviceTimeout, FrameError, words
 
 if TYPE_CHECKING:
     import asyncio
@@ -187,8 +187,7 @@ class Capture(Generic[T]):
     def _fail(self, generation: int, error: Exception) -> Retry | None:
         self.counters.failures += 1
         self._post(generation, lambda: self._on_down(error))
-        reason = str(error) or type(error).__name__
-        return self._note(generation, lambda health, now: health.failed(now, reason))
+        return self._note(generation, lambda health, now: health.failed(now, words(error)))
 
     def _run(self, generation: int) -> None:
         retry, self._retry = self._retry, None

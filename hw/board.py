@@ -19,7 +19,7 @@ from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.drivers.power import PowerSwitch
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
-from hw.errors import DeviceError, DeviceMissing
+from hw.errors import DeviceError, DeviceMissing, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from hw.bus import FrameSource, I2cBus
     from hw.clock import Clock
+    from hw.linux.machine import LinuxMachine
     from hw.ports import Camera, CredentialReader, Gate, HardwareWatchdog, Supply, ThermalSensor
     from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings, WatchdogSettings
     from hw.sim.i2c import SimulatedI2cBus
@@ -167,7 +168,7 @@ def missing(
         try:
             probe()
         except DeviceError as error:
-            found.append(f"{name}: {error}")
+            found.append(f"{name}: {words(error)}")
 
     def probe_thermal() -> None:
         sensor = Mlx90640Driver(_linux_bus(thermal), thermal, clock)
@@ -189,6 +190,24 @@ def missing(
     if reader is not None and reader.device is not None:
         attempt("reader", lambda: _probe_keys(str(reader.device)))
     return found
+
+
+def linux_machine() -> LinuxMachine:
+    """What this machine tells of itself."""
+    from hw.linux.machine import LinuxMachine  # noqa: PLC0415
+
+    return LinuxMachine()
+
+
+def linux_bus_hertz(thermal: ThermalSettings) -> float:
+    """How fast the thermal sensor's bus is, hertz, by a timed read of its EEPROM. Raises `DeviceError` kinds."""
+    from hw.drivers.bus_speed import MLX90640_EEPROM, MLX90640_WORDS, bus_hertz  # noqa: PLC0415
+
+    bus = _linux_bus(thermal)
+    try:
+        return bus_hertz(bus, thermal.address, MLX90640_EEPROM, 2 * MLX90640_WORDS, SystemClock())
+    finally:
+        bus.close()
 
 
 def _probe_keys(device: str) -> None:

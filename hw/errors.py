@@ -49,3 +49,9 @@ class DeviceDenied(DeviceError, PermissionError):  # noqa: N818
 
 class DeviceClosed(DeviceError, RuntimeError):  # noqa: N818
     """The device was closed while in use."""
+
+
+def words(error: BaseException) -> str:
+    """What an error says, without the number in front that OSError puts there."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or str(error) or type(error).__name__

@@ -167,10 +167,7 @@ def test_a_lost_sensor_is_told_and_fed_on(rig: Rig) -> None:
 
     manager = rig.play(scene)
     assert rig.clock.monotonic() - manager.fed()[-1] < PATIENCE / 3
-    assert any(
-        "thermal lost ([Errno 121] simulated-i2c: 0x33" in status and "try 2)" in status
-        for status in manager.statuses()
-    )
+    assert any("thermal lost (simulated-i2c: 0x33" in status and "try 2)" in status for status in manager.statuses())
 
 
 def test_a_perception_that_hangs_starves_it(rig: Rig) -> None:
