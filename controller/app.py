@@ -214,6 +214,7 @@ class App:
             on_up=lambda info: self._on_up(name, info),
             on_down=lambda error: self._on_down(name, error),
             on_health=lambda report: self._on_health(name, report),
+            on_delay=self._on_delay,
             # Every gate and device has dice of its own, and the same ones at each rehearsal.
             random=Random(f"{self.config.site.name} {name}"),  # noqa: S311 - no secret
             supply=supply,
@@ -233,6 +234,10 @@ class App:
             self.board.gate.close()
             if self.board.thermal_supply is not None:
                 self.board.thermal_supply.close()
+
+    def _on_delay(self, stage: str, seconds: float) -> None:
+        for watch in self.watches:
+            watch.on_delay(stage, seconds)
 
     def _reassess(self, hold_off: float) -> None:
         self.eyes.reassess(hold_off)

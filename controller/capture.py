@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -69,8 +70,8 @@ class CaptureCounters:
 class Capture(Generic[T]):
     """Keeps one device delivering.
 
-    `on_frame`, `on_up(info)`, `on_down(error)`, `on_health(report)` and `on_end` are called on the loop's thread;
-    `on_health` once for each change.
+    `on_frame`, `on_up(info)`, `on_down(error)`, `on_health(report)`, `on_delay(stage, seconds)` and `on_end` are called
+    on the loop's thread; `on_health` once for each change.
 
     Args:
         name: how people name it.
@@ -93,6 +94,7 @@ class Capture(Generic[T]):
         on_up: Callable[[object], None],
         on_down: Callable[[Exception], None],
         on_health: Callable[[Report], None] = lambda _: None,
+        on_delay: Callable[[str, float], None] = lambda _stage, _seconds: None,
         on_end: Callable[[], None] = lambda: None,
         random: Random | None = None,
         supply: Supply | None = None,
@@ -112,6 +114,7 @@ class Capture(Generic[T]):
         self._retry: Retry | None = None
         self._supply = supply
         self._on_health = on_health
+        self._on_delay = on_delay
         self._make = make
         self._clock = clock
         self._loop = loop
@@ -170,6 +173,14 @@ class Capture(Generic[T]):
         except RuntimeError:
             # The loop is closed: the program is ending, and nobody waits for this frame.
             self._generation += 1
+
+    def _arrive(self, frame: T, read: float) -> None:
+        """Take a frame on the loop's thread that was read at `read`, and tell how long its way took."""
+        taken = getattr(frame, "timestamp", None)
+        if isinstance(taken, float):
+            self._on_delay(f"{self.name} read", read - taken)
+            self._on_delay(f"{self.name} post", self._clock.monotonic() - read)
+        self._on_frame(frame)
 
     def _note(self, generation: int, change: Callable[[DeviceHealth, float], R]) -> R | None:
         """Tell the device's health what happened, and the loop of what that changed; None for a thread left behind."""
@@ -239,5 +250,5 @@ class Capture(Generic[T]):
             else:
                 last_good = now
                 self.counters.frames += 1
-                self._post(generation, lambda frame=frame: self._on_frame(frame))  # type: ignore[misc]
+                self._post(generation, partial(self._arrive, frame, self._clock.monotonic()))
                 self._note(generation, lambda health, now: health.good(now))

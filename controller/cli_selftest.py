@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ EPILOG = """\
 examples:
   thermogate selftest                                 this installation
   sudo thermogate selftest /etc/thermogate/gate.toml  and the board
+  thermogate selftest gate.toml --latency 60          how long each stage takes, from sensor to decision
   thermogate selftest gate.toml --json                for machines: {"passed": ..., "findings": [...]}
 """
 
@@ -40,6 +42,12 @@ def add_parser(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("config", type=Path, metavar="GATE.TOML", nargs="?", help="also test the board it describes")
+    command.add_argument(
+        "--latency",
+        type=float,
+        metavar="SECONDS",
+        help="also run the lane for so long, with its lock simulated, and hold each stage against its budget",
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=run)
 
@@ -50,10 +58,15 @@ def run(arguments: argparse.Namespace) -> int:
     from controller.selftest.finding import passed
     from controller.selftest.software import software
 
+    if arguments.latency is not None and arguments.config is None:
+        print("thermogate selftest: --latency needs the GATE.TOML of a board", file=sys.stderr)
+        return 2
     config = Config() if arguments.config is None else load(arguments.config)
     findings = software(config, None if arguments.config is None else config.store.folder)
     if arguments.config is not None:
         findings += board(config, arguments.config) + devices(config)
+        if arguments.latency is not None:
+            findings += latency(config, arguments.latency)
     if arguments.json:
         told = {"passed": passed(findings), "findings": [finding.as_json() for finding in findings]}
         print(json.dumps(told, ensure_ascii=False, indent=1))
@@ -89,6 +102,23 @@ def board(config: Config, path: Path) -> list[Finding]:
         look.space(config.store.folder, machine),
         look.watchdog(config, machine),
     ]
+
+
+def latency(config: Config, seconds: float) -> list[Finding]:
+    """Run the lane for so long on the board's own senses, and hold each stage against its budget."""
+    from controller.errors import GateError
+    from controller.selftest import latency as timed
+    from controller.selftest.finding import Finding
+    from hw.board import rehearsal_board
+    from hw.errors import DeviceError, words
+
+    board, turnstile = rehearsal_board(config.thermal, config.camera, config.gate)
+    try:
+        return timed.findings(timed.measure(config, board, seconds))
+    except (GateError, DeviceError) as error:
+        return [Finding("latency", ok=False, text=words(error))]
+    finally:
+        turnstile.close()
 
 
 def devices(config: Config) -> list[Finding]:

@@ -84,6 +84,8 @@ class Eyes:
         self._generation = 0
         self._presence = 0
         self._blind = False
+        self._arrived = 0.0
+        """When the newest picture came, by the clock."""
 
     def go_blind(self, *, on: bool) -> None:
         """There is no camera any more (heat alone tells who stands there), or there is one again."""
@@ -92,6 +94,7 @@ class Eyes:
 
     def see(self, picture: ImageFrame) -> None:
         """Take a picture. On the loop's thread, as `feel`."""
+        self._arrived = self._clock.monotonic()
         self.pictures.put(picture)
 
     def feel(self, frame: ThermalFrame) -> None:
@@ -145,6 +148,7 @@ class Eyes:
     async def _look(self, picture: ImageFrame | None, heat: list[ThermalFrame]) -> None:
         generation = self._generation
         orders, self._orders = self._orders, []
+        waited = self._clock.monotonic() - self._arrived
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         try:
@@ -152,9 +156,13 @@ class Eyes:
         except (ImageError, EngineError) as error:
             log.warning("picture not usable", error=str(error))
             return
+        spent, laps = time.perf_counter() - started, self._recognition.take_laps()
         for watch in self._watches:
-            watch.on_stage("perception", time.perf_counter() - started)
+            watch.on_stage("perception", spent)
+            for stage, seconds in laps:
+                watch.on_stage(stage, seconds)
             if picture is not None:
+                watch.on_delay("wait for a look", waited)
                 watch.on_picture(picture, seen.faces)
         self._report(seen, stale=generation != self._generation)
 
@@ -181,6 +189,7 @@ class Eyes:
                 assessment=seen.assessment,
                 grant_id=uuid4().hex,
                 presence=self._presence,
+                seen_at=seen.timestamp,
                 # Orders since that look began would have made it stale.
                 claimed=self._claimed,
                 second_factor=match is not None and self._second_factor(match.person),

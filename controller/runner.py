@@ -145,7 +145,10 @@ class Runner:
         """Feed one event and perform its effects."""
         begun = self._clock.monotonic()
         before = self.lane.state
+        started = time.perf_counter()
         effects = self.lane.feed(event)
+        if isinstance(event, ev.Assessed):
+            self._tell("decision", time.perf_counter() - started)
         stored: list[Stored] = []
         failed: fx.Append | None = None
         for effect in effects:
@@ -159,6 +162,8 @@ class Runner:
                     break
             else:
                 self._perform(effect)
+                if isinstance(effect, fx.Unlock):
+                    self._tell_way(event)
         if self.lane.illegal_events > self._illegal:
             self._illegal = self.lane.illegal_events
             log.error("an event that cannot happen", kind=type(event).__name__, state=before.value)
@@ -189,9 +194,22 @@ class Runner:
             if self._degraded:
                 self.unrecorded.append(entry)
             return None
-        for watch in self._watches:
-            watch.on_stage("journal", time.perf_counter() - started)
+        self._tell("journal", time.perf_counter() - started)
         return stored
+
+    def _tell(self, stage: str, seconds: float) -> None:
+        for watch in self._watches:
+            watch.on_stage(stage, seconds)
+
+    def _tell_way(self, event: ev.LaneEvent) -> None:
+        """How long it took from what led to an unlock to the line."""
+        if not isinstance(event, ev.Assessed):
+            return
+        now = self._clock.monotonic()
+        for watch in self._watches:
+            watch.on_delay("found to relay", now - event.now)
+            if event.seen_at is not None:
+                watch.on_delay("last frame to relay", now - event.seen_at)
 
     async def _catch_up(self) -> None:
         """Write what a dead disk left in memory, oldest first, once it lives again."""
@@ -216,7 +234,9 @@ class Runner:
     def _perform_unguarded(self, effect: fx.Effect) -> None:  # noqa: C901 - one branch an effect is the table
         match effect:
             case fx.Unlock(direction=direction, seconds=seconds, window=window):
+                started = time.perf_counter()
                 self._gate.unlock(self._sides[direction], seconds if self._latching else window)
+                self._tell("relay", time.perf_counter() - started)
             case fx.Hold(direction=direction, on=on):
                 self._gate.hold(self._sides[direction], on=on)
             case fx.Relock(direction=direction):

@@ -52,3 +52,6 @@ class Watch:
 
     def on_stage(self, stage: str, seconds: float) -> None:
         """A stage of the work took so many seconds of real computing or waiting time (`time.perf_counter`)."""
+
+    def on_delay(self, stage: str, seconds: float) -> None:
+        """Between two moments of the board's clock lay so many seconds: from frame to thread, loop and relay."""

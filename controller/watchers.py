@@ -81,6 +81,10 @@ class MetricsWatch(Watch):
         """Time a stage."""
         self._metrics.stage(stage, seconds)
 
+    def on_delay(self, stage: str, seconds: float) -> None:
+        """Time a stretch of the way."""
+        self._metrics.stage(stage, seconds)
+
 
 class CountersWatch:
     """Carries the counters of capture threads, slots, runner and outbox over to the metrics; a service of the app."""

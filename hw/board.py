@@ -10,7 +10,7 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
@@ -84,6 +84,14 @@ class Sensors:
     """Around each use of a device: simulated time moves for those who take part in it, and real time for all."""
 
 
+class Closing(Protocol):
+    """Something to close."""
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """What the world of a simulated board is made of: for the director of a rehearsal, not for the program."""
@@ -142,6 +150,24 @@ def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
         make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
     )
+
+
+def rehearsal_board(thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings) -> tuple[Board, Closing]:
+    """Sensor and camera of this machine with a simulated turnstile, to be closed: all is real but the lock."""
+    from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
+
+    seen = linux_sensors(thermal, camera)
+    turnstile = SimulatedTurnstile(gate, seen.clock)
+    board = Board(
+        name="rehearsal",
+        real=False,
+        clock=seen.clock,
+        make_thermal=seen.make_thermal,
+        make_camera=seen.make_camera,
+        gate=GpioGate(gate, turnstile.pin_factory, seen.clock),
+        wall=time.time,
+    )
+    return board, turnstile
 
 
 def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from controller.drill.scoreboard import Scoreboard
     from controller.gallery.index import GalleryIndex
     from controller.perception.types import FaceEngine
+    from controller.watch import Watch
     from hw.clock import Clock
     from hw.sim.mount import Mount
 
@@ -66,6 +67,7 @@ class Rehearsal:
         folder: takes the journal.
         scores: kept up to date for whoever shows them.
         pace: with `speed` None, the most gate seconds in a real second, for the eye; None: no limit.
+        watches: look on beside the rehearsal's own lens.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Rehearsal:
         folder: Path,
         scores: Scoreboard,
         pace: float | None = None,
+        watches: tuple[Watch, ...] = (),
     ) -> None:
         self.real_seconds = 0.0
         """How long `run` took."""
         self._scenario = scenario
         self._speed = speed
         self._pace = pace
+        self._watches = watches
         self._engine = engine
         self._gallery = gallery
         self._scores = scores
@@ -127,7 +131,12 @@ class Rehearsal:
         witness = DiskWitness(self._path)
         self._gate.watch(witness.grants)
         app = App(
-            self._config, self._board, engine=self._engine, gallery=self._gallery, journal=journal, watches=(self.lens,)
+            self._config,
+            self._board,
+            engine=self._engine,
+            gallery=self._gallery,
+            journal=journal,
+            watches=(self.lens, *self._watches),
         )
         try:
             await app.run(lambda: self._director.play(self._scenario.visits))
