@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from controller.capture import Capture
-from controller.credentials import CredentialDesk
+from controller.credentials import REPEAT, CredentialDesk
 from controller.errors import EngineError
 from controller.eyes import Eyes
 from controller.footing_state import FootingState
@@ -26,11 +26,12 @@ from controller.record.boot import clock_state
 from controller.runner import Runner
 from hw.errors import DeviceError
 from hw.executor import ClockExecutor
-from hw.ports import ImageFrame, Side, Signal, ThermalFrame, ThermalInfo
+from hw.ports import ACTIVE_AT_REST, ImageFrame, Side, Signal, ThermalFrame, ThermalInfo
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from controller.bank import Bank
     from controller.capture import Device
     from controller.config import Config
     from controller.gallery.credentials import CredentialBook
@@ -70,7 +71,7 @@ class Service(Protocol):
 
 
 class App:
-    """One lane on one board.
+    """One lane on one board; `bank`: what it shares with another one there.
 
     Raises `EngineError` when a rehearsal-only engine is to stand before a real lock.
     """
@@ -87,6 +88,7 @@ class App:
         watches: tuple[Watch, ...] = (),
         history: History | None = None,
         credentials: CredentialBook | None = None,
+        bank: Bank | None = None,
     ) -> None:
         if board.real and engine.rehearsal_only:
             raise EngineError(
@@ -95,7 +97,7 @@ class App:
             )
         self.config = config
         self.board = board
-        self.lane = Lane(config.lane)
+        self.lane = Lane(config.lane) if bank is None else Lane(config.lane, bank.anti_passback, bank.interlock)
         self.watches = watches
         self._services = services
         self._down = set(FAULTS.values())
@@ -126,7 +128,7 @@ class App:
             verify=gallery.verify,
             second_factor=gallery.needs_second_factor,
             clock=board.clock,
-            executor=ClockExecutor(board.clock, 1, "perception"),
+            executor=ClockExecutor(board.clock, 1, "perception") if bank is None else bank.perception,
             post=self.runner.post,
             watches=watches,
         )
@@ -146,6 +148,7 @@ class App:
             executor=ClockExecutor(clock, 1, "credentials"),
             post=self.runner.post,
             watches=self.watches,
+            repeat=REPEAT if self.config.reader is None else self.config.reader.repeat,
         )
 
     def post(self, event: ev.LaneEvent) -> None:
@@ -158,6 +161,7 @@ class App:
         self.runner.attach(loop)
         try:
             self.board.gate.open(self.runner.on_edge)
+            self._take_levels()
             if self.board.thermal_supply is not None:
                 self.board.thermal_supply.open()
             self._start_captures(loop)
@@ -215,6 +219,7 @@ class App:
             on_down=lambda error: self._on_down(name, error),
             on_health=lambda report: self._on_health(name, report),
             on_delay=self._on_delay,
+            number=lambda frame: frame.sequence,
             # Every gate and device has dice of its own, and the same ones at each rehearsal.
             random=Random(f"{self.config.site.name} {name}"),  # noqa: S311 - no secret
             supply=supply,
@@ -314,14 +319,17 @@ class App:
         if self._started.is_set():
             self.post(ev.DeviceBack(now=self.board.clock.monotonic(), fault=fault))
 
-    async def _self_test(self) -> None:
+    def _take_levels(self) -> None:
+        """Levels found are no edges: the gate reports changes only. A fire that burns already waits for nothing."""
         clock = self.board.clock
         self.post(ev.Booted(now=clock.monotonic()))
         for signal in Signal:
-            # Levels found are no edges: the gate reports changes only.
             level = self.board.gate.read(signal)
-            if level is not None and level is not (signal is Signal.READY):
+            if level is not None and level is not (signal in ACTIVE_AT_REST):
                 self.runner.on_level(signal, clock.monotonic(), active=level)
+
+    async def _self_test(self) -> None:
+        clock = self.board.clock
         try:
             async with asyncio.timeout(SELF_TEST_SECONDS):
                 await self._all_up.wait()

@@ -14,7 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from controller.health import DeviceHealth, HealthLimits, Retry
-from hw.errors import DeviceClosed, DeviceError, DeviceTimeout, FrameError, words
+from hw.errors import DeviceClosed, DeviceError, DeviceTimeout, FrameError, NotReady, words
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,6 +50,8 @@ class CaptureLimits:
     """Bounds of one capture thread, seconds unless said."""
 
     read_timeout: float = 1.0
+    pause_at_most: float = 10.0
+    """A device that says it is not ready is believed for so long, and then lost too."""
     hang_after: float = 5.0
     """A thread that made no step for this long hangs in its driver."""
     health: HealthLimits = field(default_factory=HealthLimits)
@@ -61,10 +63,13 @@ class CaptureCounters:
 
     frames: int = 0
     bad_frames: int = 0
+    not_ready: int = 0
     timeouts: int = 0
     failures: int = 0
     reopened: int = 0
     abandoned: int = 0
+    lost: int = 0
+    """Gaps in the frames' numbers: the device made them and they did not come through."""
 
 
 class Capture(Generic[T]):
@@ -79,6 +84,7 @@ class Capture(Generic[T]):
         clock: the board's.
         loop: where frames are posted.
         random: the dice of the pauses.
+        number: tells a frame's place since its device was opened.
         supply: switches the device's supply, where that is wired.
         limits: see there.
     """
@@ -98,6 +104,7 @@ class Capture(Generic[T]):
         on_end: Callable[[], None] = lambda: None,
         random: Random | None = None,
         supply: Supply | None = None,
+        number: Callable[[T], int] | None = None,
         limits: CaptureLimits | None = None,
     ) -> None:
         self.name = name
@@ -122,6 +129,7 @@ class Capture(Generic[T]):
         self._on_up = on_up
         self._on_down = on_down
         self._on_end = on_end
+        self._number = number
         self._generation = 0
         self._stop = threading.Event()
         self._last_step = clock.monotonic()
@@ -234,7 +242,8 @@ class Capture(Generic[T]):
         return self._current(generation)
 
     def _deliver(self, generation: int, device: Device[T]) -> None:
-        last_good = self._clock.monotonic()
+        last_good = last_frame = self._clock.monotonic()
+        expected = 0
         while self._current(generation):
             self._last_step = now = self._clock.monotonic()
             try:
@@ -244,11 +253,22 @@ class Capture(Generic[T]):
                 reason = str(error)
                 if self._note(generation, lambda health, now, reason=reason: health.bad(now, reason)):  # type: ignore[misc]
                     raise DeviceError(f"{self.name}: no good frame for {now - last_good:.1f} s: {error}") from error
+            except NotReady as error:
+                self.counters.not_ready += 1
+                # What it says of itself is not what a wire does to its frames, so it does not count with those.
+                last_good = now
+                self._note(generation, lambda health, now: health.waits(now))
+                if now - last_frame > self.limits.pause_at_most:
+                    raise DeviceError(f"{self.name}: not ready for {now - last_frame:.1f} s: {error}") from error
             except DeviceTimeout:
                 self.counters.timeouts += 1
                 raise
             else:
-                last_good = now
+                last_good = last_frame = now
                 self.counters.frames += 1
+                if self._number is not None:
+                    place = self._number(frame)
+                    self.counters.lost += max(0, place - expected)
+                    expected = place + 1
                 self._post(generation, partial(self._arrive, frame, self._clock.monotonic()))
                 self._note(generation, lambda health, now: health.good(now))

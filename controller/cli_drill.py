@@ -64,6 +64,12 @@ def add_parser(commands: Subparsers) -> None:
         default="auto",
         help="finds and tells faces apart; demo needs no models, auto takes the best there is (default %(default)s)",
     )
+    add(
+        "--sensor",
+        choices=("mlx90640", "lepton"),
+        default="mlx90640",
+        help="the thermal array: as [thermal] driver (default %(default)s; a Lepton at --speed max only)",
+    )
     add("--models", type=Path, metavar="DIR", help="models folder (default $THERMOGATE_MODELS, or the user's own)")
     add("--report", type=Path, metavar="FILE", help="also write the report as JSON (docs/drill.md has the schema)")
     add("--keep", type=Path, metavar="DIR", help="keep journal and gallery in a new or empty folder")
@@ -80,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         speed=arguments.speed,
         engine=arguments.engine,
+        sensor=arguments.sensor,
         models=arguments.models,
         report=arguments.report,
         keep=arguments.keep,

@@ -24,7 +24,7 @@ LOAD_SECONDS = 120.0
 """Seconds that each stage of a start may take on a slow board with many people."""
 
 DESCRIPTION = """\
-Runs one gate lane on this board until it is stopped (Ctrl-C, SIGTERM).
+Runs one gate lane on this board, or two, until it is stopped (Ctrl-C, SIGTERM).
 
 Before anything moves, the configuration, the engine, the models, the gallery and every device are checked; what is
 missing is listed, each with what to do about it. Without engine, gallery or gate the exit status is 1; without a
@@ -36,6 +36,7 @@ EPILOG = """\
 examples:
   thermogate run /etc/thermogate/gate.toml
   thermogate run gate.toml --check        only look whether everything is there
+  thermogate run gate-1.toml gate-2.toml  two lanes in one program (docs/gate-wiring.md)
 """
 
 
@@ -49,7 +50,11 @@ def add_parser(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
-        "config", type=Path, metavar="GATE.TOML", help="the configuration; image/gate.toml shows it all"
+        "config",
+        type=Path,
+        nargs="+",
+        metavar="GATE.TOML",
+        help="the configuration; image/gate.toml shows it all. Two of them: two lanes on this board",
     )
     command.add_argument("--check", action="store_true", help="only look whether everything is there")
     command.set_defaults(run=run)
@@ -57,32 +62,43 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, then run."""
-    from controller.config import load
+    from controller.bank import load_all
     from controller.notify import Notifier
     from controller.observe.log import configure
-    from hw.board import linux_board
 
-    config = load(arguments.config)
+    configs = load_all(arguments.config)
     notifier = Notifier.from_environment()
-    notifier.starting("looking for engine, gallery and devices", LOOK_SECONDS)
-    lacking = what_is_missing(config)
-    for line in lacking:
-        print(f"{arguments.config}: {line}", file=sys.stderr)
+    notifier.starting("looking for engine, gallery and devices", LOOK_SECONDS * len(configs))
+    lacking = {file: what_is_missing(config) for file, config in configs.items()}
+    for file, lines in lacking.items():
+        for line in lines:
+            print(f"{file}: {line}", file=sys.stderr)
     if arguments.check:
-        print(f"{arguments.config}: {'something is missing' if lacking else 'everything is there'}")
-        return 1 if lacking else 0
-    if any(not line.startswith(TRIED_AGAIN) for line in lacking):
-        print(f"{arguments.config}: this board cannot run the lane yet", file=sys.stderr)
-        notifier.status(f"cannot run: {lacking[0]}")
-        return 1
+        for file, lines in lacking.items():
+            print(f"{file}: {'something is missing' if lines else 'everything is there'}")
+        return 1 if any(lacking.values()) else 0
+    for file, lines in lacking.items():
+        needed = [line for line in lines if not line.startswith(TRIED_AGAIN)]
+        if needed:
+            print(f"{file}: this board cannot run the lane yet", file=sys.stderr)
+            notifier.status(f"cannot run: {needed[0]}")
+            return 1
     # Where the watchdog ends a program that hangs (SIGABRT), every thread's stack goes to the log: names of functions.
     faulthandler.enable()
-    handle = configure(config.observe)
+    lanes = list(configs.values())
+    handle = configure(lanes[0].observe)
     try:
-        board = linux_board(config.thermal, config.camera, config.gate, config.reader, config.watchdog)
-        return _serve(config, board, notifier)
+        return _serve([(config, _board(config)) for config in lanes], notifier)
     finally:
         handle.close()
+
+
+def _board(config: Config) -> Board:
+    from hw.board import linux_board
+
+    return linux_board(
+        config.thermal, config.camera, config.gate, config.reader, config.wiegand_out, watchdog=config.watchdog
+    )
 
 
 def what_is_missing(config: Config) -> list[str]:
@@ -105,13 +121,20 @@ def what_is_missing(config: Config) -> list[str]:
     return lacking + missing(config.thermal, config.camera, config.gate, config.reader)
 
 
-def _serve(config: Config, board: Board, notifier: Notifier) -> int:
+def _serve(lanes: list[tuple[Config, Board]], notifier: Notifier) -> int:
+    from controller.bank import Place, serve_bank
     from controller.service import engine_of, gallery_of, serve
+
+    config, board = lanes[0]
 
     async def main() -> None:
         notifier.starting("engine and gallery", LOAD_SECONDS)
         engine = engine_of(config)
-        await serve(config, board, engine, gallery_of(config, engine), notifier=notifier)
+        if len(lanes) == 1:
+            await serve(config, board, engine, gallery_of(config, engine), notifier=notifier)
+            return
+        places = [Place(config, board, gallery_of(config, engine)) for config, board in lanes]
+        await serve_bank(places, engine, notifier=notifier)
 
     try:
         board.run(main())

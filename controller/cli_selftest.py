@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from controller.cli_types import Subparsers
     from controller.config import Config
     from controller.selftest.finding import Finding
+    from controller.selftest.machine import Machine
 
 DESCRIPTION = """\
 Looks whether this installation is fit for a lane: the kernels against their oracle, the journal's disk, the engines and
@@ -87,7 +88,7 @@ def board(config: Config, path: Path) -> list[Finding]:
     """Test the machine: what an installer may have forgotten, and what a board suffers from."""
     from controller.record.boot import clock_state
     from controller.selftest import machine as look
-    from hw.board import linux_bus_hertz, linux_machine
+    from hw.board import linux_machine
 
     machine = linux_machine()
     written = {
@@ -95,13 +96,25 @@ def board(config: Config, path: Path) -> list[Finding]:
     }
     return [
         *look.buses(config, machine),
-        look.bus_speed(config, lambda: linux_bus_hertz(config.thermal)),
+        *_sensor(config, machine),
         look.camera(config, machine),
         look.supply(machine),
         look.clock(clock_state(), time.time(), written),
         look.space(config.store.folder, machine),
         look.watchdog(config, machine),
     ]
+
+
+def _sensor(config: Config, machine: Machine) -> list[Finding]:
+    """The bus that the thermal sensor's pictures come over."""
+    from controller.selftest import machine as look
+    from hw.board import linux_bus_hertz
+    from hw.thermal_settings import LeptonSettings, Mlx90640Settings
+
+    sensor = config.thermal
+    if isinstance(sensor, Mlx90640Settings):
+        return [look.bus_speed(sensor.refresh_hz, lambda: linux_bus_hertz(sensor))]
+    return [look.spi(sensor.spi, machine)] if isinstance(sensor, LeptonSettings) else []
 
 
 def latency(config: Config, seconds: float) -> list[Finding]:
@@ -124,10 +137,11 @@ def latency(config: Config, seconds: float) -> list[Finding]:
 def devices(config: Config) -> list[Finding]:
     """Open the devices of a configuration, each on its own."""
     from controller.selftest.finding import Finding
-    from hw.board import missing
+    from hw.board import missing, wiring
 
     lacking = dict(line.split(": ", 1) for line in missing(config.thermal, config.camera, config.gate, config.reader))
-    return [
+    found = [
         Finding(name, name not in lacking, lacking.get(name, "answers"))
         for name in ("thermal sensor", "camera", "gate", *(["reader"] if config.reader else []))
     ]
+    return found + [Finding(one.name, one.ok, one.text, one.fix) for one in wiring(config.gate)]

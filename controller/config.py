@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -14,15 +14,21 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
-from hw.settings import (
-    GATE_LINES,
-    POTENTIAL_CAP,
-    CameraSettings,
-    GateSettings,
-    ReaderSettings,
-    ThermalSettings,
-    WatchdogSettings,
+from hw.gate_settings import READBACK_LIMIT
+from hw.sender_settings import WiegandOutSettings
+from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
+from hw.thermal_settings import Mlx90640Settings, ThermalSettings
+from hw.watchdog_settings import WatchdogSettings
+
+I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
+"""GPIO lines of the I2C buses of a 40-pin header."""
+
+LINES_ELSEWHERE = (
+    ("reader", ("d0", "d1")),
+    ("wiegand_out", ("d0", "d1", "sense0", "sense1")),
+    ("thermal", ("reset", "power")),
 )
+"""Keys outside [gate] that name a GPIO line, by their section."""
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -34,6 +40,8 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The gate's name on the wire: lower-case letters, digits, `-` and `_`."""
     entry: Literal["a", "b"] = "a"
     """The turnstile's side that leads into the protected area."""
+    interlock: bool = False
+    """Of the two lanes that this board runs, only one lets people in at a time."""
     groups: tuple[str, ...] | None = None
     """Who may pass here: people of any of these groups of the roll; None: everybody who is enrolled."""
 
@@ -62,11 +70,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     site: SiteSettings = SiteSettings()
     lane: LaneSettings = LaneSettings()
-    thermal: ThermalSettings = ThermalSettings()
+    thermal: ThermalSettings = Mlx90640Settings()
     camera: CameraSettings = CameraSettings()
     gate: GateSettings = GateSettings()
     reader: ReaderSettings | None = None
     """None: no cards."""
+    wiegand_out: WiegandOutSettings | None = None
+    """None: no other controller is told who passes."""
     perception: PerceptionSettings = PerceptionSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     store: StoreSettings = StoreSettings()
@@ -85,9 +95,27 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
         self._check_reader()
-        self._check_power()
+        self._check_lines()
+        self._check_duties()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
+
+    def _check_duties(self) -> None:
+        """Lines that have another duty on the board, and a pulse too short for the read-back to tell anything."""
+        taken = I2C_LINES.get(self.thermal.bus, ())
+        for name in GATE_LINES:
+            line = getattr(self.gate, name)
+            if line in taken:
+                raise ValueError(
+                    f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; "
+                    f"[gate] {name} takes another"
+                )
+        pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
+        if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
+            raise ValueError(
+                f"[lane] unlock_pulse is {pulse:g} s: with a read-back it must be over {READBACK_LIMIT:g} s, "
+                "or a relay that doesn't pull is never told"
+            )
 
     def _check_reader(self) -> None:
         if self.lane.on_camera_lost == "cards":
@@ -97,25 +125,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 )
             if self.reader is None:
                 raise ValueError('[lane] on_camera_lost = "cards", and there is no [reader]: nobody would pass')
-        if self.reader is None:
-            if self.lane.require in ("card", "face_and_card"):
-                raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
-            return
-        lines = {getattr(self.gate, name): name for name in GATE_LINES if getattr(self.gate, name) is not None}
-        for name in ("d0", "d1"):
-            line = getattr(self.reader, name)
-            if line in lines:
-                raise ValueError(f"GPIO line {line} is given twice: as [gate] {lines[line]} and as [reader] {name}")
+        if self.reader is None and self.lane.require in ("card", "face_and_card"):
+            raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
 
-    def _check_power(self) -> None:
-        line = self.thermal.power
-        if line is None:
-            return
-        others = {getattr(self.gate, name): f"[gate] {name}" for name in GATE_LINES}
-        if self.reader is not None:
-            others |= {self.reader.d0: "[reader] d0", self.reader.d1: "[reader] d1"}
-        if line in others:
-            raise ValueError(f"GPIO line {line} is given twice: as [thermal] power and as {others[line]}")
+    def _check_lines(self) -> None:
+        lines = {getattr(self.gate, name): f"[gate] {name}" for name in GATE_LINES}
+        for section, names in LINES_ELSEWHERE:
+            for name in names:
+                line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"
+                if line is not None and line in lines:
+                    raise ValueError(f"GPIO line {line} is given twice: as {lines[line]} and as {place}")
+                lines[line] = place
 
 
 def load(path: Path) -> Config:
@@ -139,9 +159,29 @@ def parse(text: str, *, where: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: {error}") from error
     try:
-        return msgspec.convert(raw, Config, strict=True, dec_hook=_decode)
+        return msgspec.convert(_with_driver(raw), Config, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {_with_path(str(error))}") from error
+
+
+def _with_driver(raw: dict[str, Any]) -> dict[str, Any]:
+    """A [thermal] that names no driver is the default one's: msgspec asks for the tag of a union.
+
+    Raises `msgspec.ValidationError` naming a key that only other drivers have.
+    """
+    thermal = raw.get("thermal")
+    if not isinstance(thermal, dict):
+        return raw
+    thermal = {"driver": Mlx90640Settings.driver} | thermal
+    known: dict[object, tuple[str, ...]] = {kind.driver: kind.__struct_fields__ for kind in get_args(ThermalSettings)}
+    own = known.get(str(thermal["driver"]), ())
+    for key in thermal if own else ():
+        others = [f'"{driver}"' for driver, fields in known.items() if key in fields and key not in own]
+        if others:
+            raise msgspec.ValidationError(
+                f'driver "{thermal["driver"]}" has no such key, only {" and ".join(others)} - at `$.thermal.{key}`'
+            )
+    return raw | {"thermal": thermal}
 
 
 def _decode(kind: type[Any], value: object) -> Any:

@@ -19,6 +19,7 @@ from controller.slots import LatestSlot, RecentFrames
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.bank import LentExecutor
     from controller.perception.footing import FootingKeeper
     from controller.perception.linearity import LinearityResult
     from controller.perception.pipeline import History, Observation
@@ -64,7 +65,7 @@ class Eyes:
         verify: Verify = nobody,
         second_factor: Callable[[str], bool] = lambda _: False,
         clock: Clock,
-        executor: ClockExecutor,
+        executor: ClockExecutor | LentExecutor,
         post: Callable[[ev.LaneEvent], None],
         watches: tuple[Watch, ...] = (),
     ) -> None:

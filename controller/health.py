@@ -148,6 +148,10 @@ class DeviceHealth:
             self._tries = 0
         self._judge(now)
 
+    def waits(self, now: float) -> None:
+        """It works, and has nothing to give for a moment: a closed shutter is no loss."""
+        self._last_good = now
+
     def bad(self, now: float, reason: str) -> bool:
         """A bad frame came; True when the last good one is so long ago that the device is to be opened again."""
         self._outcomes.append((now, False))

@@ -80,3 +80,70 @@ class Notifier:
         ):
             out.setblocking(False)
             out.sendto("\n".join(lines).encode(), self._address)
+
+
+def together(notifier: Notifier, members: int) -> list[Notifier]:
+    """One for each lane of a board: the manager hears `ready` and `alive` only when every lane has said so."""
+    if members == 1:
+        return [notifier]
+    quorum = _Quorum(notifier, members)
+    return [_Member(quorum, number) for number in range(members)]
+
+
+class _Quorum:
+    """What the lanes of one board have said."""
+
+    def __init__(self, notifier: Notifier, members: int) -> None:
+        self.notifier = notifier
+        self.statuses = ["starting"] * members
+        self._ready: set[int] = set()
+        self._alive: set[int] = set()
+        self._members = members
+
+    def ready(self, number: int) -> None:
+        self._ready.add(number)
+        if len(self._ready) == self._members:
+            self.notifier.ready(self.line)
+
+    def alive(self, number: int) -> None:
+        self._alive.add(number)
+        if len(self._alive) == self._members:
+            self._alive.clear()
+            self.notifier.alive()
+
+    @property
+    def line(self) -> str:
+        """Every lane's status in one line."""
+        return " | ".join(self.statuses)
+
+
+class _Member(Notifier):
+    """One lane's voice."""
+
+    def __init__(self, quorum: _Quorum, number: int) -> None:
+        super().__init__()
+        self.watchdog = quorum.notifier.watchdog
+        self._quorum = quorum
+        self._number = number
+
+    def starting(self, what: str, seconds: float) -> None:
+        """As a lane's own; the longest wait is the last one asked for."""
+        self._quorum.notifier.starting(what, seconds)
+
+    def ready(self, status: str) -> None:
+        """Told when all are."""
+        self._quorum.statuses[self._number] = status
+        self._quorum.ready(self._number)
+
+    def status(self, status: str) -> None:
+        """Told beside the others'."""
+        self._quorum.statuses[self._number] = status
+        self._quorum.notifier.status(self._quorum.line)
+
+    def alive(self) -> None:
+        """Told when all are."""
+        self._quorum.alive(self._number)
+
+    def stopping(self) -> None:
+        """One lane that ends takes the other along."""
+        self._quorum.notifier.stopping()

@@ -65,6 +65,7 @@ REASONS: dict[DenyReason, Text] = {
     DenyReason.CREDENTIAL_EXPIRED: Text("Registration has expired", "登记已过期"),
     DenyReason.ANTI_PASSBACK: Text("Already passed", "已通行，不可重复"),
     DenyReason.LANE_OCCUPIED: Text("One at a time, please", "请逐一通过"),
+    DenyReason.INTERLOCK: Text("Please wait: the other lane is in use", "请稍候：另一通道正在通行"),
     DenyReason.LOCKDOWN: Text("Lockdown: no entry", "封闭管理：禁止进入"),
     DenyReason.MAINTENANCE: Text("Under maintenance", "设备维护中"),
     DenyReason.LANE_FAULT: Text("Out of service", "设备故障"),

@@ -1,15 +1,18 @@
 """Feeds events to the lane and performs its effects in order: the record first, then the relay. Owns the timers.
 
 One event is finished, its records on disk and its outputs moved, before the next one is taken. The one thing that does
-not wait is fire: `Runner.on_edge` frees both ways on the gate's own thread, before the event is even queued, so that
-neither a slow disk nor a hanging loop stands in the way out.
+not wait is fire: `Runner.on_edge` frees both ways and releases STOP on the gate's own thread, before the event is even
+queued, so that neither a slow disk nor a hanging loop stands in the way out. From then on nothing that closes a way is
+performed until the lane itself knows of the fire.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from controller.errors import StoreError
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 MEMORY_RECORDS = 1000
 """Records kept in memory while a disk is dead and policy says to go on (degraded)."""
+
+_SIDE = {Signal.PASS_A: Side.A, Signal.PASS_B: Side.B, Signal.RELAY_A: Side.A, Signal.RELAY_B: Side.B}
 
 log = get_logger("runner")
 
@@ -99,7 +104,10 @@ class Runner:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._began: float | None = None
-        self._fire_alarm = False
+        self._fire_line = False
+        self._fires_queued = 0
+        self._outputs = threading.Lock()
+        """Held while an effect that closes a way is weighed and performed: a fire comes before or after it."""
         self._illegal = 0
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -131,11 +139,23 @@ class Runner:
     def on_edge(self, edge: Edge) -> None:
         """Take an input's change, on the gate's thread."""
         if edge.signal is Signal.FIRE:
-            self._fire_alarm = edge.active
-            for side in Side if edge.active else ():
-                self._gate.hold(side, on=True)
+            self._sense_fire(active=edge.active)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.post, self._event(edge))
+
+    def _sense_fire(self, *, active: bool) -> None:
+        with self._outputs:
+            self._fire_line = active
+            if not active:
+                return
+            self._fires_queued += 1
+            releases: list[Callable[[], None]] = [partial(self._gate.stop, on=False)]
+            releases += [partial(self._gate.hold, side, on=True) for side in Side]
+            for release in releases:
+                try:
+                    release()
+                except Exception as error:  # noqa: BLE001 - whatever one output does, the others are released
+                    log.error("output failed in a fire alarm", error=str(error))
 
     def on_level(self, signal: Signal, now: float, *, active: bool) -> None:
         """Take an input's level as it was before anybody looked, on the loop's thread."""
@@ -145,10 +165,7 @@ class Runner:
         """Feed one event and perform its effects."""
         begun = self._clock.monotonic()
         before = self.lane.state
-        started = time.perf_counter()
-        effects = self.lane.feed(event)
-        if isinstance(event, ev.Assessed):
-            self._tell("decision", time.perf_counter() - started)
+        effects = self._feed(event)
         stored: list[Stored] = []
         failed: fx.Append | None = None
         for effect in effects:
@@ -173,6 +190,16 @@ class Runner:
         # A record of the failure itself may fail as well; that must not go round for ever.
         if failed is not None and not isinstance(event, ev.JournalFailed):
             await self.step(ev.JournalFailed(now=self._clock.monotonic(), grant_id=failed.grant_id))
+
+    def _feed(self, event: ev.LaneEvent) -> tuple[fx.Effect, ...]:
+        started = time.perf_counter()
+        effects = self.lane.feed(event)
+        if isinstance(event, ev.Assessed):
+            self._tell("decision", time.perf_counter() - started)
+        if isinstance(event, ev.FireAlarm) and event.active:
+            with self._outputs:
+                self._fires_queued = max(0, self._fires_queued - 1)
+        return effects
 
     async def _append(self, record: fx.Append) -> Stored | None:
         entry = Entry(
@@ -221,12 +248,16 @@ class Runner:
         self.post(ev.DeviceBack(now=self._clock.monotonic(), fault=FaultKind.JOURNAL))
 
     def _perform(self, effect: fx.Effect) -> None:
-        if self._fire_alarm and _closes(effect):
-            # Decided before the lane knew of the fire, which is in the queue behind it.
-            log.warning("not performed during a fire alarm", effect=type(effect).__name__)
-            return
         try:
-            self._perform_unguarded(effect)
+            if not _closes(effect):
+                self._perform_unguarded(effect)
+                return
+            with self._outputs:
+                if self._fire_line or self._fires_queued:
+                    # Decided before the lane knew of the fire, which is in the queue behind it.
+                    log.warning("not performed during a fire alarm", effect=type(effect).__name__)
+                    return
+                self._perform_unguarded(effect)
         except DeviceError as error:
             log.error("output failed", effect=type(effect).__name__, error=str(error))
             self.post(ev.DeviceLost(now=self._clock.monotonic(), fault=FaultKind.RELAY))
@@ -283,10 +314,8 @@ class Runner:
     def _event(self, edge: Edge) -> ev.LaneEvent:
         now, active = edge.timestamp, edge.active
         match edge.signal:
-            case Signal.PASS_A:
-                return ev.PassContact(now=now, direction=self._directions[Side.A], active=active)
-            case Signal.PASS_B:
-                return ev.PassContact(now=now, direction=self._directions[Side.B], active=active)
+            case Signal.PASS_A | Signal.PASS_B:
+                return ev.PassContact(now=now, direction=self._directions[_SIDE[edge.signal]], active=active)
             case Signal.READY:
                 return ev.Home(now=now, ready=active)
             case Signal.FIRE:
@@ -295,6 +324,13 @@ class Runner:
                 return ev.Tamper(now=now, active=active)
             case Signal.KEY:
                 return ev.MechanicalKey(now=now, active=active)
+            case Signal.MAINS:
+                return ev.Mains(now=now, present=active)
+            case Signal.INTRUSION:
+                return ev.Intrusion(now=now, active=active)
+            case Signal.RELAY_A | Signal.RELAY_B:
+                direction = self._directions[_SIDE[edge.signal]]
+                return ev.RelayMismatch(now=now, direction=direction, stands=active, cause=edge.cause)
             case _:
                 assert_never(edge.signal)
 

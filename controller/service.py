@@ -24,7 +24,9 @@ from controller.notify import Notifier
 from controller.observe.lateness import LatenessMonitor
 from controller.observe.log import get_logger
 from controller.observe.metrics import Metrics, MetricsServer
+from controller.panel import PanelDesk
 from controller.perception.engines import open_engine
+from controller.reader_lamp import lamps_of
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
 from controller.retention import PictureRetention
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from controller.app import Service
+    from controller.bank import Bank
     from controller.commands import CommandDesk
     from controller.config import Config
     from controller.errors import GateError
@@ -153,8 +156,11 @@ async def serve(
     beside: Callable[[App], Awaitable[None]] | None = None,
     metrics: Metrics | None = None,
     notifier: Notifier | None = None,
+    bank: Bank | None = None,
 ) -> None:
-    """Run the lane until cancelled, until SIGTERM, or until `beside` returns; `notifier`: who watches it.
+    """Run the lane until cancelled, until SIGTERM, or until `beside` returns; one of a `bank` listens for no signal.
+
+    `notifier`: the service manager that watches it.
 
     Raises `GateError` and `DeviceError` kinds for what cannot be opened, an exception group for a task that crashed.
     """
@@ -173,7 +179,10 @@ async def serve(
         counters = CountersWatch(metrics, lambda: app, journal.outbox)
         seen: list[Watch] = [MetricsWatch(metrics), PassageLog(get_logger("lane")), *watches]
         history = await stack.enter_async_context(lane_history(config, board, gallery))
-        book = None if board.reader is None else book_of(config)
+        book = None if board.reader is None and board.sender is None else book_of(config)
+        panel = _panel(board, book, metrics, stack)
+        seen += panel
+        seen += lamps_of(board.reader, lambda: app.runner.prompt)
         folder, key, damaged = config.store.folder, config.store.key, _on_damage(config)
         reload = GalleryWatch(folder, key, gallery, board.clock, book=book, forget=history.forget, on_damage=damaged)
         stack.callback(reload.close)
@@ -196,6 +205,7 @@ async def serve(
             services=(
                 *(lateness, counters, reload),
                 *_keepers(config, board, journal),
+                *panel,
                 *_linked(link, desk),
                 Watchdog(
                     notifier,
@@ -208,10 +218,11 @@ async def serve(
             watches=tuple(seen),
             credentials=book,
             history=history,
+            bank=bank,
         )
         notifier.starting("self-test", 2 * SELF_TEST_SECONDS)
         stack.callback(notifier.stopping)
-        with _terminable():
+        with terminable() if bank is None else contextlib.nullcontext():
             await app.run(None if beside is None else lambda: beside(app))
 
 
@@ -230,6 +241,25 @@ async def _open_journal(
     await journal.open()
     stack.push_async_callback(journal.close)
     return journal
+
+
+def _panel(
+    board: Board, book: CredentialBook | None, metrics: Metrics, stack: contextlib.AsyncExitStack
+) -> list[PanelDesk]:
+    """Who tells another controller of grants, where there is one."""
+    if board.sender is None or book is None:
+        return []
+    executor = ClockExecutor(board.clock, 1, "panel")
+    up = metrics.device_up.labels("panel")
+    desk = PanelDesk(
+        board.sender,
+        book.number_for,
+        clock=board.clock,
+        executor=executor,
+        tell=lambda works, _text: up.set(1 if works else 0),
+    )
+    stack.callback(desk.close)
+    return [desk]
 
 
 def _keepers(config: Config, board: Board, journal: Journal) -> tuple[_Housekeeping, PictureRetention]:
@@ -280,7 +310,7 @@ def _link(
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM, as service managers send it, ends the current task as Ctrl-C does."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is None:

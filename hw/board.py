@@ -13,31 +13,51 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hw.clock import SystemClock
+from hw.drivers.amg8833 import Amg8833Driver
 from hw.drivers.camera import CameraDriver
 from hw.drivers.gate import GpioGate
+from hw.drivers.lepton import LeptonDriver
 from hw.drivers.mlx90640 import Mlx90640Driver
+from hw.drivers.osdp import OsdpReader
 from hw.drivers.power import PowerSwitch
+from hw.drivers.probe import told_otherwise
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
+from hw.drivers.wiegand_out import WiegandSender
+from hw.drivers.wiring import WiringFinding, check_wiring
 from hw.errors import DeviceError, DeviceMissing, words
+from hw.thermal_settings import Amg8833Settings, LeptonSettings, Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
 
-    from hw.bus import FrameSource, I2cBus
+    from hw.bus import FrameSource, I2cBus, PulseTrain, ResetLine, SpiBus
     from hw.clock import Clock
     from hw.linux.machine import LinuxMachine
-    from hw.ports import Camera, CredentialReader, Gate, HardwareWatchdog, Supply, ThermalSensor
-    from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings, WatchdogSettings
-    from hw.sim.i2c import SimulatedI2cBus
-    from hw.sim.mlx90640 import SimulatedMlx90640
+    from hw.ports import (
+        Camera,
+        CredentialReader,
+        CredentialSender,
+        Gate,
+        HardwareWatchdog,
+        Supply,
+        ThermalSensor,
+    )
+    from hw.sender_settings import WiegandOutSettings
+    from hw.settings import CameraSettings, GateSettings, ReaderSettings
     from hw.sim.mlx90640_flaws import Imperfections
+    from hw.sim.panel import SimulatedPanel
     from hw.sim.reader import SimulatedKeys, SimulatedWires
     from hw.sim.recorded import Recording
+    from hw.sim.thermal import ThermalRig
     from hw.sim.turnstile import SimulatedTurnstile
     from hw.sim.world import World
+    from hw.thermal_settings import ThermalSettings
+    from hw.watchdog_settings import WatchdogSettings
 
+OSDP_KEY = "osdp.key"
+"""The systemd credential that holds the secure channel's key."""
 T = TypeVar("T")
 
 
@@ -57,6 +77,8 @@ class Board:
     make_camera: Callable[[], Camera]
     gate: Gate
     reader: CredentialReader | None = None
+    sender: CredentialSender | None = None
+    """Another controller, which takes this gate for a reader."""
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
     thermal_supply: Supply | None = None
@@ -97,10 +119,10 @@ class Simulation:
     """What the world of a simulated board is made of: for the director of a rehearsal, not for the program."""
 
     world: World
-    chip: SimulatedMlx90640
-    bus: SimulatedI2cBus
+    thermal: ThermalRig
     turnstile: SimulatedTurnstile
     reader: SimulatedWires | SimulatedKeys | None = None
+    panel: SimulatedPanel | None = None
 
 
 def linux_board(
@@ -108,6 +130,8 @@ def linux_board(
     camera: CameraSettings,
     gate: GateSettings,
     reader: ReaderSettings | None = None,
+    wiegand_out: WiegandOutSettings | None = None,
+    *,
     watchdog: WatchdogSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
@@ -119,10 +143,11 @@ def linux_board(
         name="linux",
         real=True,
         clock=clock,
-        make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
+        make_thermal=lambda: _linux_thermal(thermal, clock, pins=pins),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
         gate=GpioGate(gate, pins, clock),
         reader=None if reader is None else _linux_reader(reader, pins, clock),
+        sender=None if wiegand_out is None else linux_sender(wiegand_out, gate),
         wall=time.time,
         thermal_supply=_supply(thermal, pins, clock),
         watchdog=None if watchdog is None else _linux_watchdog(watchdog),
@@ -147,7 +172,7 @@ def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
     return Sensors(
         name="linux",
         clock=clock,
-        make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
+        make_thermal=lambda: _linux_thermal(thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
     )
 
@@ -174,8 +199,26 @@ def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader
     """The reader of this machine alone, to learn a card's number; not while a lane has it."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
-    pins = None if reader.driver == "wedge" else pin_factory(gate)
+    pins = pin_factory(gate) if reader.driver == "wiegand" else None
     return _linux_reader(reader, pins, SystemClock())
+
+
+def linux_sender(settings: WiegandOutSettings, gate: GateSettings) -> WiegandSender:
+    """The wires of this machine to another controller; nothing is opened yet."""
+    from hw.linux.pulses import GpioPulses, SerialPulses  # noqa: PLC0415
+
+    train: PulseTrain
+    if settings.port0 is not None and settings.port1 is not None:
+        train = SerialPulses((settings.port0, settings.port1), priority=settings.priority)
+    else:
+        train = GpioPulses(
+            f"/dev/gpiochip{gate.chip}",
+            (settings.d0 or 0, settings.d1 or 0),
+            sense=None if settings.sense0 is None or settings.sense1 is None else (settings.sense0, settings.sense1),
+            inverted=settings.inverted,
+            priority=settings.priority,
+        )
+    return WiegandSender(settings, train, SystemClock())
 
 
 def missing(
@@ -185,6 +228,7 @@ def missing(
 
     Moves no lock: the gate's lines are not claimed, only its chip is opened.
     """
+    from hw.linux.cameras import first_picture  # noqa: PLC0415
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
     clock = SystemClock()
@@ -197,9 +241,12 @@ def missing(
             found.append(f"{name}: {words(error)}")
 
     def probe_thermal() -> None:
-        sensor = Mlx90640Driver(_linux_bus(thermal), thermal, clock)
+        sensor = _linux_thermal(thermal, clock)
         try:
             sensor.open()
+        except DeviceError as error:
+            other = told_otherwise(_linux_bus(thermal), thermal)
+            raise DeviceError(f"{words(error)}; {other}" if other else words(error)) from error
         finally:
             sensor.close()
 
@@ -207,6 +254,7 @@ def missing(
         device = CameraDriver(_linux_camera(camera, clock), camera, clock)
         try:
             device.open()
+            first_picture(device)
         finally:
             device.close()
 
@@ -215,6 +263,8 @@ def missing(
     attempt("gate", lambda: pin_factory(gate).close())
     if reader is not None and reader.device is not None:
         attempt("reader", lambda: _probe_keys(str(reader.device)))
+    if reader is not None and reader.port is not None:
+        attempt("reader", lambda: _probe_port(reader))
     return found
 
 
@@ -225,7 +275,7 @@ def linux_machine() -> LinuxMachine:
     return LinuxMachine()
 
 
-def linux_bus_hertz(thermal: ThermalSettings) -> float:
+def linux_bus_hertz(thermal: Mlx90640Settings) -> float:
     """How fast the thermal sensor's bus is, hertz, by a timed read of its EEPROM. Raises `DeviceError` kinds."""
     from hw.drivers.bus_speed import MLX90640_EEPROM, MLX90640_WORDS, bus_hertz  # noqa: PLC0415
 
@@ -236,6 +286,21 @@ def linux_bus_hertz(thermal: ThermalSettings) -> float:
         bus.close()
 
 
+def wiring(gate: GateSettings, devices: Path = Path("/dev")) -> list[WiringFinding]:
+    """Look at every line of the gate on this machine, one finding a line; while no lane runs. Moves no lock."""
+    from hw.linux.gpio_lines import LinuxGpioLines  # noqa: PLC0415
+
+    node = devices / f"gpiochip{gate.chip}"
+    try:
+        lines = LinuxGpioLines(node)
+    except DeviceError as error:
+        return [WiringFinding("gate chip", ok=False, text=str(error), fix="`chip` in [gate] chooses another")]
+    try:
+        return check_wiring(gate, lines)
+    finally:
+        lines.close()
+
+
 def _probe_keys(device: str) -> None:
     from hw.linux.evdev import EvdevSource  # noqa: PLC0415
 
@@ -244,13 +309,58 @@ def _probe_keys(device: str) -> None:
     source.close()
 
 
+def _probe_port(settings: ReaderSettings) -> None:
+    from hw.linux.serial import SerialLine, read_key  # noqa: PLC0415
+
+    if settings.secure_channel != "off":
+        read_key(settings.key, OSDP_KEY)
+    line = SerialLine(str(settings.port), settings.baud)
+    line.open()
+    line.close()
+
+
 def _linux_reader(settings: ReaderSettings, pins: Any, clock: Clock) -> CredentialReader:
     from hw.linux.evdev import EvdevSource  # noqa: PLC0415
     from hw.linux.wires import GpioWires  # noqa: PLC0415
 
+    if settings.port is not None:
+        from hw.linux.serial import SerialLine, read_key  # noqa: PLC0415
+
+        line = SerialLine(settings.port, settings.baud)
+        return OsdpReader(settings, line, lambda: read_key(settings.key, OSDP_KEY), clock)
     if settings.device is not None:
         return WedgeReader(settings, EvdevSource(settings.device), clock)
     return WiegandReader(settings, GpioWires(pins, (settings.d0 or 0, settings.d1 or 0)), clock)
+
+
+def _thermal_driver(
+    settings: ThermalSettings,
+    clock: Clock,
+    bus: I2cBus,
+    spi: Callable[[LeptonSettings], SpiBus],
+    reset: Callable[[int], ResetLine | None],
+) -> ThermalSensor:
+    """The driver that `settings` name; `spi` and `reset` give what only some of them need."""
+    if isinstance(settings, Mlx90640Settings):
+        return Mlx90640Driver(bus, settings, clock)
+    if isinstance(settings, Amg8833Settings):
+        return Amg8833Driver(bus, settings, clock)
+    line = None if settings.reset is None else reset(settings.reset)
+    return LeptonDriver(bus, spi(settings), settings, clock, reset=line)
+
+
+def _linux_thermal(settings: ThermalSettings, clock: Clock, *, pins: Any = None) -> ThermalSensor:
+    """The thermal sensor of this machine. Without `pins` a Lepton's reset line stays as it is."""
+    from hw.linux.reset import GpioResetLine  # noqa: PLC0415
+    from hw.linux.spi import LinuxSpiBus  # noqa: PLC0415
+
+    return _thermal_driver(
+        settings,
+        clock,
+        _linux_bus(settings),
+        lambda lepton: LinuxSpiBus(lepton.spi, lepton.spi_hz),
+        lambda line: None if pins is None else GpioResetLine(pins, line, clock),
+    )
 
 
 def _linux_bus(settings: ThermalSettings) -> I2cBus:
@@ -260,12 +370,9 @@ def _linux_bus(settings: ThermalSettings) -> I2cBus:
 
 
 def _linux_camera(settings: CameraSettings, clock: Clock) -> FrameSource:
-    from hw.linux.v4l2 import V4l2Source  # noqa: PLC0415
+    from hw.linux.cameras import camera_source  # noqa: PLC0415
 
-    path = Path(settings.source)
-    if path.is_dir() or (path.is_file() and not path.is_char_device()):
-        raise DeviceMissing(f"{settings.source} holds recorded pictures; before a real lock stands a live camera")
-    return V4l2Source(settings.source, settings, clock)
+    return camera_source(settings, clock)
 
 
 def simulated_board(
@@ -278,45 +385,44 @@ def simulated_board(
     seed: int,
     imperfections: Imperfections | None = None,
     reader: ReaderSettings | None = None,
+    wiegand_out: WiegandOutSettings | None = None,
 ) -> tuple[Board, Simulation]:
     """A board whose sensor, camera, turnstile and reader are simulated below the bus; the drivers are the shipped ones.
 
-    The sensor has the lens that the world's mount says. With `imperfections` its die settles above the room by their
+    An MLX90640 has the lens that the world's mount says. With `imperfections` its die settles above the room by their
     self-heating, and the scene reflects the room; without, die and room are equally warm, and Tr is 8 K below both.
+    Raises ValueError where `world` is made for an array of another size than the sensor's.
     """
     from hw.sim.camera import WorldCamera  # noqa: PLC0415
-    from hw.sim.i2c import SimulatedI2cBus  # noqa: PLC0415
     from hw.sim.lines import WiredFactory  # noqa: PLC0415
-    from hw.sim.mlx90640 import SimulatedMlx90640  # noqa: PLC0415
+    from hw.sim.thermal import thermal_rig  # noqa: PLC0415
     from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
 
-    chip = SimulatedMlx90640(
-        world.heat,
-        clock,
-        seed=seed,
-        fov=world.mount.lens,
-        ambient=world.ambient + (imperfections.self_heating if imperfections else 0.0),
-        reflected=world.ambient if imperfections else None,
-        imperfections=imperfections,
-    )
-    bus = SimulatedI2cBus({thermal.address: chip}, clock)
+    rig = thermal_rig(thermal, world, clock, seed=seed, imperfections=imperfections)
     turnstile = SimulatedTurnstile(gate, clock)
     board = Board(
         name="simulated",
         real=False,
         clock=clock,
-        make_thermal=lambda: Mlx90640Driver(bus, thermal, clock),
+        make_thermal=lambda: _thermal_driver(thermal, clock, rig.bus, lambda _: rig.video, lambda _: rig.reset),
         make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
         gate=GpioGate(gate, turnstile.pin_factory, clock),
         # A line let go leaves the supply on, as the switch's resistor does.
         thermal_supply=_supply(
-            thermal, WiredFactory(lambda _, level: chip.power(on=level is not thermal.power_active_low)), clock
+            thermal, WiredFactory(lambda _, level: rig.chip.power(on=level is not thermal.power_active_low)), clock
         ),
     )
-    if reader is None:
-        return board, Simulation(world, chip, bus, turnstile)
-    driver, played = _simulated_reader(reader, clock)
-    return replace(board, reader=driver), Simulation(world, chip, bus, turnstile, played)
+    simulation = Simulation(world, rig, turnstile)
+    if reader is not None:
+        driver, played = _simulated_reader(reader, clock)
+        board, simulation = replace(board, reader=driver), replace(simulation, reader=played)
+    if wiegand_out is not None:
+        from hw.sim.panel import SimulatedPanel  # noqa: PLC0415
+
+        panel = SimulatedPanel(clock)
+        sender = WiegandSender(wiegand_out, panel, clock)
+        board, simulation = replace(board, sender=sender), replace(simulation, panel=panel)
+    return board, simulation
 
 
 def _simulated_reader(
@@ -324,6 +430,8 @@ def _simulated_reader(
 ) -> tuple[CredentialReader, SimulatedWires | SimulatedKeys]:
     from hw.sim.reader import SimulatedKeys, SimulatedWires  # noqa: PLC0415
 
+    if settings.driver == "osdp":
+        raise DeviceMissing("[reader] osdp keeps the machine's own time: a rehearsal has Wiegand and USB readers only")
     if settings.driver == "wiegand":
         wires = SimulatedWires(clock)
         return WiegandReader(settings, wires, clock), wires
@@ -332,7 +440,7 @@ def _simulated_reader(
 
 
 def recorded_board(
-    thermal: ThermalSettings,
+    thermal: Mlx90640Settings,
     camera: CameraSettings,
     gate: GateSettings,
     *,
@@ -340,7 +448,7 @@ def recorded_board(
     recording: Recording,
     pictures: Path,
 ) -> tuple[Board, SimulatedTurnstile]:
-    """A board that plays recorded sensor words and photographs, with a simulated turnstile behind them."""
+    """A board that plays an MLX90640's recorded words and photographs, with a simulated turnstile behind them."""
     from hw.linux.pictures import PictureSource  # noqa: PLC0415
     from hw.sim.i2c import SimulatedI2cBus  # noqa: PLC0415
     from hw.sim.recorded import RecordedMlx90640  # noqa: PLC0415

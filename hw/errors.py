@@ -51,6 +51,14 @@ class DeviceClosed(DeviceError, RuntimeError):  # noqa: N818
     """The device was closed while in use."""
 
 
+class PulseError(DeviceError, OSError):
+    """What was sent is not what the standard asks for; the message says by how much, and what helps."""
+
+
+class NotReady(DeviceError):  # noqa: N818
+    """A device works but has nothing to give for a moment, e.g. its shutter is closed; wait, and ask again."""
+
+
 def words(error: BaseException) -> str:
     """What an error says, without the number in front that OSError puts there."""
     said = error.strerror if isinstance(error, OSError) else None

@@ -1,106 +1,102 @@
-"""Settings of the devices, as they stand in gate.toml under [thermal], [camera], [gate] and [reader]."""
+"""Settings of the devices, as they stand in gate.toml under [camera], [gate] and [reader]."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
-Gpio = Annotated[int, msgspec.Meta(ge=0, le=53, description="BCM number of a GPIO line")]
+from hw.gate_settings import (
+    GATE_INPUTS,
+    GATE_LINES,
+    GATE_OUTPUTS,
+    POTENTIAL_CAP,
+    GateSettings,
+    Gpio,
+    LineSettings,
+)
 
-REFRESH_RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Subpage renewals a second that an MLX90640 can be set to, hertz."""
-
-
-POTENTIAL_CAP = 15.0
-"""Longest unlock in potential mode, seconds: the passage wait of an accessible lane."""
-
-
-class ThermalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The thermal sensor."""
-
-    driver: Literal["mlx90640"] = "mlx90640"
-    bus: str = "/dev/i2c-1"
-    """An I2C character device."""
-    address: Annotated[int, msgspec.Meta(ge=0x08, le=0x77)] = 0x33
-    refresh_hz: float = 16
-    """Subpage renewals a second: one of REFRESH_RATES."""
-    pattern: Literal["chess", "interleaved"] = "chess"
-    emissivity: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.98
-    """0.98 is human skin (ISO/TR 13154)."""
-    reflected: float | None = None
-    """Reflected temperature Tr in °C; None: Ta - 8, right for a sensor in open air."""
-    flip: bool = False
-    """Mirror left to right, where the sensor looks from behind a mirror or is mounted upside down."""
-    power: Gpio | None = None
-    """The line that switches the sensor's supply, on [gate] chip; cut for 2 s when the sensor can't be opened again."""
-    power_active_low: bool = False
-    """True: a low level switches the supply on, as a P-channel switch without a driver does."""
-
-    def __post_init__(self) -> None:
-        """Refuse a rate the sensor does not have."""
-        if self.refresh_hz not in REFRESH_RATES:
-            rates = ", ".join(f"{rate:g}" for rate in REFRESH_RATES)
-            raise ValueError(f"`refresh_hz` must be one of {rates}, not {self.refresh_hz:g}")
+__all__ = [
+    "GATE_INPUTS",
+    "GATE_LINES",
+    "GATE_OUTPUTS",
+    "POTENTIAL_CAP",
+    "WIEGAND_FORMATS",
+    "CameraSettings",
+    "GateSettings",
+    "Gpio",
+    "LineSettings",
+    "ReaderSettings",
+    "Span",
+    "WiegandFormat",
+]
 
 
 class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The camera."""
+    """The camera; docs/cameras.md."""
 
     source: str = "/dev/video0"
-    """A V4L2 node, a video file, or a folder of pictures."""
+    """`/dev/v4l/by-id/…` or `/dev/videoN`, `picamera2:N` (a Pi's own camera), `rtsp://…`; in rehearsals a video file
+    or a folder of pictures as well."""
     width: Annotated[int, msgspec.Meta(ge=160, le=3840)] = 640
     height: Annotated[int, msgspec.Meta(ge=120, le=2160)] = 480
     fps: Annotated[float, msgspec.Meta(gt=0, le=120)] = 15
     rotate: Literal[0, 90, 180, 270] = 0
-
-
-class WatchdogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A hardware watchdog that the program itself feeds, for a board whose service manager does not."""
-
-    device: str = "/dev/watchdog1"
-    """A watchdog of its own: /dev/watchdog0 is the service manager's, where RuntimeWatchdogSec is set."""
-    timeout: Annotated[int, msgspec.Meta(ge=5, le=600)] = 60
-    """Seconds without being fed after which the board is reset. Longer than a restart of the program takes."""
-
-
-class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The turnstile's wiring. A line that is None is not wired."""
-
-    chip: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Number N of /dev/gpiochipN."""
-    unlock_a: Gpio | None = 17
-    unlock_b: Gpio | None = 27
-    stop: Gpio | None = None
-    lamp_go: Gpio | None = 22
-    lamp_stop: Gpio | None = 23
-    buzzer: Gpio | None = None
-    pass_a: Gpio | None = 5
-    pass_b: Gpio | None = 6
-    ready: Gpio | None = None
-    fire: Gpio | None = None
-    tamper: Gpio | None = None
-    key: Gpio | None = None
-    outputs_active_low: bool = False
-    inputs_active_low: bool = True
-    """Passage contacts are usually dry contacts to ground with a pull-up."""
-    normally_closed: tuple[Literal["pass_a", "pass_b", "ready", "fire", "tamper", "key"], ...] = ()
-    """Inputs whose contact opens when they become active, as fire and tamper loops do: a cut wire reads as active."""
-    mode: Literal["pulse", "potential"] = "pulse"
-    """pulse: the turnstile latches the unlock itself; potential: the line is held until passage or expiry."""
-    pulse_cap: Annotated[float, msgspec.Meta(gt=0, le=1.5)] = 1.5
-    """Hard cap of an unlock pulse, seconds: over 3 s some turnstiles read HOLD OPEN (FREE)."""
-    debounce: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.03
-    """Seconds an input must keep its level before it counts."""
+    format: Literal["auto", "yuyv", "mjpeg"] = "auto"
+    """Of a V4L2 camera. auto: uncompressed where the camera is fast enough so, else MJPEG."""
+    mains: Literal[50, 60] | None = None
+    """Hertz: exposures that do not flicker under lamps; None: as the camera has it."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """Of an RTSP stream. UDP loses packets, and with each the pictures up to the next key frame."""
+    password_file: Path | None = None
+    """A file whose first line is the RTSP password; None: the systemd credential `camera.password`, where there is one.
+    It is never in this configuration and never in a log."""
+    delay: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0
+    """Seconds from exposure to the moment that the source tells: an RTSP camera's own latency (docs/cameras.md)."""
 
     def __post_init__(self) -> None:
-        """Refuse a GPIO line that is given twice."""
-        lines: dict[int, str] = {}
-        for key in GATE_LINES:
-            line = getattr(self, key)
-            if line is not None and line in lines:
-                raise ValueError(f"GPIO line {line} is given twice: as {lines[line]} and as {key}")
-            lines[line] = key
+        """Refuse a source that nothing could open."""
+        check_source(self.source)
+        if self.password_file is not None and not self.source.startswith(RTSP):
+            raise ValueError("`password_file` is for an rtsp:// source")
+
+
+RTSP = "rtsp://"
+PICAMERA = "picamera2:"
+
+
+def check_source(source: str) -> None:
+    """Raise ValueError, without the password that may stand in it, for a camera's source that cannot be meant."""
+    scheme, separator, _ = source.partition("://")
+    if not source.strip():
+        raise ValueError("`source` is empty; e.g. /dev/video0, picamera2:0, rtsp://user@host/path")
+    if source.startswith(PICAMERA):
+        if not source.removeprefix(PICAMERA).isdecimal():
+            raise ValueError(f"`source` is picamera2:N, with the camera's number from 0, not {source!r}")
+    elif source.startswith(RTSP):
+        _check_stream(source)
+    elif separator and scheme.isalnum():
+        raise ValueError(f"`source` is a path, picamera2:N or rtsp://…; {scheme}:// is none of them")
+    elif re.fullmatch(r"\d+|video\d+", source):
+        raise ValueError(f"`source` is a path: /dev/video{source.removeprefix('video')}, not {source!r}")
+
+
+def _check_stream(source: str) -> None:
+    try:
+        parts = urlsplit(source)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError("`source`: the host or port of the rtsp:// address is wrong") from error
+    if parts.password is not None:
+        raise ValueError(
+            "`source` holds a password: leave it out (rtsp://user@host/path) and put it into a file of mode 0600, "
+            "named by `password_file`, or into the systemd credential camera.password"
+        )
+    if not host:
+        raise ValueError("`source`: rtsp:// needs a host: rtsp://user@host/path")
 
 
 Bit = Annotated[int, msgspec.Meta(ge=0, le=127)]
@@ -130,8 +126,8 @@ class WiegandFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A card, code or PIN reader at the entry."""
 
-    driver: Literal["wiegand", "wedge"]
-    """wiegand: two wires on GPIO lines; wedge: a USB reader or scanner that types."""
+    driver: Literal["wiegand", "wedge", "osdp"]
+    """wiegand: two wires on GPIO lines; wedge: a USB reader or scanner that types; osdp: RS-485, encrypted."""
     d0: Gpio | None = None
     """Wiegand's wires: 3.3 V only, a reader's 5 V goes through a level shifter (docs/gate-wiring.md)."""
     d1: Gpio | None = None
@@ -146,6 +142,8 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """An edge so many seconds after the last one of its wire is ringing, no bit."""
     key_timeout: Annotated[float, msgspec.Meta(ge=0.5, le=60)] = 5.0
     """Seconds between two keys of a PIN."""
+    repeat: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
+    """Seconds since a credential was last seen in which it is still the same presentation: a card that is held."""
     device: str | None = None
     """The wedge: /dev/input/by-id/…-event-kbd, which stays the same over reboots."""
     kind: Literal["auto", "card", "qr"] = "auto"
@@ -156,9 +154,22 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The key that ends what is typed; none: `type_timeout` does."""
     type_timeout: Annotated[float, msgspec.Meta(ge=0.05, le=30)] = 0.5
     """Seconds between two keys of the wedge after which what was typed is dropped; 5 for a keypad."""
+    alt_codes: Literal["unicode", "gbk", "utf-8"] = "unicode"
+    """What the numbers mean that a scanner keys in with Alt held: characters, GB 18030 codes, or bytes of UTF-8."""
+
+    port: str | None = None
+    """OSDP's serial port, e.g. /dev/serial/by-id/…, through an RS-485 transceiver that turns round by itself."""
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    address: Annotated[int, msgspec.Meta(ge=0, le=126)] = 0
+    key: str | None = None
+    """File of mode 0600 with the secure channel's key (SCBK), 32 hex digits; None: the systemd credential osdp.key."""
+    secure_channel: Literal["required", "install", "off"] = "required"
+    """install: give a new reader the key, in the clear of the standard's default key, while nobody listens."""
 
     def __post_init__(self) -> None:
         """Refuse a reader that is not wired."""
+        if (self.driver == "osdp") != bool(self.port):
+            raise ValueError("an osdp reader, and no other, needs `port`; /dev/serial/by-id lists them")
         if self.driver == "wiegand" and (self.d0 is None or self.d1 is None or self.d0 == self.d1):
             raise ValueError("a wiegand reader needs `d0` and `d1`, two different lines")
         if (self.driver == "wedge") != bool(self.device):
@@ -175,8 +186,3 @@ WIEGAND_FORMATS = {
     "w37n": WiegandFormat(bits=37, even=(0, 18), odd=(18, 36), number=(1, 35)),
 }
 """HID H10301, the usual 34 bits (H10306), H10304 and H10302 (HID, How an HID card is read)."""
-
-GATE_OUTPUTS = ("unlock_a", "unlock_b", "stop", "lamp_go", "lamp_stop", "buzzer")
-GATE_INPUTS = ("pass_a", "pass_b", "ready", "fire", "tamper", "key")
-GATE_LINES = (*GATE_OUTPUTS, *GATE_INPUTS)
-"""Fields of `GateSettings` that name a GPIO line."""

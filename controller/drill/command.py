@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -21,6 +21,7 @@ from controller.errors import ConfigError
 from controller.observe.log import configure
 from controller.observe.settings import ObserveSettings
 from controller.perception.engines import open_engine
+from hw.thermal_settings import LeptonSettings, Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +30,15 @@ if TYPE_CHECKING:
     from controller.drill.scenario import Scenario
     from controller.gallery.index import GalleryIndex
     from controller.perception.types import FaceEngine
+    from hw.thermal_settings import ThermalSettings
 
 PASSED, FAILED, INTERRUPTED = 0, 1, 130
 LOG_NAME = "drill.log"
 LIVE_PACE = 4.0
 """At most so many gate seconds in a real one where somebody watches at --speed max."""
+
+
+SENSORS: Final[dict[str, ThermalSettings]] = {"mlx90640": Mlx90640Settings(), "lepton": LeptonSettings()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,16 @@ class Options:
     report: Path | None
     keep: Path | None
     plain: bool
+    sensor: str = "mlx90640"
+    """A key of SENSORS."""
 
 
 def rehearse(options: Options, console: Console | None = None) -> int:
     """Run one rehearsal and print its report; returns the exit status. Raises `GateError` when it cannot run."""
     console = console or Console()
     plain = options.plain or not console.is_terminal
+    if options.sensor == "lepton" and options.speed is not None:
+        raise ConfigError("a Lepton's video must be read within milliseconds of its time: rehearse it at --speed max")
     scenario = draw(options.people, options.seed)
     if options.report is not None:
         _check_writable(options.report)
@@ -75,6 +84,7 @@ def rehearse(options: Options, console: Console | None = None) -> int:
             folder=folder,
             scores=scores,
             pace=None if plain else LIVE_PACE,
+            thermal=SENSORS[options.sensor],
         )
         with contextlib.nullcontext() if plain else live_view(scores, console):
             complete = rehearsal.run()

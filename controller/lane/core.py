@@ -15,6 +15,7 @@ from controller.lane.policy import RepeatedFailures
 from controller.lane.states import IDLE, State, Timer
 
 if TYPE_CHECKING:
+    from controller.lane.interlock import Interlock
     from controller.lane.model import Claim, Grant, LaneSettings, Waiting
 
 REMEMBERED_GRANTS = 256
@@ -72,10 +73,17 @@ class Core:
     Args:
         settings: times and limits.
         anti_passback: shared by the lanes of a bank.
+        interlock: shared by lanes of which only one may be open.
     """
 
-    def __init__(self, settings: LaneSettings, anti_passback: AntiPassback | None = None) -> None:
+    def __init__(
+        self,
+        settings: LaneSettings,
+        anti_passback: AntiPassback | None = None,
+        interlock: Interlock | None = None,
+    ) -> None:
         self.settings = settings
+        self.interlock = interlock
         self.anti_passback = AntiPassback(settings.anti_passback) if anti_passback is None else anti_passback
         self.facts = Facts(tolerated=_tolerated(settings))
         self.state = State.BOOT
@@ -231,6 +239,17 @@ class Core:
             place = effects.moves if self._stopped or facts.key else effects.then
             place.append(fx.BlockEntry(on=self._stopped))
         return len(effects.then) > gated
+
+    @property
+    def interlocked(self) -> bool:
+        """Whether nobody may be let in, as another lane of the interlock is open."""
+        return self.interlock is not None and self.interlock.bars(self)
+
+    def note_open(self) -> None:
+        """Tell the interlock whether somebody may get in here, or is on the way; a barrier that isn't home is open."""
+        if self.interlock is not None:
+            entered = self.state in (State.GRANTED, State.PASSING) or Direction.ENTRY in self.facts.held
+            self.interlock.note(self, is_open=entered or self.facts.key or self.away)
 
     def expectation(self) -> fx.Expect:
         """Whom perception is to compare with: a function of the claim and of what this lane requires."""

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from controller.lane.antipassback import AntiPassback
     from controller.lane.effects import Effect, Expect, Prompt
     from controller.lane.facts import Facts
+    from controller.lane.interlock import Interlock
     from controller.lane.model import FaultKind, Grant, LaneSettings
 
 
@@ -74,10 +75,16 @@ class Lane:
     Args:
         settings: times and limits.
         anti_passback: give the same one to all lanes of a bank; None: the lane has its own.
+        interlock: give the same one to lanes of which only one may let people in at a time; None: it asks nobody.
     """
 
-    def __init__(self, settings: LaneSettings, anti_passback: AntiPassback | None = None) -> None:
-        self._core = Core(settings, anti_passback)
+    def __init__(
+        self,
+        settings: LaneSettings,
+        anti_passback: AntiPassback | None = None,
+        interlock: Interlock | None = None,
+    ) -> None:
+        self._core = Core(settings, anti_passback, interlock)
         self.illegal_events = 0
         """Events that cannot happen in the state they came in: the feeder's error."""
 
@@ -132,6 +139,7 @@ class Lane:
         _settle(core)
         core.tell_perception()
         core.undo = before if core.drive() else None
+        core.note_open()
         return core.take()
 
     def _is_news(self, event: ev.LaneEvent) -> bool:

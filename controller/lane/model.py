@@ -116,6 +116,8 @@ class DenyReason(enum.Enum):
     CREDENTIAL_EXPIRED = "credential_expired"
     ANTI_PASSBACK = "anti_passback"
     LANE_OCCUPIED = "lane_occupied"
+    INTERLOCK = "interlock"
+    """Another lane of the interlock is open."""
     LOCKDOWN = "lockdown"
     MAINTENANCE = "maintenance"
     LANE_FAULT = "lane_fault"
@@ -134,6 +136,8 @@ class FaultKind(enum.Enum):
     RELAY = "relay"
     JOURNAL = "journal"
     NOT_HOME = "not_home"
+    MAINS = "mains"
+    """The mains is gone: the lane works on, on its battery."""
 
 
 class Outcome(enum.Enum):

@@ -112,6 +112,8 @@ def maintain(core: Core, event: Maintenance) -> None:
 def set_free(core: Core, event: SetFree) -> None:
     """Free or restore each way. Freeing the entry is refused where something shuts it, the exit never."""
     refused = core.facts.admission_bar if event.entry else None
+    if event.entry and refused is None and core.interlocked and Direction.ENTRY not in core.facts.free:
+        refused = "interlock"
     detail: dict[str, Scalar] = {"entry": event.entry, "exit": event.exit, "accepted": refused is None}
     _order(core, event, "set_free", detail | ({} if refused is None else {"refused": refused}))
     if core.facts.emergency:
@@ -122,16 +124,16 @@ def set_free(core: Core, event: SetFree) -> None:
 
 
 def reset(core: Core, event: ResetEmergency) -> None:
-    """End the latched opening and the latched faults; refused while the fire line is active or nothing is latched."""
+    """End the latched opening and the latched faults; refused while their cause stands, or where nothing is latched."""
     refused: str | None = None
     if core.facts.fire_line:
         refused = "fire_line"
-    elif not core.facts.emergency and not core.facts.latched:
-        refused = "nothing_to_reset"
+    elif not core.facts.emergency and not core.facts.resettable:
+        refused = "relay_disobeys" if core.facts.latched else "nothing_to_reset"
     _order(core, event, "reset", {"accepted": False, "refused": refused} if refused else {"accepted": True})
     if refused is None:
         core.change(emergency=False)
-        clear_faults(core, core.facts.latched, {"actor": event.actor})
+        clear_faults(core, core.facts.resettable, {"actor": event.actor})
 
 
 def clear_faults(core: Core, faults: frozenset[FaultKind], detail: dict[str, Scalar]) -> None:

@@ -127,13 +127,12 @@ def camera(config: Config, machine: Machine) -> Finding:
     return _node("camera node", source, fix, machine)
 
 
-def bus_speed(config: Config, measure: Callable[[], float]) -> Finding:
-    """Whether the bus is as fast as the sensor's rate needs; `measure` gives hertz, or raises DeviceError."""
+def bus_speed(rate: float, measure: Callable[[], float]) -> Finding:
+    """Whether the bus is as fast as an MLX90640's `rate` needs; `measure` gives hertz, or raises DeviceError."""
     try:
         hertz = measure()
     except DeviceError as error:
         return Finding("I2C speed", ok=False, text=f"not measured: {words(error)}", severity="warning")
-    rate = config.thermal.refresh_hz
     needed = FRAME_BITS * rate / BUSY_SHARE
     figures = {"measured_khz": round(hertz / 1e3, 1), "needed_khz": round(needed / 1e3, 1)}
     text = f"{hertz / 1e3:.0f} kHz by the time of a transfer; {rate:g} Hz need {needed / 1e3:.0f} kHz"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from hw.errors import DeviceClosed, DeviceError, DeviceMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hw.clock import Clock
     from hw.ports import Side
@@ -87,12 +87,20 @@ class RelayGuard:
         lines: the output of each side that is wired, already claimed at its inactive level.
         cap: longest pulse, seconds.
         clock: whose time a pulse is measured in.
+        on_command: told each level that a line was driven to; must return at once.
     """
 
-    def __init__(self, lines: Mapping[Side, OutputLine], cap: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        lines: Mapping[Side, OutputLine],
+        cap: float,
+        clock: Clock,
+        on_command: Callable[[Side, bool], None] = lambda _side, _on: None,
+    ) -> None:
         self._lines = dict(lines)
         self._cap = cap
         self._clock = clock
+        self._on_command = on_command
         self._states = {side: RelayState(cap) for side in lines}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -156,6 +164,7 @@ class RelayGuard:
             state.relock()
             self._release(side)
             raise DeviceError(f"[gate] unlock_{side.value}: the line can't be driven: {error}") from error
+        self._on_command(side, state.energised)
 
     def _release(self, side: Side) -> None:
         """Drive the line inactive; if even that fails, have the thread try again until it works."""
@@ -166,6 +175,8 @@ class RelayGuard:
             if self._running:
                 self._states[side].deadline = self._clock.monotonic() + RETRY
                 self._wake.set()
+        else:
+            self._on_command(side, False)
 
     def _watch(self) -> None:
         try:

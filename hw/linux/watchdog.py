@@ -14,7 +14,7 @@ from hw.errors import DeviceDenied, DeviceError, DeviceMissing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hw.settings import WatchdogSettings
+    from hw.watchdog_settings import WatchdogSettings
 
 WDIOC_SETTIMEOUT: Final = 0xC0045706
 """_IOWR('W', 6, int): asks for seconds, answers with what the hardware can."""

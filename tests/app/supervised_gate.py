@@ -20,9 +20,10 @@ from controller.gallery.index import GalleryIndex
 from controller.notify import Notifier
 from controller.service import serve
 from hw.board import simulated_board
-from hw.settings import CameraSettings, ThermalSettings
+from hw.settings import CameraSettings
 from hw.sim.clock import ScaledClock
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,7 @@ def main(folder: Path) -> None:
     faulthandler.enable()
     clock = ScaledClock(1.0, 300.0)
     config = Config(
-        store=StoreSettings(folder=folder), thermal=ThermalSettings(refresh_hz=2), camera=CameraSettings(fps=2)
+        store=StoreSettings(folder=folder), thermal=Mlx90640Settings(refresh_hz=2), camera=CameraSettings(fps=2)
     )
     engine = Engine()
     board, simulation = simulated_board(

@@ -25,11 +25,13 @@ from controller.watch import Step, Watch
 from hw.board import Board, Simulation, simulated_board
 from hw.errors import DeviceTimeout
 from hw.executor import ClockExecutor
-from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+from hw.settings import CameraSettings, GateSettings, ReaderSettings
 from hw.sim.clock import VirtualClock
 from hw.sim.figures import Person
+from hw.sim.mlx90640 import SimulatedMlx90640
 from hw.sim.scene import enrolment_photo
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -133,7 +135,7 @@ class Rig:
             site=SiteSettings(name="north"),
             gate=GATE,
             # What is not about people may be slow: each frame costs real time.
-            thermal=ThermalSettings(power=power, refresh_hz=16 if engine else 2),
+            thermal=Mlx90640Settings(power=power, refresh_hz=16 if engine else 2),
             camera=CameraSettings(fps=15 if engine else 2),
             lane=LaneSettings(**lane),
             reader=ReaderSettings(driver="wiegand", d0=20, d1=21),
@@ -153,11 +155,17 @@ class Rig:
         self.board: Board = dataclasses.replace(board, make_camera=lambda: Unpluggable(make_camera(), self))
         self.seen = Seen(self.clock)
 
+    @property
+    def chip(self) -> SimulatedMlx90640:
+        chip = self.simulation.thermal.chip
+        assert isinstance(chip, SimulatedMlx90640)
+        return chip
+
     def unplug_sensor(self) -> None:
-        self.simulation.bus.faults.absent.add(self.config.thermal.address)
+        self.simulation.thermal.bus.faults.absent.add(self.config.thermal.address)
 
     def plug_sensor(self) -> None:
-        self.simulation.bus.faults.absent.discard(self.config.thermal.address)
+        self.simulation.thermal.bus.faults.absent.discard(self.config.thermal.address)
 
     def step_up(self) -> None:
         self.world.place(Person(identity=IDENTITY, core=36.5, glasses=False, arrival=self.clock.monotonic()))
@@ -275,7 +283,7 @@ def test_a_sensor_that_only_a_power_cycle_frees_is_freed(tmp_path: Path) -> None
 
     async def scene(app: App) -> None:
         await app.ready.wait()
-        rig.simulation.chip.freeze()
+        rig.chip.freeze()
         await asyncio.sleep(25.0)
         assert app.lane.state is State.LOCKED
 
@@ -303,7 +311,7 @@ def test_a_sensor_that_stays_away_is_called_failed_once(tmp_path: Path) -> None:
 
 def test_starting_and_ending_leave_the_sensor_its_supply(tmp_path: Path) -> None:
     rig = Rig(tmp_path, power=POWER)
-    chip = rig.simulation.chip
+    chip = rig.chip
 
     async def scene(app: App) -> None:
         await app.ready.wait()

@@ -20,9 +20,10 @@ from controller.vitals import CAPTURE_HANGS, JOURNAL_HANGS, PERCEPTION_HANGS, Vi
 from hw.board import simulated_board
 from hw.errors import DeviceMissing
 from hw.executor import ClockExecutor
-from hw.settings import CameraSettings, ThermalSettings
+from hw.settings import CameraSettings
 from hw.sim.clock import VirtualClock
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -105,7 +106,7 @@ class Rig:
     def __init__(self, folder: Path, hardware: Hardware | None = None) -> None:
         self.clock = VirtualClock()
         self.config = Config(
-            store=StoreSettings(folder=folder), thermal=ThermalSettings(refresh_hz=2), camera=CameraSettings(fps=2)
+            store=StoreSettings(folder=folder), thermal=Mlx90640Settings(refresh_hz=2), camera=CameraSettings(fps=2)
         )
         board, self.simulation = simulated_board(
             self.config.thermal,
@@ -162,7 +163,7 @@ def test_a_start_has_bounds_then_it_is_ready_fed_and_stopped(rig: Rig) -> None:
 
 def test_a_lost_sensor_is_told_and_fed_on(rig: Rig) -> None:
     async def scene(_: App) -> None:
-        rig.simulation.bus.faults.absent.add(rig.config.thermal.address)
+        rig.simulation.thermal.bus.faults.absent.add(rig.config.thermal.address)
         await asyncio.sleep(20.0)
 
     manager = rig.play(scene)

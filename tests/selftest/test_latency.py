@@ -15,10 +15,11 @@ from controller.latency import STAGES, TOTAL, LatencyWatch, cells, quantile, row
 from controller.perception.settings import PerceptionSettings
 from controller.selftest import latency
 from hw.board import simulated_board
-from hw.settings import CameraSettings, ThermalSettings
+from hw.settings import CameraSettings
 from hw.sim.clock import VirtualClock
 from hw.sim.turnstile import RelayMove
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +72,7 @@ def test_a_lane_is_timed_where_it_runs_and_leaves_nothing_behind(tmp_path: Path)
     config = Config(
         store=StoreSettings(folder=tmp_path),
         perception=PerceptionSettings(engine="demo"),
-        thermal=ThermalSettings(refresh_hz=4),
+        thermal=Mlx90640Settings(refresh_hz=4),
         camera=CameraSettings(fps=4),
     )
     board, simulation = simulated_board(

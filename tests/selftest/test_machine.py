@@ -14,10 +14,11 @@ from controller.selftest.finding import passed
 from hw.drivers.bus_speed import MLX90640_EEPROM, MLX90640_WORDS, bus_hertz
 from hw.errors import BusError, DeviceMissing
 from hw.linux.machine import LinuxMachine
-from hw.settings import CameraSettings, ReaderSettings, ThermalSettings, WatchdogSettings
+from hw.settings import CameraSettings, ReaderSettings
 from hw.sim.clock import ManualClock
 from hw.sim.i2c import SimulatedI2cBus
 from hw.sim.mlx90640 import SimulatedMlx90640
+from hw.watchdog_settings import WatchdogSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +124,7 @@ def test_a_timed_transfer_tells_the_speed_of_the_bus(hertz: int) -> None:
     ],
 )
 def test_the_bus_is_as_fast_as_the_rate_needs(hertz: int, rate: float, status: str, fix: str) -> None:
-    found = look.bus_speed(Config(thermal=ThermalSettings(refresh_hz=rate)), timed(hertz))
+    found = look.bus_speed(rate, timed(hertz))
     assert found.status == status
     assert fix in found.fix
     assert found.figures["measured_khz"] == pytest.approx(hertz / 1e3, rel=0.005)
@@ -133,7 +134,7 @@ def test_a_bus_that_cannot_be_timed_says_why() -> None:
     def measure() -> float:
         raise BusError("/dev/i2c-1: 0x33 did not acknowledge")
 
-    found = look.bus_speed(Config(), measure)
+    found = look.bus_speed(16.0, measure)
     assert (found.status, found.text) == ("warning", "not measured: /dev/i2c-1: 0x33 did not acknowledge")
 
 
@@ -227,5 +228,5 @@ def test_findings_are_for_machines_too() -> None:
     def measure() -> float:
         raise DeviceMissing("no bus")
 
-    told = look.bus_speed(Config(), measure).as_json()
+    told = look.bus_speed(16.0, measure).as_json()
     assert told == {"name": "I2C speed", "status": "warning", "text": "not measured: no bus", "fix": "", "figures": {}}

@@ -11,7 +11,7 @@ import pytest
 
 from hw.errors import DeviceDenied, DeviceError, DeviceMissing
 from hw.linux.watchdog import WDIOC_GETSUPPORT, WDIOC_SETTIMEOUT, WDIOF_MAGICCLOSE, LinuxWatchdog, _explained
-from hw.settings import WatchdogSettings
+from hw.watchdog_settings import WatchdogSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
