@@ -70,19 +70,14 @@ def run(arguments: argparse.Namespace) -> int:
     notifier = Notifier.from_environment()
     notifier.starting("looking for engine, gallery and devices", LOOK_SECONDS * len(configs))
     lacking = {file: what_is_missing(config) for file, config in configs.items()}
-    for file, lines in lacking.items():
-        for line in lines:
-            print(f"{file}: {line}", file=sys.stderr)
+    fit = [_tell(file, lines) for file, lines in lacking.items()]
     if arguments.check:
         for file, lines in lacking.items():
             print(f"{file}: {'something is missing' if lines else 'everything is there'}")
         return 1 if any(lacking.values()) else 0
-    for file, lines in lacking.items():
-        needed = [line for line in lines if not line.startswith(TRIED_AGAIN)]
-        if needed:
-            print(f"{file}: this board cannot run the lane yet", file=sys.stderr)
-            notifier.status(f"cannot run: {needed[0]}")
-            return 1
+    if not all(fit):
+        notifier.status(f"cannot run: {next(lines[0] for lines in lacking.values() if lines)}")
+        return 1
     # Where the watchdog ends a program that hangs (SIGABRT), every thread's stack goes to the log: names of functions.
     faulthandler.enable()
     lanes = list(configs.values())
@@ -91,6 +86,17 @@ def run(arguments: argparse.Namespace) -> int:
         return _serve([(config, _board(config)) for config in lanes], notifier)
     finally:
         handle.close()
+
+
+def _tell(file: str, lacking: list[str]) -> bool:
+    """Name what is missing; whether the lane can start all the same."""
+    fit = all(line.startswith(TRIED_AGAIN) for line in lacking)
+    if lacking:
+        how = "the lane starts without these, and looks for them again" if fit else "this board cannot run the lane yet"
+        print(f"{file}: {how}:", file=sys.stderr)
+        for line in lacking:
+            print(f"  - {line}", file=sys.stderr)
+    return fit
 
 
 def _board(config: Config) -> Board:

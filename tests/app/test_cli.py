@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from controller import cli_run
 from controller import models as registry
 from controller.cli import main
 from hw.sim.scene import enrolment_photo
@@ -40,7 +41,7 @@ def test_run_lists_everything_that_is_missing(capsys: pytest.CaptureFixture[str]
     assert main(["run", str(EXAMPLE)]) == 1
     said = capsys.readouterr().err
     for name in ("recognition:", "thermal sensor:", "camera:", "gate:"):
-        assert f"gate.toml: {name}" in said
+        assert f"  - {name}" in said
     assert "thermogate models pull" in said
     assert "never stands before a real lock" in said
 
@@ -101,3 +102,24 @@ def test_a_recording_that_is_none_is_named(capsys: pytest.CaptureFixture[str], t
     recording.write_text("{}", encoding="utf-8")
     assert main(["replay", str(recording), "--pictures", str(tmp_path), "--engine", "demo"]) == 1
     assert "words.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("lacking", "fit", "said"),
+    [
+        ([], True, ""),
+        (["thermal sensor: gone", "camera: gone", "reader: gone"], True, "the lane starts without these"),
+        (["camera: gone", "gate: gone"], False, "this board cannot run the lane yet"),
+        (["recognition: no gallery"], False, "this board cannot run the lane yet"),
+    ],
+)
+def test_a_lane_starts_without_what_it_looks_for_again(
+    lacking: list[str],
+    fit: bool,  # noqa: FBT001 - pytest passes by name
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli_run._tell("gate.toml", lacking) is fit
+    told = capsys.readouterr().err
+    assert said in told
+    assert all(f"  - {line}" in told for line in lacking)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.notify import STATUS_LENGTH, Notifier
+from controller.notify import STATUS_LENGTH, Notifier, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,3 +161,27 @@ def test_a_program_that_hangs_is_aborted_with_its_stack_and_started_again(
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert said.endswith("ended\n")
+
+
+def test_two_lanes_are_alive_only_together(manager: Manager) -> None:
+    one, two = together(Notifier(manager.address, 5.0), 2)
+    assert (one.watchdog, two.watchdog) == (5.0, 5.0)
+    one.ready("locked")
+    two.ready("fault")
+    assert manager.hear() == ["READY=1", "STATUS=locked | fault"]
+    one.alive()
+    one.alive()
+    two.alive()
+    assert manager.hear() == ["WATCHDOG=1"]
+    one.alive()
+    two.status("locked")
+    assert manager.hear() == ["STATUS=locked | locked"], "one lane that hangs starves the watchdog of both"
+    two.alive()
+    assert manager.hear() == ["WATCHDOG=1"]
+    two.stopping()
+    assert manager.hear()[0] == "STOPPING=1"
+
+
+def test_a_lane_alone_speaks_for_itself() -> None:
+    notifier = Notifier()
+    assert together(notifier, 1) == [notifier]
