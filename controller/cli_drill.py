@@ -30,6 +30,7 @@ examples:
   thermogate drill
   thermogate drill --people 100 --seed 7 --speed max --report out.json
   thermogate drill --engine opencv --models ~/models --speed 1
+  thermogate drill --screen 8080 --speed 1      and http://127.0.0.1:8080/ in a browser
 """
 
 DEFAULT_PEOPLE = 12
@@ -73,7 +74,14 @@ def add_parser(commands: Subparsers) -> None:
     add("--models", type=Path, metavar="DIR", help="models folder (default $THERMOGATE_MODELS, or the user's own)")
     add("--report", type=Path, metavar="FILE", help="also write the report as JSON (docs/drill.md has the schema)")
     add("--keep", type=Path, metavar="DIR", help="keep journal and gallery in a new or empty folder")
+    add("--cards", action="store_true", help="four more come with a card or a PIN: theirs, lent, expired, guessed")
     add("--plain", action="store_true", help="a line for each person in place of the live view")
+    add(
+        "--screen",
+        type=_screen,
+        metavar="PORT|FILE",
+        help="also draw what passers-by read: as a page on that loopback port, or into a PNG file",
+    )
     command.set_defaults(run=run)
 
 
@@ -91,6 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
         report=arguments.report,
         keep=arguments.keep,
         plain=arguments.plain,
+        screen=arguments.screen,
+        cards=arguments.cards,
     )
     return rehearse(options)
 
@@ -101,6 +111,18 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of people from 1 to 10000")
     return int(text)
+
+
+def _screen(text: str) -> int | Path:
+    import argparse
+
+    if text.isascii() and text.isdigit():
+        if not 1024 <= int(text) <= 65535:
+            raise argparse.ArgumentTypeError(f"{text} is no port from 1024 to 65535")
+        return int(text)
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a port nor the name of a .png file")
+    return Path(text)
 
 
 def _seed(text: str) -> int:

@@ -103,7 +103,14 @@ def _board(config: Config) -> Board:
     from hw.board import linux_board
 
     return linux_board(
-        config.thermal, config.camera, config.gate, config.reader, config.wiegand_out, watchdog=config.watchdog
+        config.thermal,
+        config.camera,
+        config.gate,
+        config.reader,
+        config.wiegand_out,
+        speaker=config.sound,
+        screen=config.screen,
+        watchdog=config.watchdog,
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from controller.errors import ConfigError
 from controller.gallery.settings import EnrolmentSettings
+from controller.indicators.settings import IndicatorSettings, ScreenSettings, SoundSettings
 from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
@@ -17,11 +18,13 @@ from controller.perception.settings import PerceptionSettings
 from hw.gate_settings import READBACK_LIMIT
 from hw.sender_settings import WiegandOutSettings
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
-from hw.thermal_settings import Mlx90640Settings, ThermalSettings
+from hw.thermal_settings import LeptonSettings, Mlx90640Settings, ThermalSettings
 from hw.watchdog_settings import WatchdogSettings
 
 I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
 """GPIO lines of the I2C buses of a 40-pin header."""
+SPI_LINES = {"/dev/spidev0": (7, 8, 9, 10, 11), "/dev/spidev1": (16, 17, 18, 19, 20, 21)}
+"""GPIO lines of its SPI buses, chip selects included: the kernel has them all."""
 
 LINES_ELSEWHERE = (
     ("reader", ("d0", "d1")),
@@ -77,6 +80,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """None: no cards."""
     wiegand_out: WiegandOutSettings | None = None
     """None: no other controller is told who passes."""
+    indicators: IndicatorSettings = IndicatorSettings()
+    sound: SoundSettings | None = None
+    """None: no spoken prompts."""
+    screen: ScreenSettings | None = None
+    """None: no screen."""
     perception: PerceptionSettings = PerceptionSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     store: StoreSettings = StoreSettings()
@@ -97,6 +105,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         self._check_reader()
         self._check_lines()
         self._check_duties()
+        if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
+            raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 
@@ -109,6 +119,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 raise ValueError(
                     f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; "
                     f"[gate] {name} takes another"
+                )
+            if line in self._video_lines():
+                raise ValueError(
+                    f"GPIO line {line} is of SPI, where [thermal] spi has its sensor; [gate] {name} takes another"
                 )
         pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
         if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
@@ -128,8 +142,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.reader is None and self.lane.require in ("card", "face_and_card"):
             raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
 
+    def _video_lines(self) -> tuple[int, ...]:
+        spi = self.thermal.spi if isinstance(self.thermal, LeptonSettings) else ""
+        return SPI_LINES.get(spi.rpartition(".")[0], ())
+
     def _check_lines(self) -> None:
         lines = {getattr(self.gate, name): f"[gate] {name}" for name in GATE_LINES}
+        lines |= dict.fromkeys(self._video_lines(), "[thermal] spi")
         for section, names in LINES_ELSEWHERE:
             for name in names:
                 line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"

@@ -17,6 +17,7 @@ from controller.gallery.lock import folder_lock
 from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
+from controller.indicators.assembly import indicators_of
 from controller.link.messages import Device, State
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
@@ -179,6 +180,9 @@ async def serve(
         counters = CountersWatch(metrics, lambda: app, journal.outbox)
         seen: list[Watch] = [MetricsWatch(metrics), PassageLog(get_logger("lane")), *watches]
         history = await stack.enter_async_context(lane_history(config, board, gallery))
+        signs = indicators_of(config, board, lambda: (app.runner.prompt, app.runner.reason))
+        stack.push_async_callback(signs.close)
+        seen += signs.watches
         book = None if board.reader is None and board.sender is None else book_of(config)
         panel = _panel(board, book, metrics, stack)
         seen += panel
@@ -207,6 +211,7 @@ async def serve(
                 *_keepers(config, board, journal),
                 *panel,
                 *_linked(link, desk),
+                *signs.services,
                 Watchdog(
                     notifier,
                     Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None),

@@ -10,7 +10,7 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hw.clock import SystemClock
 from hw.drivers.amg8833 import Amg8833Driver
@@ -21,6 +21,8 @@ from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.drivers.osdp import OsdpReader
 from hw.drivers.power import PowerSwitch
 from hw.drivers.probe import told_otherwise
+from hw.drivers.screen import ScreenDriver
+from hw.drivers.speaker import LOOK_EVERY, SpeakerDriver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.drivers.wiegand_out import WiegandSender
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 
     from hw.bus import FrameSource, I2cBus, PulseTrain, ResetLine, SpiBus
     from hw.clock import Clock
-    from hw.linux.machine import LinuxMachine
+    from hw.output_ports import ScreenPanel, Speaker
+    from hw.output_settings import PanelSettings, SpeakerSettings
     from hw.ports import (
         Camera,
         CredentialReader,
@@ -81,6 +84,8 @@ class Board:
     """Another controller, which takes this gate for a reader."""
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
+    speaker: Speaker | None = None
+    screen: ScreenPanel | None = None
     thermal_supply: Supply | None = None
     """None: the sensor's supply can't be cut."""
     watchdog: HardwareWatchdog | None = None
@@ -106,14 +111,6 @@ class Sensors:
     """Around each use of a device: simulated time moves for those who take part in it, and real time for all."""
 
 
-class Closing(Protocol):
-    """Something to close."""
-
-    def close(self) -> None:
-        """Close it."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """What the world of a simulated board is made of: for the director of a rehearsal, not for the program."""
@@ -132,6 +129,8 @@ def linux_board(
     reader: ReaderSettings | None = None,
     wiegand_out: WiegandOutSettings | None = None,
     *,
+    speaker: SpeakerSettings | None = None,
+    screen: PanelSettings | None = None,
     watchdog: WatchdogSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
@@ -149,6 +148,8 @@ def linux_board(
         reader=None if reader is None else _linux_reader(reader, pins, clock),
         sender=None if wiegand_out is None else linux_sender(wiegand_out, gate),
         wall=time.time,
+        speaker=None if speaker is None else linux_speaker(speaker, clock),
+        screen=None if screen is None or screen.driver == "none" else linux_screen(screen),
         thermal_supply=_supply(thermal, pins, clock),
         watchdog=None if watchdog is None else _linux_watchdog(watchdog),
     )
@@ -177,7 +178,9 @@ def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
     )
 
 
-def rehearsal_board(thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings) -> tuple[Board, Closing]:
+def rehearsal_board(
+    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings
+) -> tuple[Board, SimulatedTurnstile]:
     """Sensor and camera of this machine with a simulated turnstile, to be closed: all is real but the lock."""
     from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
 
@@ -201,6 +204,36 @@ def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader
 
     pins = pin_factory(gate) if reader.driver == "wiegand" else None
     return _linux_reader(reader, pins, SystemClock())
+
+
+def linux_speaker(settings: SpeakerSettings, clock: Clock) -> Speaker:
+    """The loudspeaker of this machine."""
+    from hw.linux.aplay import AplayPlayer  # noqa: PLC0415 - only where there is one
+
+    return SpeakerDriver(AplayPlayer(settings.device), clock)
+
+
+def linux_screen(settings: PanelSettings) -> ScreenPanel:
+    """The panel of this machine."""
+    from hw.linux.framebuffer import LinuxFramebuffer  # noqa: PLC0415 - as above
+
+    return ScreenDriver(LinuxFramebuffer(settings.device), settings.rotate)
+
+
+def file_screen(path: Path, size: tuple[int, int]) -> ScreenPanel:
+    """A panel that is a PNG file, for a rehearsal."""
+    from hw.sim.screen import PictureFile  # noqa: PLC0415 - a real board loads no simulation
+
+    return PictureFile(path, size)
+
+
+def play_once(settings: SpeakerSettings, sound: bytes) -> None:
+    """Play a WAV file and wait for its end; to try a loudspeaker. Raises `DeviceError` kinds."""
+    from hw.linux.aplay import AplayPlayer  # noqa: PLC0415
+
+    playing = AplayPlayer(settings.device).start(sound)
+    while not playing.ended():
+        time.sleep(LOOK_EVERY)
 
 
 def linux_sender(settings: WiegandOutSettings, gate: GateSettings) -> WiegandSender:
@@ -266,13 +299,6 @@ def missing(
     if reader is not None and reader.port is not None:
         attempt("reader", lambda: _probe_port(reader))
     return found
-
-
-def linux_machine() -> LinuxMachine:
-    """What this machine tells of itself."""
-    from hw.linux.machine import LinuxMachine  # noqa: PLC0415
-
-    return LinuxMachine()
 
 
 def linux_bus_hertz(thermal: Mlx90640Settings) -> float:

@@ -118,6 +118,60 @@ class Wires(Protocol):
         ...
 
 
+class Playing(Protocol):
+    """A sound that was begun."""
+
+    def ended(self) -> bool:
+        """Whether it is over. Raises `hw.errors.DeviceError` where it ended because the device would not play it."""
+        ...
+
+    def stop(self) -> None:
+        """Silence, at once or nearly; the device is free afterwards. Harmless when it is over."""
+        ...
+
+
+class SoundPlayer(Protocol):
+    """A sound card. Calls come from one thread."""
+
+    name: str
+
+    def start(self, sound: bytes) -> Playing:
+        """Begin a WAV file. Raises `hw.errors.DeviceError` kinds."""
+        ...
+
+
+class PixelLayout(NamedTuple):
+    """How a panel's memory holds its picture, from its upper left corner on."""
+
+    width: int
+    height: int
+    stride: int
+    """Bytes from one row to the next."""
+    bits: int
+    """Of a pixel, little-endian: 16, 24 or 32."""
+    red: tuple[int, int]
+    """Place and number of bits of a colour: (offset from the lowest bit, length)."""
+    green: tuple[int, int]
+    blue: tuple[int, int]
+
+
+class PixelMemory(Protocol):
+    """A panel's memory: what is written is seen."""
+
+    name: str
+
+    def open(self) -> tuple[PixelLayout, memoryview]:
+        """Map it: its layout, and writable bytes from its first visible pixel on, at least stride * height.
+
+        Raises `hw.errors.DeviceError` kinds.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let it go, with what it shows; harmless when closed."""
+        ...
+
+
 class LineState(NamedTuple):
     """What the kernel says of one GPIO line."""
 

@@ -194,6 +194,10 @@ class Gate(Protocol):
         """Show `lamp`."""
         ...
 
+    def mute(self, *, on: bool) -> None:
+        """Keep the buzzer silent, alarms excepted, or end that."""
+        ...
+
     def close(self) -> None:
         """Outputs safe, lines released; harmless when closed."""
         ...

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from controller.drill.cards import with_cards
 from controller.drill.enrolment import enrol
 from controller.drill.live import live_view
 from controller.drill.rehearsal import Rehearsal
@@ -18,6 +20,7 @@ from controller.drill.scenario import draw
 from controller.drill.scoreboard import Scoreboard
 from controller.drill.workspace import workspace
 from controller.errors import ConfigError
+from controller.indicators.assembly import EXTRA
 from controller.observe.log import configure
 from controller.observe.settings import ObserveSettings
 from controller.perception.engines import open_engine
@@ -25,7 +28,6 @@ from hw.thermal_settings import LeptonSettings, Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from controller.drill.scenario import Scenario
     from controller.gallery.index import GalleryIndex
@@ -54,8 +56,12 @@ class Options:
     report: Path | None
     keep: Path | None
     plain: bool
+    cards: bool = False
+    """Whether a reader is rehearsed as well."""
     sensor: str = "mlx90640"
     """A key of SENSORS."""
+    screen: int | Path | None = None
+    """Draw what passers-by read: as a page on this loopback port, or into this PNG file."""
 
 
 def rehearse(options: Options, console: Console | None = None) -> int:
@@ -65,13 +71,17 @@ def rehearse(options: Options, console: Console | None = None) -> int:
     if options.sensor == "lepton" and options.speed is not None:
         raise ConfigError("a Lepton's video must be read within milliseconds of its time: rehearse it at --speed max")
     scenario = draw(options.people, options.seed)
+    if options.cards:
+        scenario = with_cards(scenario)
     if options.report is not None:
-        _check_writable(options.report)
+        _check_writable(options.report, "report")
+    if options.screen is not None:
+        _check_screen(options.screen)
     engine = open_engine(options.engine, options.models)
     speed = "max" if options.speed is None else f"{options.speed:g}"
     title = f"Thermogate rehearsal: {engine.name} engine, seed {options.seed}, speed {speed}"
     say = (lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)) if plain else None
-    scores = Scoreboard(title, options.people, say)
+    scores = Scoreboard(title, len(scenario.visits), say)
     with workspace(options.keep) as folder, _log_to(folder / LOG_NAME):
         if plain:
             scores.tell(title)
@@ -83,8 +93,9 @@ def rehearse(options: Options, console: Console | None = None) -> int:
             gallery=gallery,
             folder=folder,
             scores=scores,
-            pace=None if plain else LIVE_PACE,
+            pace=None if plain and options.screen is None else LIVE_PACE,
             thermal=SENSORS[options.sensor],
+            screen=options.screen,
         )
         with contextlib.nullcontext() if plain else live_view(scores, console):
             complete = rehearsal.run()
@@ -117,10 +128,21 @@ def _log_to(path: Path) -> Iterator[None]:
             handle.close()
 
 
-def _check_writable(path: Path) -> None:
+def _check_screen(screen: int | Path) -> None:
+    """Refuse now a screen that can't be. Raises `ConfigError`."""
+    try:
+        from controller.indicators.typeface import find  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigError(f"--screen: {EXTRA} brings what draws it ({error})") from error
+    find(None)
+    if isinstance(screen, Path):
+        _check_writable(screen, "screen's picture")
+
+
+def _check_writable(path: Path, what: str) -> None:
     """Refuse now what would fail after the rehearsal. Raises `ConfigError`."""
     try:
         with path.open("ab"):
             pass
     except OSError as error:
-        raise ConfigError(f"{path}: the report cannot be written there: {error.strerror}") from error
+        raise ConfigError(f"{path}: the {what} cannot be written there: {error.strerror}") from error

@@ -6,11 +6,13 @@ import platform
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import _fastcore
 from controller.app import App
 from controller.config import Config, StoreSettings
+from controller.drill.cards import READER, has_cards
 from controller.drill.director import Director, SignReader
 from controller.drill.evidence import ArmTurn, Evidence
 from controller.drill.lens import Lens
@@ -20,14 +22,17 @@ from controller.drill.report import Setup, versions
 from controller.drill.stage import SimulatedStage
 from controller.drill.truth import Truth
 from controller.drill.witness import WitnessedGate
+from controller.indicators.assembly import Indicators, add_screen
+from controller.indicators.settings import ScreenSettings
 from controller.lane.model import Direction
 from controller.perception.registration import RegistrationSettings
 from controller.perception.screening_settings import ScreeningSettings
 from controller.perception.settings import PerceptionSettings
 from controller.record.boot import read_boot_id
 from controller.record.journal import Journal
+from controller.service import book_of
 from hw.arrays import array_of
-from hw.board import simulated_board
+from hw.board import file_screen, simulated_board
 from hw.executor import ClockExecutor
 from hw.ports import Side
 from hw.settings import GateSettings
@@ -38,11 +43,10 @@ from hw.sim.world import World
 from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from controller.drill.scenario import Scenario
     from controller.drill.scoreboard import Scoreboard
     from controller.gallery.index import GalleryIndex
+    from controller.indicators.assembly import Sign
     from controller.perception.types import FaceEngine
     from controller.watch import Watch
     from hw.clock import Clock
@@ -73,6 +77,7 @@ class Rehearsal:
         gallery: those of `scenario` who are registered.
         folder: takes the journal.
         scores: kept up to date for whoever shows them.
+        screen: draw what passers-by read, on a page of this loopback port or into this PNG file.
         pace: with `speed` None, the most gate seconds in a real second, for the eye; None: no limit.
         watches: look on beside the rehearsal's own lens.
         thermal: the sensor; None: the default one.
@@ -90,6 +95,7 @@ class Rehearsal:
         pace: float | None = None,
         watches: tuple[Watch, ...] = (),
         thermal: ThermalSettings | None = None,
+        screen: int | Path | None = None,
     ) -> None:
         self.real_seconds = 0.0
         """How long `run` took."""
@@ -97,6 +103,7 @@ class Rehearsal:
         self._speed = speed
         self._pace = pace
         self._watches = watches
+        self._screen = screen
         self._engine = engine
         self._gallery = gallery
         self._scores = scores
@@ -107,11 +114,14 @@ class Rehearsal:
         world = World(self._clock, seed=scenario.seed, mount=mount, array=self._array.shape)
         screening = ScreeningSettings(offset=DRAWN if self._array.shape[1] > DRAWN_COLUMNS else 0.0)
         perception = PerceptionSettings(registration=_registration(world.mount), screening=screening)
-        self._config = Config(gate=GATE, thermal=thermal, perception=perception, store=StoreSettings(folder=folder))
+        reader = READER if has_cards(scenario.visits) else None
+        store = StoreSettings(folder=folder)
+        self._config = Config(gate=GATE, thermal=thermal, reader=reader, perception=perception, store=store)
         self._path = folder / "journal.sqlite3"
         board, self._simulation = simulated_board(
-            self._config.thermal, self._config.camera, GATE, clock=self._clock, world=world, seed=scenario.seed
-        )
+            self._config.thermal, self._config.camera, GATE, clock=self._clock, world=world, seed=scenario.seed,
+            reader=reader,
+        )  # fmt: skip
         self._gate = WitnessedGate(board.gate, self._clock)
         self._board = replace(board, gate=self._gate)
         self._entry = Side(self._config.site.entry)
@@ -143,20 +153,35 @@ class Rehearsal:
         await journal.open()
         witness = DiskWitness(self._path)
         self._gate.watch(witness.grants)
+        signs = self._drawn(lambda: (app.runner.prompt, app.runner.reason))
         app = App(
             self._config,
             self._board,
             engine=self._engine,
             gallery=self._gallery,
             journal=journal,
-            watches=(self.lens, *self._watches),
+            watches=(self.lens, *signs.watches, *self._watches),
+            services=tuple(signs.services),
+            credentials=None if self._board.reader is None else book_of(self._config),
         )
         try:
             await app.run(lambda: self._director.play(self._scenario.visits))
         finally:
+            await signs.close()
             witness.close()
             await journal.close()
             executor.shutdown(wait=False)
+
+    def _drawn(self, sign: Sign) -> Indicators:
+        """The screen that was asked for."""
+        signs, screen = Indicators(), self._screen
+        if screen is None:
+            return signs
+        port = screen if isinstance(screen, int) else None
+        settings = ScreenSettings(port=port)
+        panel = file_screen(screen, settings.size) if isinstance(screen, Path) else None
+        add_screen(signs, settings, self._config.perception.registration, self._clock, panel=panel, sign=sign)
+        return signs
 
     def evidence(self, *, complete: bool) -> Evidence:
         """What the rehearsal left behind, once it is over."""

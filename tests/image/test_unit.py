@@ -76,8 +76,9 @@ def test_only_the_devices_of_a_lane_are_open() -> None:
     assert settings("DevicePolicy") == ["closed"]
     assert settings("DeviceAllow") == [
         "char-i2c rw",
-        "char-spi rw",
         "char-gpiochip rw",
         "char-video4linux rw",
+        "char-alsa rw",
+        "char-fb rw",
         "char-input rw",
     ]
