@@ -51,21 +51,25 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from controller.lane import claims, contacts, visit
+from controller.lane import claims, contacts, kinds, visit
 from controller.lane import events as ev
 from controller.lane.core import Core
 from controller.lane.facts import resting
 from controller.lane.model import Direction
+from controller.lane.sensed import LowerRefused, Sensed
 from controller.lane.states import CYCLE, IDLE, State, trigger_of
-from controller.lane.table import IGNORE, ILLEGAL, TRANSITIONS
+from controller.lane.table import IGNORE, ILLEGAL
 
 if TYPE_CHECKING:
+    import enum
     from collections.abc import Mapping
 
     from controller.lane.antipassback import AntiPassback
     from controller.lane.effects import Effect, Expect, Prompt
     from controller.lane.facts import Facts
     from controller.lane.model import FaultKind, Grant, LaneSettings
+    from controller.lane.sensed import AnyEvent
+    from controller.lane.table import Cell
 
 
 class Lane:
@@ -78,6 +82,9 @@ class Lane:
 
     def __init__(self, settings: LaneSettings, anti_passback: AntiPassback | None = None) -> None:
         self._core = Core(settings, anti_passback)
+        self._mechanics = kinds.MECHANICS[settings.kind]
+        if self._mechanics.start is not None:
+            self._core.go(self._mechanics.start)
         self.illegal_events = 0
         """Events that cannot happen in the state they came in: the feeder's error."""
 
@@ -85,6 +92,11 @@ class Lane:
     def state(self) -> State:
         """Where the lane stands."""
         return self._core.state
+
+    @property
+    def place(self) -> enum.Enum | None:
+        """Where the door's leaf or the barrier's arm is; None at a turnstile."""
+        return None if self._mechanics.start is None else self._core.body.place
 
     @property
     def grant(self) -> Grant | None:
@@ -116,12 +128,12 @@ class Lane:
         """What is broken, whether or not it puts the lane out of service."""
         return self._core.facts.broken
 
-    def feed(self, event: ev.LaneEvent) -> tuple[Effect, ...]:
+    def feed(self, event: AnyEvent) -> tuple[Effect, ...]:
         """Take an event; returns what has to be done, in order. Never raises for an event that comes at an odd time."""
         core = self._core
         if not self._is_news(event):
             return ()
-        cell = TRANSITIONS[core.state][trigger_of(event)]
+        cell = self._cell(event)
         if cell is ILLEGAL:
             self.illegal_events += 1
             return ()
@@ -129,14 +141,26 @@ class Lane:
         _renew_image(core, event)
         if cell is not IGNORE:
             cell(core, event)
+        self._mechanics.follow(core, event)
         _settle(core)
         core.tell_perception()
         core.undo = before if core.drive() else None
+        self._mechanics.settle(core)
         return core.take()
 
-    def _is_news(self, event: ev.LaneEvent) -> bool:
+    def _cell(self, event: AnyEvent) -> Cell:
+        trigger = self._mechanics.trigger_of(event)
+        if trigger is not None:
+            return self._mechanics.table[self._core.body.place][trigger]
+        if isinstance(event, Sensed | LowerRefused):
+            return ILLEGAL  # this kind of lane has no such sensor
+        return self._mechanics.visit[self._core.state][trigger_of(event)]
+
+    def _is_news(self, event: AnyEvent) -> bool:
         core = self._core
         match event:
+            case Sensed(sensor=sensor, reading=reading):
+                return core.body.sensed.get(sensor) is not reading
             case ev.TimerFired(name=name, token=token):
                 return core.accept_timer(name, token)
             case ev.PassContact(direction=direction, active=active):
@@ -145,9 +169,11 @@ class Lane:
                 return True
 
 
-def _renew_image(core: Core, event: ev.LaneEvent) -> None:
+def _renew_image(core: Core, event: AnyEvent) -> None:
     core.now = event.now
     match event:
+        case Sensed(sensor=sensor, reading=reading):
+            core.body.sensed[sensor] = reading
         case ev.Approached(presence=presence):
             core.present, core.presence, core.fresh = True, presence, True
             claims.meet(core)
