@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from campus import cli_orders
 from campus.broker import Broker
 from campus.errors import HubError
 from campus.ingest import Ingest
@@ -47,15 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Subscribe to every gate of a campus, store its events once each, acknowledge them after COMMIT. "
         "Gates keep what was not acknowledged and send it again: this may be stopped and started at any time.",
     )
-    ingest.add_argument("--broker", required=True, metavar="HOST[:PORT]", help="default port: 8883 with TLS, else 1883")
-    ingest.add_argument("--campus", required=True, metavar="NAME", help="the campus in gate/v1/NAME/...")
+    _add_broker(ingest)
     ingest.add_argument("--db", required=True, type=Path, metavar="FILE", help="SQLite database; made if not there")
-    ingest.add_argument("--username", metavar="NAME")
-    ingest.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password")
-    ingest.add_argument("--tls", action="store_true", help="encrypt, and trust the system's authorities")
-    ingest.add_argument("--ca", type=Path, metavar="FILE", help="encrypt, and trust this authority (PEM)")
-    ingest.add_argument("--cert", type=Path, metavar="FILE", help="certificate to show to the broker (PEM)")
-    ingest.add_argument("--key", type=Path, metavar="FILE", help="its private key; default: it is in --cert")
     ingest.set_defaults(run=_ingest)
     events = commands.add_parser("events", help="print events that arrived, oldest first")
     events.add_argument("--db", required=True, type=Path, metavar="FILE")
@@ -66,7 +60,20 @@ def _parser() -> argparse.ArgumentParser:
     gates = commands.add_parser("gates", help="print each gate: whether it is online, and what it reported")
     gates.add_argument("--db", required=True, type=Path, metavar="FILE")
     gates.set_defaults(run=_gates)
+    cli_orders.add_parsers(commands, _add_broker, _broker)
     return parser
+
+
+def _add_broker(command: argparse.ArgumentParser) -> None:
+    """Add the options by which a campus' broker is reached."""
+    command.add_argument("--broker", required=True, metavar="HOST[:PORT]", help="port: 8883 with TLS, else 1883")
+    command.add_argument("--campus", required=True, metavar="NAME", help="the campus in gate/v1/NAME/...")
+    command.add_argument("--username", metavar="NAME")
+    command.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password")
+    command.add_argument("--tls", action="store_true", help="encrypt, and trust the system's authorities")
+    command.add_argument("--ca", type=Path, metavar="FILE", help="encrypt, and trust this authority (PEM)")
+    command.add_argument("--cert", type=Path, metavar="FILE", help="certificate to show to the broker (PEM)")
+    command.add_argument("--key", type=Path, metavar="FILE", help="its private key; default: it is in --cert")
 
 
 def _ingest(options: argparse.Namespace) -> int:

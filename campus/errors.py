@@ -13,3 +13,7 @@ class HubStoreError(HubError, OSError):
 
 class HubConfigError(HubError, ValueError):
     """An option or a file it names cannot be used."""
+
+
+class HubOrderError(HubError, RuntimeError):
+    """A gate cannot be given orders, or did not answer."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from controller.cli_types import Subparsers
+    from controller.gallery.audit import AuditLog
     from controller.gallery.store import GalleryStore
     from hw.ports import CredentialRead, CredentialReader
 
@@ -80,6 +81,8 @@ def add_parser(commands: Subparsers) -> None:
         help="--no-face erases their templates: they come by card alone",
     )
     policy.set_defaults(run=run_policy)
+    for part in (add, remove, policy):
+        part.add_argument("--by", metavar="WHO", help="who acts, for the audit log; else this account")
     for part in (add, remove, listing, policy):
         part.add_argument("--config", type=Path, metavar="GATE.TOML", help="take folder and key from there")
         part.add_argument("--gallery", type=Path, metavar="DIR", help="folder of the gallery, in place of it")
@@ -96,7 +99,9 @@ def run_add(arguments: argparse.Namespace) -> int:
         prompt = "NUMBER*PIN: " if arguments.kind == "pin" else "value: "
         value = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline()
     with _open(arguments) as store:
+        audit = _audit(arguments)
         made = add_credential(store, arguments.person, arguments.kind, value.strip(), create=arguments.create)
+        audit.append("credential_added", who=made.person, counts={made.kind: 1})
     print(f"{made.person} has the {made.kind} {made.record}")
     return 0
 
@@ -137,7 +142,10 @@ def run_remove(arguments: argparse.Namespace) -> int:
     from controller.gallery.credentials import remove_credentials
 
     with _open(arguments) as store:
+        audit = _audit(arguments)
         count = remove_credentials(store, arguments.person, arguments.kind, arguments.record)
+        if count:
+            audit.append("credential_removed", who=arguments.person, counts={"credentials": count})
     if not count:
         print(f"thermogate credential: {arguments.person} has no such credential", file=sys.stderr)
         return 1
@@ -169,7 +177,10 @@ def run_policy(arguments: argparse.Namespace) -> int:
         second = known.second_factor if arguments.second_factor is None else arguments.second_factor
         no_face = known.no_face if arguments.face is None else not arguments.face
         if arguments.face is not False:
+            audit = _audit(arguments)
             store.set_factors(arguments.person, second_factor=second, no_face=no_face)
+            told = {"second_factor": int(second), "no_face": int(no_face)}
+            audit.append("factors_changed", who=arguments.person, counts=told)
     if arguments.face is False:
         _without_face(arguments, second_factor=second)
     ways = (
@@ -185,14 +196,20 @@ def run_policy(arguments: argparse.Namespace) -> int:
 
 def _without_face(arguments: argparse.Namespace, *, second_factor: bool) -> None:
     from controller.cli_gallery import settings
-    from controller.gallery.audit import AuditLog
     from controller.gallery.erase import erase_face
 
     place = settings(arguments)
-    audit = AuditLog(place.folder, create=True)
-    count = erase_face(arguments.person, place.folder, place.key, audit, second_factor=second_factor)
+    count = erase_face(arguments.person, place.folder, place.key, _audit(arguments), second_factor=second_factor)
     if count:
         print(f"{arguments.person}'s face erased; {count} traces searched for in the files, none found")
+
+
+def _audit(arguments: argparse.Namespace) -> AuditLog:
+    """The gallery's log; opened before anything changes, so that nothing changes which cannot be noted."""
+    from controller.cli_gallery import settings
+    from controller.gallery.audit import AuditLog
+
+    return AuditLog(settings(arguments).folder, actor=arguments.by, create=True)
 
 
 def _open(arguments: argparse.Namespace) -> GalleryStore:

@@ -270,6 +270,8 @@ def _summary(
 
 def _write_summary(arguments: argparse.Namespace, config: Config, told: dict[str, Any]) -> None:
     """Whole or not at all, and only its owner's: ids and reasons are nobody else's business."""
+    from controller.gallery.keyfile import give_to_owner
+
     path = arguments.summary
     if path is None:
         if arguments.dry_run:
@@ -278,6 +280,7 @@ def _write_summary(arguments: argparse.Namespace, config: Config, told: dict[str
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            give_to_owner(descriptor, path.parent)
             json.dump(told, file, ensure_ascii=False, indent=1)
         Path(name).replace(path)
     except OSError as error:

@@ -26,6 +26,8 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The gate's name on the wire: lower-case letters, digits, `-` and `_`."""
     entry: Literal["a", "b"] = "a"
     """The turnstile's side that leads into the protected area."""
+    groups: tuple[str, ...] | None = None
+    """Who may pass here: people of any of these groups of the roll; None: everybody who is enrolled."""
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ The store is opened anew each time, with the key as it is then.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from controller.errors import GateError
@@ -59,13 +60,21 @@ class GalleryWatch:
         self._forget, self._on_damage = forget, on_damage
         self._executor = ClockExecutor(clock, 1, "gallery")
         self._seen: Signature | None = None
+        self._hurried = asyncio.Event()
 
     async def run(self) -> None:
         """Look again and again, for ever."""
         loop = asyncio.get_running_loop()
         while True:
+            self._hurried.clear()
             await loop.run_in_executor(self._executor, self.look)
-            await asyncio.sleep(EVERY)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await self._hurried.wait()
+
+    def hurry(self) -> None:
+        """Look now. On the loop's thread."""
+        self._hurried.set()
 
     def close(self) -> None:
         """Take no more work."""

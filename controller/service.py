@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from controller.app import App
+from controller.command_setup import ChallengeClock, command_desk
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
 from controller.gallery.lock import folder_lock
@@ -33,6 +34,8 @@ from hw.executor import ClockExecutor
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from controller.app import Service
+    from controller.commands import CommandDesk
     from controller.config import Config
     from controller.errors import GateError
     from controller.gallery.credentials import CredentialBook
@@ -103,11 +106,13 @@ def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
         margin=wanted.margin,
         false_accept=wanted.false_accept,
         verify_threshold=wanted.verify_threshold,
+        verify_false_accept=wanted.verify_false_accept,
+        groups=config.site.groups,
     )
     with GalleryStore.open(config.store.folder, config.store.key) as store:
         index.load(store, on_damage=_on_damage(config))
     limit = index.limit
-    log.info("gallery", people=len(index), threshold=round(limit.score, 4), false_accept=wanted.false_accept)
+    log.info("gallery", people=len(index), threshold=round(limit.score, 4), verify=round(index.verify_threshold, 4))
     if limit.extrapolated:
         log.warning("more people are enrolled than thresholds were measured for", people=len(index))
     return index
@@ -151,22 +156,28 @@ async def serve(
         lateness = LatenessMonitor(metrics.loop_late_seconds.observe, warn_after=config.observe.lateness_warning)
         counters = CountersWatch(metrics, lambda: app, journal.outbox)
         seen: list[Watch] = [MetricsWatch(metrics), PassageLog(get_logger("lane")), *watches]
-        link = _link(config, journal, boot_id, metrics, lambda: app)
-        if link is not None:
-            seen.append(_StateWatch(link.state_changed))
-            journal.add_listener(link.notify)
         history = await stack.enter_async_context(lane_history(config, board, gallery))
         book = None if board.reader is None else book_of(config)
         folder, key, damaged = config.store.folder, config.store.key, _on_damage(config)
         reload = GalleryWatch(folder, key, gallery, board.clock, book=book, forget=history.forget, on_damage=damaged)
         stack.callback(reload.close)
+        watch = _LinkMetrics(metrics)
+        desk = command_desk(
+            config, journal, board.clock, boot_id, lambda: app, reread=reload.hurry, on_refused=watch.on_refused
+        )
+        link = _link(config, journal, boot_id, watch=watch, app=lambda: app, desk=desk)
+        if link is not None:
+            seen.append(_StateWatch(link.state_changed))
+            journal.add_listener(link.notify)
+        if desk is not None:
+            seen.append(desk)
         app = App(
             config,
             board,
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, *_keepers(config, board, journal), reload, *([link] if link else [])),
+            services=(lateness, counters, *_keepers(config, board, journal), reload, *_linked(link, desk)),
             watches=tuple(seen),
             credentials=book,
             history=history,
@@ -198,7 +209,22 @@ def _keepers(config: Config, board: Board, journal: Journal) -> tuple[_Housekeep
     return _Housekeeping(journal), PictureRetention(config, board)
 
 
-def _link(config: Config, journal: Journal, boot_id: str, metrics: Metrics, app: Callable[[], App]) -> Link | None:
+def _linked(link: Link | None, desk: CommandDesk | None) -> tuple[Service, ...]:
+    """The link, and what renews the challenge it announces."""
+    if link is None:
+        return ()
+    return (link,) if desk is None else (link, ChallengeClock(desk.challenges, link.state_changed))
+
+
+def _link(
+    config: Config,
+    journal: Journal,
+    boot_id: str,
+    *,
+    watch: LinkWatch,
+    app: Callable[[], App],
+    desk: CommandDesk | None,
+) -> Link | None:
     if config.link is None:
         return None
     version = importlib.metadata.version("thermogate")
@@ -213,10 +239,12 @@ def _link(config: Config, journal: Journal, boot_id: str, metrics: Metrics, app:
             fault=next((fault.value for fault in sorted(lane.faults, key=lambda fault: fault.value)), None),
             outbox=journal.outbox.depth,
             version=version,
+            challenge="" if desk is None else desk.challenges.newest,
+            reply_key="" if desk is None else desk.reply_key,
         )
 
-    watch = _LinkMetrics(metrics)
-    return Link(config.link, config.site.name, journal.outbox, boot_id=boot_id, state=state, watch=watch)
+    outbox, name = journal.outbox, config.site.name
+    return Link(config.link, name, outbox, boot_id=boot_id, state=state, watch=watch, commands=desk)
 
 
 @contextlib.contextmanager

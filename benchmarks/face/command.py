@@ -6,7 +6,7 @@ import dataclasses
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import cv2
 import numpy as np
@@ -22,7 +22,16 @@ from benchmarks.fever.report import markdown, plain
 from controller.errors import EvaluationError
 from controller.perception.engines import open_engine
 from controller.perception.settings import AttemptSettings
-from controller.perception.thresholds import FALSE_ACCEPT, load, rule, shipped
+from controller.perception.thresholds import (
+    FALSE_ACCEPT,
+    VERIFY_FALSE_ACCEPT,
+    FaceEvaluation,
+    ThresholdRule,
+    load,
+    rule,
+    shipped,
+    verify_score,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +40,14 @@ if TYPE_CHECKING:
     from benchmarks.face.data import Album, Photo
     from benchmarks.fever.section import Section
     from controller.perception.types import FaceEngine
+
+
+class Shipped(TypedDict):
+    """Thresholds of one engine, where it was measured."""
+
+    rule: ThresholdRule | None
+    verify_score: float | None
+
 
 ENGINES = ("opencv", "tflite")
 TIMED = 400
@@ -85,7 +102,7 @@ def _engine(engine: FaceEngine, album: Album, plan: Plan, arguments: argparse.Na
             plan,
             margin=engine.margin,
             least_quality=AttemptSettings().quality,
-            rule=rule(shipped(), engine.name, engine.template_model, FALSE_ACCEPT),
+            **_shipped(shipped(), engine.name, engine.template_model),
             progress=lambda: progress.advance(drawing),
         )
     if arguments.latency:
@@ -127,7 +144,7 @@ def _write_thresholds(
 ) -> list[EngineResult]:
     """Write the table that a gate reads, from these people; the results with its thresholds."""
     path = arguments.write_thresholds
-    tables = [table.build(each.sight.engine, each.sight.template_model, each.sizes) for each in results]
+    tables = [table.build(each.sight.engine, each.sight.template_model, each.sizes, each.claims) for each in results]
     command = (
         f"thermogate eval face --images {arguments.images.name} --engine {arguments.engine} --enrol {arguments.enrol} "
         f"--splits {arguments.splits} --seed {arguments.seed} --write-thresholds PATH"
@@ -136,6 +153,13 @@ def _write_thresholds(
     print(f"written: {path}")
     fresh = load(path)
     return [
-        dataclasses.replace(each, rule=rule(fresh, each.sight.engine, each.sight.template_model, FALSE_ACCEPT))
-        for each in results
+        dataclasses.replace(each, **_shipped(fresh, each.sight.engine, each.sight.template_model)) for each in results
     ]
+
+
+def _shipped(found: FaceEvaluation, engine: str, template_model: str) -> Shipped:
+    """What a gate would use of a table."""
+    return {
+        "rule": rule(found, engine, template_model, FALSE_ACCEPT),
+        "verify_score": verify_score(found, engine, template_model, VERIFY_FALSE_ACCEPT),
+    }

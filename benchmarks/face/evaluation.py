@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.face import verification
+from benchmarks.face import claims, verification
 from benchmarks.face.data import known_pairs
 from benchmarks.face.openset import OpenSet
 from controller.errors import EvaluationError
@@ -13,6 +13,7 @@ from controller.errors import EvaluationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from benchmarks.face.claims import Claims
     from benchmarks.face.data import Pair
     from benchmarks.face.faces import Sight
     from benchmarks.face.latency import Timing, Walk
@@ -48,9 +49,12 @@ class EngineResult:
     left_out: int
     """Listed pairs of which a picture is missing."""
     verifications: list[Verification]
+    claims: Claims
     sizes: list[SizeResult]
     rule: ThresholdRule | None
     """The shipped thresholds, where this engine was measured."""
+    verify_score: float | None
+    """The same of a 1:1 comparison."""
     timing: Timing | None = None
     walk: Walk | None = None
 
@@ -63,6 +67,7 @@ def evaluate(
     margin: float,
     least_quality: float,
     rule: ThresholdRule | None,
+    verify_score: float | None,
     progress: Callable[[], None] = lambda: None,
 ) -> EngineResult:
     """Judge one engine's pictures. Raises `EvaluationError` where too few faces were found to judge anything."""
@@ -87,6 +92,8 @@ def evaluate(
         unusable=sum(one.quality < least_quality for one in seen),
         left_out=left_out,
         verifications=found,
+        claims=claims.claim(seen, enrol=plan.enrol, splits=plan.splits, seed=plan.seed, progress=progress),
         sizes=[openset.run(size, plan.splits, plan.seed, progress) for size in openset.sizes()],
         rule=rule,
+        verify_score=verify_score,
     )

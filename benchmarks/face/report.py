@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.face.claims import VERIFY_FALSE_ACCEPTS
 from benchmarks.face.faces import STAGES
 from benchmarks.face.latency import ENROLLED, HEIGHT, WALK_STAGES, WALK_WANTED, WANTED, WIDTH
 from benchmarks.face.latency import STAGES as ATTEMPT_STAGES
 from benchmarks.face.openset import PROBES, threshold_for
 from benchmarks.face.statistics import percentiles, resolvable, share, wilson
 from benchmarks.fever.section import Section
-from controller.perception.thresholds import FALSE_ACCEPT
+from controller.perception.thresholds import FALSE_ACCEPT, VERIFY_FALSE_ACCEPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ def sections(results: Sequence[EngineResult], plan: Plan, source: str) -> list[S
     for result in results:
         found.append(Section(f"Engine {result.sight.engine}", result.sight.template_model, [], level=2))
         found += [_verification(each, result) for each in result.verifications]
-        found += [_sizes(result, plan), _visits(result, plan), _thresholds(result, plan)]
+        found += [_claims(result, plan), _sizes(result, plan), _visits(result, plan), _thresholds(result, plan)]
     found.append(_stages(results))
     found += [_attempt(result) for result in results if result.timing is not None]
     found += [_walk(result) for result in results if result.walk is not None]
@@ -128,6 +129,31 @@ def _spread(found: object, digits: int) -> str:
     value, low, high = (getattr(found, name) for name in ("value", "low", "high"))
     text = f"{value:.{digits}f}"
     return text if math.isnan(low) else f"{text} ({low:.{digits}f}-{high:.{digits}f})"
+
+
+def _claims(result: EngineResult, plan: Plan) -> Section:
+    claims = result.claims
+    table = [["FMR at most", "threshold", "own card: let in", "let in / tried", "another's card: let in / tried"]]
+    for rate in VERIFY_FALSE_ACCEPTS:
+        threshold = claims.threshold(rate)
+        own = share(claims.owner >= threshold, claims.person, times=plan.times, seed=plan.seed)
+        wrong = int((claims.other >= threshold).sum())
+        mark = "" if resolvable(rate, claims.other.size) else " (not resolved)"
+        counts = f"{own.hits} / {own.trials} ({own.people} people)"
+        table.append([f"{rate:g}{mark}", f"{threshold:.3f}", str(own), counts, f"{wrong} / {claims.other.size}"])
+    text = (
+        f"A card and a face, compared 1:1 over {PROBES} pictures as at the gate, each of {claims.people} people with "
+        "everybody else's card. These attempts share people, so they count for fewer than there are."
+    )
+    shipped = result.verify_score
+    if shipped is not None:
+        own = share(claims.owner >= shipped, claims.person, times=plan.times, seed=plan.seed)
+        false = float((claims.other >= shipped).mean())
+        text += (
+            f" At the shipped threshold for {VERIFY_FALSE_ACCEPT:g}, {shipped:.3f}: {own} of the owners, "
+            f"{100 * false:.3f} % of the others."
+        )
+    return Section(f"{result.sight.engine}: a card and a face", text, table)
 
 
 def _share(attempts: Attempts, threshold: float, plan: Plan) -> Share:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from benchmarks.face.claims import VERIFY_FALSE_ACCEPTS
 from benchmarks.face.openset import SUPPORT, threshold_for
 from controller.errors import EvaluationError
 from controller.perception.thresholds import EngineTable, FaceEvaluation, Sized
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from benchmarks.face.claims import Claims
     from benchmarks.face.openset import SizeResult
 
     Values = NDArray[np.float64]
@@ -70,7 +72,7 @@ def score_at(coefficients: Values, people: int, rate: float) -> float:
     return float(np.polyval(coefficients, math.log10(1 - (1 - rate) ** (1 / people))))
 
 
-def build(engine: str, template_model: str, results: Sequence[SizeResult]) -> EngineTable:
+def build(engine: str, template_model: str, results: Sequence[SizeResult], claims: Claims) -> EngineTable:
     """One engine's table, for the sizes up to the largest gallery that was tried."""
     coefficients = curve(measured(results))
     largest = max(result.people for result in results)
@@ -81,14 +83,25 @@ def build(engine: str, template_model: str, results: Sequence[SizeResult]) -> En
         # The parabola's other branch is no measurement.
         sizes.append(Sized(people=people, thresholds=[round(float(each), 4) for each in np.maximum.accumulate(scores)]))
     return EngineTable(
-        engine=engine, template_model=template_model, strangers=int(strangers), support=SUPPORT, sizes=sizes
+        engine=engine,
+        template_model=template_model,
+        strangers=int(strangers),
+        support=SUPPORT,
+        sizes=sizes,
+        verify=[round(claims.threshold(rate), 4) for rate in VERIFY_FALSE_ACCEPTS],
+        verify_people=claims.people,
     )
 
 
 def write(engines: Sequence[EngineTable], source: str, command: str, path: Path) -> None:
     """Write the file. Raises `EvaluationError` where it cannot be written."""
     found = FaceEvaluation(
-        source=source, command=command, method=METHOD, false_accepts=list(FALSE_ACCEPTS), engines=list(engines)
+        source=source,
+        command=command,
+        method=METHOD,
+        false_accepts=list(FALSE_ACCEPTS),
+        verify_false_accepts=list(VERIFY_FALSE_ACCEPTS),
+        engines=list(engines),
     )
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from controller.errors import GalleryError, StoreError
-from controller.gallery.keyfile import create_key, read_key
+from controller.gallery.keyfile import create_key, give_to_owner, read_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -181,6 +181,7 @@ class AuditLog:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
+                give_to_owner(descriptor, self.path.parent)
                 yield descriptor
             finally:
                 os.close(descriptor)

@@ -15,7 +15,14 @@ import numpy as np
 from _fastcore.match import Gallery
 from controller.errors import GalleryError
 from controller.lane.model import Match
-from controller.perception.thresholds import FALSE_ACCEPT, Threshold, rule, shipped
+from controller.perception.thresholds import (
+    FALSE_ACCEPT,
+    VERIFY_FALSE_ACCEPT,
+    Threshold,
+    rule,
+    shipped,
+    verify_score,
+)
 from controller.perception.types import Identification
 
 if TYPE_CHECKING:
@@ -80,15 +87,19 @@ class GalleryIndex:
         today: Callable[[], dt.date | None] = dt.date.today,
         groups: Iterable[str] | None = None,
         verify_threshold: float | None = None,
+        verify_false_accept: float = VERIFY_FALSE_ACCEPT,
     ) -> GalleryIndex:
         """An empty index for an engine's templates.
 
         The threshold follows the number enrolled, for `false_accept` (the part of strangers who may be taken for
         somebody), by the shipped measurements of this engine and model; an engine that was not measured has its own.
-        `threshold` and `margin`, where given, hold instead, whoever is enrolled. Raises `EvaluationError` for a rate
-        that was not measured.
+        `threshold` and `margin`, where given, hold instead, whoever is enrolled. A 1:1 comparison has a threshold of
+        its own, measured for `verify_false_accept` (the part of others whom another's card lets in), unless it or
+        `threshold` is given. Raises `EvaluationError` for a rate that was not measured.
         """
         measured = rule(shipped(), engine.name, engine.template_model, false_accept) if threshold is None else None
+        if threshold is None and verify_threshold is None:
+            verify_threshold = verify_score(shipped(), engine.name, engine.template_model, verify_false_accept)
         fixed = engine.threshold if threshold is None else threshold
         return cls(
             engine.dim,
@@ -175,7 +186,7 @@ class GalleryIndex:
         `embeddings`: each float32[dim], L2-normalised. Raises TypeError or ValueError for anything else; then nothing
         changes.
         """
-        rows = _with_mean(list(embeddings))
+        rows = with_mean(list(embeddings))
         with self._lock:
             limit = self._rule(len(self._people) + (person.person not in self._people))
             keys = list(range(self._next_key, self._next_key + len(rows)))
@@ -290,7 +301,7 @@ def _fixed(score: float, people: int) -> Threshold:
     return Threshold(score, score)
 
 
-def _with_mean(rows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+def with_mean(rows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
     """Templates of one person, float32[dim] each, and their mean direction where there are several.
 
     The mean is nearer to what the pictures have in common. Each one stays, for people who look different in them.

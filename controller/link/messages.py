@@ -28,10 +28,10 @@ ChainOrNone = Annotated[str, msgspec.Meta(pattern="^(?!\n)([0-9a-f]{64})?$", max
 ClockState = Literal["synchronised", "unsynchronised", "unknown"]
 Text = Annotated[str, msgspec.Meta(max_length=256)]
 
-Kind = Literal["evt", "state", "online", "ack"]
+Kind = Literal["evt", "state", "online", "ack", "cmd", "cmd/reply"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/(evt|state|online|ack)")
+_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/(evt|state|online|ack|cmd|cmd/reply)")
 
 
 class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +88,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """Events the campus does not have yet."""
     version: Text = ""
     """Of the program."""
+    challenge: Text = ""
+    """What a command has to answer now; empty: this gate takes none."""
+    reply_key: Text = ""
+    """Base64 of the public key that signs its replies."""
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):

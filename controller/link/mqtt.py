@@ -21,7 +21,7 @@ import structlog
 from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
 from controller.link.messages import Ack, Kind, Online, State
-from controller.link.ports import LinkWatch, OutboxPort
+from controller.link.ports import CommandPort, LinkWatch, OutboxPort
 from controller.link.session import Backoff, connect, end_if_cancelled, run_apart
 from controller.link.window import SendWindow
 from controller.link.wire import birth, event_message
@@ -38,6 +38,8 @@ STABLE_SECONDS = 30.0
 STATE_PAUSE = 1.0
 """Seconds between two state messages at least; what changed in between is in the later one."""
 GOODBYE_SECONDS = 1.0
+ORDERS_LIMIT = 16
+"""Commands that may wait; whoever sends more is not answered."""
 
 log = structlog.stdlib.get_logger("link")
 
@@ -65,6 +67,7 @@ class Link:
         boot_id: of this start of the board.
         state: makes the state message, when one is due; None: there is none.
         watch: is told what happens, for metrics.
+        commands: carries out what the campus orders; None: nothing is subscribed to.
         rng: the dice of the pauses between attempts.
 
     Raises `MessageError` when a name cannot stand in a topic.
@@ -79,6 +82,7 @@ class Link:
         boot_id: str,
         state: Callable[[], State] | None = None,
         watch: LinkWatch | None = None,
+        commands: CommandPort | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.counters = LinkCounters()
@@ -88,13 +92,15 @@ class Link:
         self._boot_id = boot_id
         self._state = state
         self._watch = watch or LinkWatch()
-        kinds: tuple[Kind, ...] = ("evt", "state", "online", "ack")
+        self._commands = commands
+        kinds: tuple[Kind, ...] = ("evt", "state", "online", "ack", "cmd", "cmd/reply")
         self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in kinds}
         self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, rng or random.Random())  # noqa: S311
         self._wake = asyncio.Event()
         self._state_due = asyncio.Event()
         self._birth_due = asyncio.Event()
         self._window = self._new_window()
+        self._orders: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue(ORDERS_LIMIT)
         self._may_retire = True
         self._last_trouble = ""
 
@@ -129,6 +135,7 @@ class Link:
         async with connect(self._settings, identifier, gone) as client:
             self._window = self._new_window()
             self._may_retire = True
+            self._orders = asyncio.Queue(ORDERS_LIMIT)
             await self._subscribe(client)
             self._birth_due.set()
             self._state_due.set()
@@ -140,14 +147,18 @@ class Link:
                     tasks.create_task(self._pump(client), name="link-pump")
                     if self._state is not None:
                         tasks.create_task(self._tell_state(client, self._state), name="link-state")
+                    if self._commands is not None:
+                        tasks.create_task(self._obey(client, self._commands), name="link-commands")
             except asyncio.CancelledError:
                 await self._say_goodbye(client)
                 raise
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
-        for code in await client.subscribe(self._topics["ack"], qos=1):
-            if not isinstance(code, int) and code.is_failure:
-                raise LinkError(f"the broker refuses the subscription to {self._topics['ack']}: {code}")
+        kinds: tuple[Kind, ...] = ("ack",) if self._commands is None else ("ack", "cmd")
+        for kind in kinds:
+            for code in await client.subscribe(self._topics[kind], qos=1):
+                if not isinstance(code, int) and code.is_failure:
+                    raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {code}")
         end_if_cancelled()
 
     async def _introduce(self, client: aiomqtt.Client) -> None:
@@ -208,6 +219,9 @@ class Link:
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
+            if str(message.topic) == self._topics["cmd"]:
+                self._queue_order(message)
+                continue
             try:
                 ack = messages.decode(str(message.topic), _payload(message), Ack)
             except MessageError as error:
@@ -217,6 +231,24 @@ class Link:
                 self._refuse("retained", seq=ack.seq)
                 continue
             await self._take(ack)
+
+    def _queue_order(self, message: aiomqtt.Message) -> None:
+        """Leave an order to its own task: one that waits for the disk must not hold up acknowledgements."""
+        try:
+            self._orders.put_nowait((_payload(message), bool(message.retain)))
+        except asyncio.QueueFull:
+            self._refuse("too_many_commands")
+
+    async def _obey(self, client: aiomqtt.Client, commands: CommandPort) -> None:
+        """Carry out orders, one after the other."""
+        while True:
+            payload, retained = await self._orders.get()
+            answer = await commands.take(payload, retained=retained)
+            # The challenge that was just answered is spent for whoever waits to give the next order.
+            self._state_due.set()
+            if answer is not None:
+                await client.publish(self._topics["cmd/reply"], answer, qos=1)
+                end_if_cancelled()
 
     async def _take(self, ack: Ack) -> None:
         """Act on an acknowledgement of good form."""

@@ -33,6 +33,14 @@ class OutboxPort(Protocol):
         ...
 
 
+class CommandPort(Protocol):
+    """Takes the campus' commands; `controller.commands.CommandDesk` does."""
+
+    async def take(self, payload: bytes, *, retained: bool) -> bytes | None:
+        """Carry out a command, or not; the reply to be sent, or None for what deserves none."""
+        ...
+
+
 class LinkWatch:
     """Override what you want to count. All calls are on the loop's thread and must return at once."""
 

@@ -48,6 +48,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reconnect_min: Seconds = 1.0
     reconnect_max: Seconds = 60.0
     """Bounds of the random pause between attempts to connect."""
+    commanders: Path | None = None
+    """Who may give this gate orders, and which (docs/commands.md); None: nobody, by this way."""
     state_every: Seconds = 60.0
     """Seconds after which the state is published again though nothing changed."""
 

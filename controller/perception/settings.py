@@ -13,7 +13,7 @@ from controller.perception.presence import PresenceSettings
 from controller.perception.reference_settings import ReferenceSettings
 from controller.perception.registration import RegistrationSettings
 from controller.perception.screening_settings import ScreeningSettings
-from controller.perception.thresholds import FALSE_ACCEPT
+from controller.perception.thresholds import FALSE_ACCEPT, VERIFY_FALSE_ACCEPT
 
 
 class AttemptSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +42,10 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     false_accept: Annotated[float, msgspec.Meta(gt=0, lt=1)] = FALSE_ACCEPT
     """Part of strangers' attempts that may end in somebody's name (FPIR), from which the threshold follows."""
     verify_threshold: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
-    """The same for somebody who presented a card, compared with their own templates only; None: as `threshold`."""
+    """The same for somebody who presented a card, compared with their own templates only; None: by
+    `verify_false_accept`, or as `threshold` where that is given."""
+    verify_false_accept: Annotated[float, msgspec.Meta(gt=0, lt=1)] = VERIFY_FALSE_ACCEPT
+    """Part of other people's attempts that may pass with somebody's card and their own face (FMR)."""
     margin: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """Least lead over the second-best person; None: the engine's own."""
     attempt: AttemptSettings = AttemptSettings()

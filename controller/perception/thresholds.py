@@ -22,6 +22,8 @@ from controller.errors import EvaluationError
 SHIPPED_FILE = Path(__file__).parents[1] / "face_evaluation.json"
 FALSE_ACCEPT = 0.002
 """The part of strangers' attempts that may end in somebody's name, unless asked for otherwise."""
+VERIFY_FALSE_ACCEPT = 0.001
+"""The part of other people's attempts that may pass with somebody's card, unless asked for otherwise."""
 FARTHEST = 10.0
 """Times the largest measured gallery up to which the line is drawn on."""
 
@@ -46,6 +48,10 @@ class EngineTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Score from which one picture speaks for a person, beside others of the same face."""
     sizes: list[Sized]
     """By rising number of people."""
+    verify: list[float]
+    """Score of a 1:1 comparison for each of the table's 1:1 rates."""
+    verify_people: int
+    """People whose cards and faces were tried against each other."""
 
 
 class FaceEvaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +65,8 @@ class FaceEvaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How a threshold was found."""
     false_accepts: list[float]
     """Falling: the part of strangers' attempts that may end in somebody's name (FPIR, ISO/IEC 19795-1)."""
+    verify_false_accepts: list[float]
+    """Falling: the part of other people's attempts that may pass with somebody's card (FMR, ISO/IEC 19795-1)."""
     engines: list[EngineTable]
 
 
@@ -108,20 +116,44 @@ def rule(found: FaceEvaluation, engine: str, template_model: str, false_accept: 
 
     Raises `EvaluationError` for a rate outside the measured ones.
     """
-    table = next(
-        (each for each in found.engines if (each.engine, each.template_model) == (engine, template_model)), None
-    )
+    table = _table(found, engine, template_model)
     if table is None:
         return None
     rates = found.false_accepts
-    if not rates[-1] * (1 - 1e-9) <= false_accept <= rates[0] * (1 + 1e-9):
-        raise EvaluationError(
-            f"[perception] false_accept {false_accept:g} was not measured: thresholds are known from {rates[-1]:g} to "
-            f"{rates[0]:g}; set [perception] threshold instead"
-        )
-    logs = np.log(rates[::-1])
-    scores = [float(np.interp(math.log(false_accept), logs, sized.thresholds[::-1])) for sized in table.sizes]
+    _check_rate(rates, "false_accept", "threshold", false_accept)
+    scores = [_between(rates, sized.thresholds, false_accept) for sized in table.sizes]
     return ThresholdRule(tuple(sized.people for sized in table.sizes), tuple(scores), table.support)
+
+
+def verify_score(found: FaceEvaluation, engine: str, template_model: str, false_accept: float) -> float | None:
+    """The score of a 1:1 comparison for a wanted rate; None where this engine with this model was not measured.
+
+    Raises `EvaluationError` for a rate outside the measured ones.
+    """
+    table = _table(found, engine, template_model)
+    if table is None:
+        return None
+    _check_rate(found.verify_false_accepts, "verify_false_accept", "verify_threshold", false_accept)
+    return _between(found.verify_false_accepts, table.verify, false_accept)
+
+
+def _table(found: FaceEvaluation, engine: str, template_model: str) -> EngineTable | None:
+    return next(
+        (each for each in found.engines if (each.engine, each.template_model) == (engine, template_model)), None
+    )
+
+
+def _check_rate(rates: list[float], key: str, instead: str, wanted: float) -> None:
+    if not rates[-1] * (1 - 1e-9) <= wanted <= rates[0] * (1 + 1e-9):
+        raise EvaluationError(
+            f"[perception] {key} {wanted:g} was not measured: thresholds are known from {rates[-1]:g} to {rates[0]:g}; "
+            f"set [perception] {instead} instead"
+        )
+
+
+def _between(rates: list[float], scores: list[float], wanted: float) -> float:
+    """The score at a rate between measured ones."""
+    return float(np.interp(math.log(wanted), np.log(rates[::-1]), scores[::-1]))
 
 
 @functools.lru_cache(maxsize=1)
@@ -143,19 +175,24 @@ def load(path: Path) -> FaceEvaluation:
 
 
 def _check(found: FaceEvaluation, path: Path) -> None:
-    rates = found.false_accepts
-    if not rates or not _strictly(rates[::-1]) or not 0 < rates[-1] <= rates[0] < 1:
-        raise EvaluationError(f"{path}: false_accepts must fall, within 0 to 1")
+    for name in ("false_accepts", "verify_false_accepts"):
+        rates = getattr(found, name)
+        if not rates or not _strictly(rates[::-1]) or not 0 < rates[-1] <= rates[0] < 1:
+            raise EvaluationError(f"{path}: {name} must fall, within 0 to 1")
     for table in found.engines:
         where = f"{path}: {table.engine}"
         if not table.sizes or not _strictly([sized.people for sized in table.sizes]) or table.sizes[0].people < 1:
             raise EvaluationError(f"{where}: sizes must rise from 1")
         if not -1 <= table.support <= 1:
             raise EvaluationError(f"{where}: support must be within -1 to 1")
+        _check_scores(table.verify, found.verify_false_accepts, f"{where}: verify")
         for sized in table.sizes:
-            scores = sized.thresholds
-            if len(scores) != len(rates) or scores != sorted(scores) or not -1 <= scores[0] <= scores[-1] <= 1:
-                raise EvaluationError(f"{where}: {sized.people} people: thresholds must rise as the rates fall")
+            _check_scores(sized.thresholds, found.false_accepts, f"{where}: {sized.people} people")
+
+
+def _check_scores(scores: list[float], rates: list[float], where: str) -> None:
+    if len(scores) != len(rates) or scores != sorted(scores) or not -1 <= scores[0] <= scores[-1] <= 1:
+        raise EvaluationError(f"{where}: thresholds must rise as the rates fall")
 
 
 def _strictly(values: list[int] | list[float]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,8 +90,10 @@ def test_by_what_somebody_is_known(folder: Path, capsys: pytest.CaptureFixture[s
             assert store.people() == {"s-1": person}
     found = {"templates": 1, "pictures": 0}
     assert [(entry.action, entry.counts) for entry in AuditLog(folder).verify().entries] == [
+        ("factors_changed", {"second_factor": 1, "no_face": 0}),
         ("face_erasing", found),
         ("face_erased", {**found, "searched": 2, "found": 0}),
+        ("factors_changed", {"second_factor": 0, "no_face": 0}),
     ]
 
 
@@ -127,3 +130,28 @@ def test_without_a_reader_nothing_is_read(folder: Path, capsys: pytest.CaptureFi
     config.write_text('[reader]\ndriver = "wedge"\ndevice = "/dev/input/by-id/none"\n', encoding="utf-8")
     assert main(["credential", "add", "s-1", "card", "--read", "--config", str(config)]) == 1
     assert "/dev/input/by-id/none is not there" in capsys.readouterr().err
+
+
+def test_what_is_given_and_taken_is_in_the_audit_log(folder: Path) -> None:
+    place = ["--gallery", str(folder), "--by", "office"]
+    assert main(["credential", "add", "s-1", "card", "1-1", *place]) == 0
+    assert main(["credential", "policy", "s-1", "--second-factor", *place]) == 0
+    assert main(["credential", "remove", "s-1", *place]) == 0
+    assert main(["credential", "remove", "s-1", *place]) == 1
+    log = AuditLog(folder)
+    entries = log.verify().entries
+    assert [(entry.action, entry.actor) for entry in entries] == [
+        ("credential_added", "office"),
+        ("factors_changed", "office"),
+        ("credential_removed", "office"),
+    ]
+    assert {entry.who for entry in entries} == {log.pseudonym("s-1")}
+    assert b"1-1" not in log.path.read_bytes()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_the_log_that_root_makes_is_the_services(folder: Path) -> None:
+    os.chown(folder, 4711, 4712)
+    assert main(["credential", "add", "s-1", "card", "1-1", "--gallery", str(folder)]) == 0
+    made = (folder / "enrolment-audit.jsonl").stat()
+    assert (made.st_uid, made.st_gid) == (4711, 4712)

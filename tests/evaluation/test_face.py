@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import math
 from typing import TYPE_CHECKING
@@ -12,13 +13,14 @@ import numpy as np
 import pytest
 
 from benchmarks.face import command, latency, table, verification
+from benchmarks.face.claims import claim, passing
 from benchmarks.face.data import Pair, known_pairs, read_album, read_pairs, read_people
 from benchmarks.face.faces import Seen, look
 from benchmarks.face.openset import SUPPORT, OpenSet, threshold_for
 from benchmarks.face.statistics import limit, percentiles, resolvable, share
 from controller.cli import main
 from controller.errors import EvaluationError
-from controller.gallery.index import GalleryIndex
+from controller.gallery.index import GalleryIndex, with_mean
 from controller.gallery.model import Person
 from controller.perception.fusion import Sample, conclude
 from controller.perception.thresholds import Threshold, load
@@ -315,12 +317,39 @@ def test_a_gallery_of_people_without_pictures_is_named(folder: Path, tmp_path: P
 def test_the_table_that_is_written_is_read(tmp_path: Path, wide: Callable[[], list[Seen]]) -> None:
     openset = OpenSet(wide(), enrol=2, margin=0.05)
     results = [openset.run(size, 4, 1) for size in (10, 50, 120, 200)]
-    built = table.build("opencv", "drawn:1", results)
+    claims = claim(wide(), enrol=2, splits=2, seed=1, progress=lambda: None)
+    built = table.build("opencv", "drawn:1", results, claims)
     path = tmp_path / "table.json"
     table.write([built], "drawn", "none", path)
     found = load(path)
     assert found.engines == [built]
     assert [sized.people for sized in built.sizes] == [10, 20, 50, 100, 200]
+    assert built.verify == sorted(built.verify)
+    assert built.verify_people == 400
+
+
+def test_a_claim_passes_as_the_gate_would_let_it(wide: Callable[[], list[Seen]]) -> None:
+    """The highest threshold at which a visit passes, against the gate's own fusion just below and just above it."""
+    people = wide()
+    owners = [one for one in people if one.person in ("P_0", "P_4", "P_8", "P_12")]
+    mine = [[one.embedding for one in owners if one.person == name] for name in ("P_0", "P_4", "P_8", "P_12")]
+    rows = [with_mean(each[:2]) for each in mine]
+    starts = np.cumsum([0, *map(len, rows[:-1])])
+    visits = [[one for one in owners if one.person == "P_0"], [one for one in people if one.person == "P_5"]]
+    for photos in visits:
+        scores = passing(photos, np.concatenate([np.stack(each) for each in rows]), starts)
+        for place, embeddings in enumerate(mine):
+            for offset, lets_in in ((-1e-4, True), (1e-4, False)):
+                assert _gate_lets_in(photos, embeddings[:2], float(scores[place]) + offset) is lets_in
+
+
+def _gate_lets_in(photos: list[Seen], templates: list[NDArray[np.float32]], threshold: float) -> bool:
+    index = GalleryIndex(24, "drawn", threshold=0.99, margin=0.05, verify_threshold=threshold)
+    index.add(Person("owner"), templates)
+    ask = functools.partial(index.verify, "owner")
+    shown = [photos[turn % len(photos)] for turn in range(3)]
+    samples = [Sample(photo.embedding, photo.quality, ask(photo.embedding)) for photo in shown]
+    return conclude(samples, ask, 2).match is not None
 
 
 @pytest.fixture

@@ -367,6 +367,21 @@ def test_a_measured_engine_takes_its_threshold_from_the_table_unless_one_is_give
     assert strict.threshold > index.threshold
 
 
+def test_one_to_one_has_a_measured_threshold_of_its_own(engine: FaceEngine) -> None:
+    (table, *_) = shipped().engines
+    measured: Any = SimpleNamespace(
+        name=table.engine, template_model=table.template_model, dim=DIM, threshold=0.9, margin=0.05
+    )
+    index = GalleryIndex.for_engine(measured)
+    assert index.verify_threshold == pytest.approx(table.verify[1])  # of 0.001
+    assert index.verify_threshold < index.threshold
+    assert GalleryIndex.for_engine(measured, verify_false_accept=0.0001).verify_threshold > index.verify_threshold
+    assert GalleryIndex.for_engine(measured, verify_threshold=0.7).verify_threshold == 0.7
+    # Who sets the search's threshold by hand has that for both, unless they say otherwise.
+    assert GalleryIndex.for_engine(measured, threshold=0.8).verify_threshold == 0.8
+    assert GalleryIndex.for_engine(engine).verify_threshold == engine.threshold
+
+
 def test_the_mean_of_several_templates_finds_what_lies_between_them(vector: Vector) -> None:
     index = GalleryIndex(DIM, MODEL, threshold=0.9, margin=0.05)
     two = [vector(1), near(vector(1), vector(2), 0.5)]

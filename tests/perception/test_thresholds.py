@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.errors import EvaluationError
-from controller.perception.thresholds import FALSE_ACCEPT, EngineTable, FaceEvaluation, Sized, load, rule, shipped
+from controller.perception.thresholds import (
+    FALSE_ACCEPT,
+    VERIFY_FALSE_ACCEPT,
+    EngineTable,
+    FaceEvaluation,
+    Sized,
+    load,
+    rule,
+    shipped,
+    verify_score,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +32,7 @@ TABLE = FaceEvaluation(
     command="none",
     method="none",
     false_accepts=RATES,
+    verify_false_accepts=[0.01, 0.0001],
     engines=[
         EngineTable(
             engine="opencv",
@@ -33,6 +44,8 @@ TABLE = FaceEvaluation(
                 Sized(people=100, thresholds=[0.40, 0.50]),
                 Sized(people=1000, thresholds=[0.46, 0.56]),
             ],
+            verify=[0.26, 0.40],
+            verify_people=900,
         )
     ],
 )
@@ -86,6 +99,22 @@ def test_a_rate_that_was_not_measured_is_refused(rate: float) -> None:
 @pytest.mark.parametrize(("engine", "model"), [("opencv", "net:2"), ("tflite", "net:1")])
 def test_an_engine_that_was_not_measured_has_no_rule(engine: str, model: str) -> None:
     assert rule(TABLE, engine, model, 0.01) is None
+    assert verify_score(TABLE, engine, model, 0.01) is None
+
+
+def test_one_to_one_goes_by_the_logarithm_of_its_rate() -> None:
+    found = [verify_score(TABLE, "opencv", "net:1", rate) for rate in (0.01, 0.001, 0.0001)]
+    assert found == pytest.approx([0.26, 0.33, 0.40])
+    with pytest.raises(EvaluationError, match=r"verify_false_accept 0\.1 .* from 0\.0001 to 0\.01.*verify_threshold"):
+        verify_score(TABLE, "opencv", "net:1", 0.1)
+
+
+def test_every_shipped_engine_has_a_score_for_the_usual_rate() -> None:
+    for table in shipped().engines:
+        found = verify_score(shipped(), table.engine, table.template_model, VERIFY_FALSE_ACCEPT)
+        assert found is not None
+        # Stricter than the search of a tiny gallery would be a search's threshold by another name.
+        assert 0.2 < found < table.sizes[-1].thresholds[-1]
 
 
 def test_support_is_never_above_the_threshold() -> None:
@@ -107,6 +136,7 @@ BAD = {
     "thresholds": (b"[0.4,0.5]", b"[0.5,0.4]", "thresholds must rise"),
     "count": (b"[0.4,0.5]", b"[0.4]", "thresholds must rise"),
     "support": (b'"support":0.3', b'"support":3.0', "support"),
+    "verify": (b'"verify":[0.26,0.4]', b'"verify":[0.4,0.26]', "verify: thresholds must rise"),
     "key": (b'"support"', b'"suport"', "suport"),
 }
 
