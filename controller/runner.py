@@ -1,8 +1,8 @@
 """Feeds events to the lane and performs its effects in order: the record first, then the relay. Owns the timers.
 
-One event is finished, its records on disk and its outputs moved, before the next one is taken. The one thing that does
-not wait is fire: `Runner.on_edge` frees both ways on the gate's own thread, before the event is even queued, so that
-neither a slow disk nor a hanging loop stands in the way out.
+One event is finished, its records on disk and its outputs moved, before the next one is taken. Two things do not wait:
+`Runner.on_edge` frees both ways in a fire, and a door for whoever asks to leave, on the gate's own thread, before the
+event is even queued, so that neither a slow disk nor a hanging loop stands in the way out.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from controller.errors import StoreError
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.model import Direction, FaultKind
+from controller.lane.sensed import LowerRefused, Reading, Sensed, Sensor
 from controller.observe.log import get_logger
 from controller.prompts import LAMPS
 from controller.record.entry import Entry, Stored
+from controller.sensing import Sensing
 from controller.watch import Step
 from hw.errors import DeviceError
 from hw.ports import Edge, Gate, Lamp, Side, Signal
@@ -27,8 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.lane.machine import Lane
+    from controller.lane.sensed import AnyEvent
     from controller.watch import Watch
     from hw.clock import Clock
+    from hw.ports import BarrierArm
 
 MEMORY_RECORDS = 1000
 """Records kept in memory while a disk is dead and policy says to go on (degraded)."""
@@ -60,6 +65,7 @@ class Runner:
         on_reassess: called with a hold-off in seconds when the lane wants a fresh attempt.
         on_expect: called with a person and whether to look at faces when the lane says whom to compare with.
         watches: told of every step.
+        arm: a barrier's arm; None: the lane has none.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class Runner:
         on_reassess: Callable[[float], None],
         on_expect: Callable[[str | None, bool], None] = lambda _person, _face: None,
         watches: tuple[Watch, ...] = (),
+        arm: BarrierArm | None = None,
     ) -> None:
         self.lane = lane
         self.prompt = fx.Prompt.OUT_OF_SERVICE
@@ -95,7 +102,11 @@ class Runner:
         self._on_reassess = on_reassess
         self._on_expect = on_expect
         self._watches = watches
-        self._queue: asyncio.Queue[ev.LaneEvent] = asyncio.Queue()
+        self._arm_port = arm
+        self._sensing = Sensing()
+        self._leaving: deque[Sensed] = deque()
+        """Requests to exit that the lane has not heard of yet."""
+        self._queue: asyncio.Queue[AnyEvent] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fire_alarm = False
@@ -105,7 +116,7 @@ class Runner:
         """Name the loop that edges are posted to, before the gate is opened."""
         self._loop = loop
 
-    def post(self, event: ev.LaneEvent) -> None:
+    def post(self, event: AnyEvent) -> None:
         """Queue an event. On the loop's thread."""
         self._queue.put_nowait(event)
 
@@ -125,17 +136,32 @@ class Runner:
             self._fire_alarm = edge.active
             for side in Side if edge.active else ():
                 self._gate.hold(side, on=True)
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.post, self._event(edge))
+        event = self._event(edge)
+        if isinstance(event, Sensed) and event.sensor is Sensor.REX and event.reading is Reading.ON:
+            self._leaving.append(event)
+            self._gate.hold(self._sides[Direction.EXIT], on=True)
+        self._tell(event)
 
     def on_level(self, signal: Signal, now: float, *, active: bool) -> None:
         """Take an input's level as it was before anybody looked, on the loop's thread."""
-        self.on_edge(Edge(signal, active=active, timestamp=now))
+        edge = Edge(signal, active=active, timestamp=now)
+        event = self._event(edge)
+        if isinstance(event, Sensed):
+            # What is found asks for nothing: a button that was pressed at the start moves no lock.
+            self._tell(replace(event, found=True))
+        else:
+            self.on_edge(edge)
 
-    async def step(self, event: ev.LaneEvent) -> None:
+    def _tell(self, event: AnyEvent) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.post, event)
+
+    async def step(self, event: AnyEvent) -> None:
         """Feed one event and perform its effects."""
         begun = self._clock.monotonic()
         before = self.lane.state
+        if self._leaving and event is self._leaving[0]:
+            self._leaving.popleft()
         effects = self.lane.feed(event)
         stored: list[Stored] = []
         failed: fx.Append | None = None
@@ -198,13 +224,15 @@ class Runner:
             # Decided before the lane knew of the fire, which is in the queue behind it.
             log.warning("not performed during a fire alarm", effect=type(effect).__name__)
             return
+        if self._leaving and effect in (fx.Hold(Direction.EXIT, on=False), fx.Relock(Direction.EXIT)):
+            return  # decided before the lane knew that somebody asks to leave
         try:
             self._perform_unguarded(effect)
         except DeviceError as error:
             log.error("output failed", effect=type(effect).__name__, error=str(error))
             self.post(ev.DeviceLost(now=self._clock.monotonic(), fault=FaultKind.RELAY))
 
-    def _perform_unguarded(self, effect: fx.Effect) -> None:  # noqa: C901 - one branch an effect is the table
+    def _perform_unguarded(self, effect: fx.Effect) -> None:  # noqa: C901, PLR0912 - one branch an effect is the table
         match effect:
             case fx.Unlock(direction=direction, seconds=seconds, window=window):
                 self._gate.unlock(self._sides[direction], seconds if self._latching else window)
@@ -214,6 +242,12 @@ class Runner:
                 self._gate.relock(self._sides[direction])
             case fx.BlockEntry(on=on):
                 self._gate.stop(on=on)
+            case fx.Lower():
+                if self._arm_port is not None and not self._arm_port.lower():
+                    self.post(LowerRefused(now=self._clock.monotonic()))
+            case fx.Lift():
+                if self._arm_port is not None:
+                    self._arm_port.lift()
             case fx.Indicate(prompt=prompt, reason=reason):
                 self.prompt, self.reason = prompt, reason
                 self._gate.indicate(LAMPS[prompt])
@@ -251,7 +285,7 @@ class Runner:
         self.prompt = fx.Prompt.OUT_OF_SERVICE
         self._gate.indicate(Lamp.STOP)
 
-    def _event(self, edge: Edge) -> ev.LaneEvent:
+    def _event(self, edge: Edge) -> AnyEvent:
         now, active = edge.timestamp, edge.active
         match edge.signal:
             case Signal.PASS_A:
@@ -267,13 +301,13 @@ class Runner:
             case Signal.KEY:
                 return ev.MechanicalKey(now=now, active=active)
             case _:
-                assert_never(edge.signal)
+                return self._sensing.event(edge)
 
 
 def _closes(effect: fx.Effect) -> bool:
     """Whether an effect would take back an open way."""
     match effect:
-        case fx.Relock() | fx.Hold(on=False) | fx.BlockEntry(on=True):
+        case fx.Relock() | fx.Hold(on=False) | fx.BlockEntry(on=True) | fx.Lower():
             return True
         case _:
             return False

@@ -20,7 +20,7 @@ from hw.drivers.lamps import Indicator
 from hw.drivers.relay import RelayGuard
 from hw.errors import DeviceClosed, DeviceError
 from hw.ports import Side, Signal
-from hw.settings import GATE_OUTPUTS, POTENTIAL_CAP
+from hw.settings import GATE_INPUTS, GATE_OUTPUTS, POTENTIAL_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,7 +176,7 @@ class GpioGate:
         for key in GATE_OUTPUTS:
             if (line := getattr(self._settings, key)) is not None:
                 self._outputs[key] = self._claim_line(key, line, self._output)
-        for signal in Signal:
+        for signal in map(Signal, GATE_INPUTS):
             if (line := getattr(self._settings, signal.value)) is not None:
                 self._inputs[signal] = self._claim_line(signal.value, line, self._input)
 

@@ -87,10 +87,19 @@ class RelayGuard:
         lines: the output of each side that is wired, already claimed at its inactive level.
         cap: longest pulse, seconds.
         clock: whose time a pulse is measured in.
+        names: what messages call each line; None: as a turnstile's stand in gate.toml.
     """
 
-    def __init__(self, lines: Mapping[Side, OutputLine], cap: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        lines: Mapping[Side, OutputLine],
+        cap: float,
+        clock: Clock,
+        *,
+        names: Mapping[Side, str] | None = None,
+    ) -> None:
         self._lines = dict(lines)
+        self._names = dict(names) if names is not None else {side: f"[gate] unlock_{side.value}" for side in lines}
         self._cap = cap
         self._clock = clock
         self._states = {side: RelayState(cap) for side in lines}
@@ -155,14 +164,14 @@ class RelayGuard:
         except Exception as error:
             state.relock()
             self._release(side)
-            raise DeviceError(f"[gate] unlock_{side.value}: the line can't be driven: {error}") from error
+            raise DeviceError(f"{self._names[side]}: the line can't be driven: {error}") from error
 
     def _release(self, side: Side) -> None:
         """Drive the line inactive; if even that fails, have the thread try again until it works."""
         try:
             self._lines[side].off()
         except Exception:  # noqa: BLE001 - a lock must close, whatever the line says
-            _log.exception("[gate] unlock_%s can't be de-energised; trying again", side.value)
+            _log.exception("%s can't be de-energised; trying again", self._names[side])
             if self._running:
                 self._states[side].deadline = self._clock.monotonic() + RETRY
                 self._wake.set()

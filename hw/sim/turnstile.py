@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hw.ports import Side, Signal
-from hw.settings import GATE_OUTPUTS
+from hw.settings import GATE_INPUTS, GATE_OUTPUTS
 from hw.sim.arm import Arm, Opening
 from hw.sim.lines import WiredFactory
 
@@ -128,7 +128,7 @@ class SimulatedTurnstile:
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._closed = False
-        for signal in Signal:
+        for signal in map(Signal, GATE_INPUTS):
             self._drive(signal, active=self._signals[signal])
         self._thread = clock.spawn(self._run, "turnstile")
 
