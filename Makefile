@@ -84,6 +84,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m controller.lane.diagram --check
+	$(BIN)/python -m controller.link.contract --check
 
 # The kernels built in other ways, each in a folder of its own.
 sanitize: $(VENV)/.dev

@@ -410,6 +410,7 @@ def _mangled(random: Random, payloads: tuple[bytes, bytes]) -> bytes:
             return bytes(changed)
 
 
+@pytest.mark.timeout(300 * TIMES)
 async def test_no_changed_byte_opens() -> None:
     """20,000 mangled messages (THERMOGATE_FUZZ=50: a million), byte by byte and spliced from two good ones."""
     random = Random(7)
