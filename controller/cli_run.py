@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     handle = configure(config.observe)
     try:
-        return _serve(config, linux_board(config.thermal, config.camera, config.gate, config.reader))
+        return _serve(config, linux_board(config.thermal, config.camera, config.wiring, config.reader))
     finally:
         handle.close()
 
@@ -86,7 +86,7 @@ def what_is_missing(config: Config) -> list[str]:
         gallery_of(config, engine)
     except GateError as error:
         lacking.append(f"recognition: {error}")
-    return lacking + missing(config.thermal, config.camera, config.gate, config.reader)
+    return lacking + missing(config.thermal, config.camera, config.wiring, config.reader)
 
 
 def _serve(config: Config, board: Board) -> int:

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from controller import kind_config
 from controller.errors import ConfigError
 from controller.gallery.settings import EnrolmentSettings
 from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
+from hw.kind_settings import BARRIER_LINES, DOOR_LINES, BarrierSettings, DoorSettings, Wiring
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -57,6 +59,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     thermal: ThermalSettings = ThermalSettings()
     camera: CameraSettings = CameraSettings()
     gate: GateSettings = GateSettings()
+    """The lines of a turnstile."""
+    door: DoorSettings = DoorSettings()
+    barrier: BarrierSettings = BarrierSettings()
     reader: ReaderSettings | None = None
     """None: no cards."""
     perception: PerceptionSettings = PerceptionSettings()
@@ -68,26 +73,56 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         """Refuse sections that contradict each other: the first grant would be the first to notice."""
+        self._check_reader()
+        if self.lane.kind == "turnstile":
+            self._check_turnstile()
+        elif self.lane.kind == "door":
+            self._check_door()
+
+    @property
+    def wiring(self) -> Wiring:
+        """The lines of this lane, of whatever kind it is."""
+        match self.lane.kind:
+            case "door":
+                return self.door
+            case "barrier":
+                return self.barrier
+            case _:
+                return self.gate
+
+    def _check_turnstile(self) -> None:
         if getattr(self.gate, f"unlock_{self.site.entry}") is None:
             raise ValueError(f"[gate] unlock_{self.site.entry} is not wired, and [site] entry = {self.site.entry!r}")
         if self.gate.mode == "pulse":
             asked, longest, key, cap = self.lane.unlock_pulse, self.gate.pulse_cap, "unlock_pulse", "[gate] pulse_cap"
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
-        self._check_reader()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
+
+    def _check_door(self) -> None:
+        asked, longest = self.lane.passage_wait, self.door.release_cap
+        if not 0 < asked <= longest:
+            raise ValueError(
+                f"[lane] passage_wait is {asked:g} s: it must be over 0 and at most {longest:g} s, [door] release_cap"
+            )
+        if self.lane.door.on_rex_stuck == "lock" and self.door.lock == "magnet":
+            raise ValueError('[lane.door] on_rex_stuck = "lock" with [door] lock = "magnet": nobody could leave')
 
     def _check_reader(self) -> None:
         if self.reader is None:
             if self.lane.require in ("card", "face_and_card"):
                 raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
             return
-        lines = {getattr(self.gate, name): name for name in GATE_LINES if getattr(self.gate, name) is not None}
+        section = {"turnstile": "gate"}.get(self.lane.kind, self.lane.kind)
+        names = {"gate": GATE_LINES, "door": DOOR_LINES, "barrier": BARRIER_LINES}[section]
+        lines = {getattr(self.wiring, name): name for name in names if getattr(self.wiring, name) is not None}
         for name in ("d0", "d1"):
             line = getattr(self.reader, name)
             if line in lines:
-                raise ValueError(f"GPIO line {line} is given twice: as [gate] {lines[line]} and as [reader] {name}")
+                raise ValueError(
+                    f"GPIO line {line} is given twice: as [{section}] {lines[line]} and as [reader] {name}"
+                )
 
 
 def load(path: Path) -> Config:
@@ -111,8 +146,10 @@ def parse(text: str, *, where: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: {error}") from error
     try:
-        return msgspec.convert(raw, Config, strict=True, dec_hook=_decode)
-    except msgspec.ValidationError as error:
+        kind_config.refuse_foreign(raw)
+        return msgspec.convert(kind_config.with_defaults(raw), Config, strict=True, dec_hook=_decode)
+    except ValueError as error:
+        # msgspec's own ValidationError is one.
         raise ConfigError(f"{where}: {_with_path(str(error))}") from error
 
 

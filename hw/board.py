@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hw.clock import SystemClock
+from hw.drivers.barrier import GpioBarrier
 from hw.drivers.camera import CameraDriver
+from hw.drivers.door import GpioDoor
 from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.errors import DeviceError, DeviceMissing
+from hw.kind_settings import BarrierSettings, DoorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -26,8 +29,11 @@ if TYPE_CHECKING:
 
     from hw.bus import FrameSource, I2cBus
     from hw.clock import Clock
-    from hw.ports import Camera, CredentialReader, Gate, ThermalSensor
+    from hw.kind_settings import Wiring
+    from hw.ports import BarrierArm, Camera, CredentialReader, Gate, ThermalSensor
     from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+    from hw.sim.barrier import SimulatedBarrier
+    from hw.sim.door import SimulatedDoor
     from hw.sim.i2c import SimulatedI2cBus
     from hw.sim.mlx90640 import SimulatedMlx90640
     from hw.sim.mlx90640_flaws import Imperfections
@@ -57,6 +63,8 @@ class Board:
     reader: CredentialReader | None = None
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
+    arm: BarrierArm | None = None
+    """The arm of a barrier, whose `gate` is the same device."""
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -90,24 +98,47 @@ class Simulation:
     reader: SimulatedWires | SimulatedKeys | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KindSimulation:
+    """The same of a door or a barrier."""
+
+    world: World
+    chip: SimulatedMlx90640
+    bus: SimulatedI2cBus
+    mechanics: SimulatedDoor | SimulatedBarrier
+    reader: SimulatedWires | SimulatedKeys | None = None
+
+
 def linux_board(
-    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings, reader: ReaderSettings | None = None
+    thermal: ThermalSettings, camera: CameraSettings, gate: Wiring, reader: ReaderSettings | None = None
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
 
     clock = SystemClock()
     pins = pin_factory(gate)
+    closed_by, arm = _gate(gate, pins, clock)
     return Board(
         name="linux",
         real=True,
         clock=clock,
         make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
-        gate=GpioGate(gate, pins, clock),
+        gate=closed_by,
         reader=None if reader is None else _linux_reader(reader, pins, clock),
         wall=time.time,
+        arm=arm,
     )
+
+
+def _gate(wiring: Wiring, pins: Any, clock: Clock) -> tuple[Gate, BarrierArm | None]:
+    """What closes the lane, by the kind of its wiring."""
+    if isinstance(wiring, BarrierSettings):
+        barrier = GpioBarrier(wiring, pins, clock)
+        return barrier, barrier
+    if isinstance(wiring, DoorSettings):
+        return GpioDoor(wiring, pins, clock), None
+    return GpioGate(wiring, pins, clock), None
 
 
 def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
@@ -121,7 +152,7 @@ def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
     )
 
 
-def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader:
+def linux_reader(reader: ReaderSettings, gate: Wiring) -> CredentialReader:
     """The reader of this machine alone, to learn a card's number; not while a lane has it."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
@@ -130,7 +161,7 @@ def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader
 
 
 def missing(
-    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings, reader: ReaderSettings | None = None
+    thermal: ThermalSettings, camera: CameraSettings, gate: Wiring, reader: ReaderSettings | None = None
 ) -> list[str]:
     """Open each device of this machine in turn and close it: what is not there, a line each; empty when all is well.
 
@@ -245,6 +276,45 @@ def simulated_board(
         return board, Simulation(world, chip, bus, turnstile)
     driver, played = _simulated_reader(reader, clock)
     return replace(board, reader=driver), Simulation(world, chip, bus, turnstile, played)
+
+
+def simulated_kind(
+    thermal: ThermalSettings,
+    camera: CameraSettings,
+    wiring: DoorSettings | BarrierSettings,
+    *,
+    clock: Clock,
+    world: World,
+    seed: int,
+    reader: ReaderSettings | None = None,
+) -> tuple[Board, KindSimulation]:
+    """`simulated_board` with a door or a barrier in the turnstile's place."""
+    from hw.sim.barrier import SimulatedBarrier  # noqa: PLC0415
+    from hw.sim.camera import WorldCamera  # noqa: PLC0415
+    from hw.sim.door import SimulatedDoor  # noqa: PLC0415
+    from hw.sim.i2c import SimulatedI2cBus  # noqa: PLC0415
+    from hw.sim.mlx90640 import SimulatedMlx90640  # noqa: PLC0415
+
+    chip = SimulatedMlx90640(world.heat, clock, seed=seed, fov=world.mount.lens, ambient=world.ambient)
+    bus = SimulatedI2cBus({thermal.address: chip}, clock)
+    mechanics: SimulatedDoor | SimulatedBarrier
+    if isinstance(wiring, DoorSettings):
+        mechanics = SimulatedDoor(wiring, clock, seed=seed)
+    else:
+        mechanics = SimulatedBarrier(wiring, clock, seed=seed)
+    gate, arm = _gate(wiring, mechanics.pin_factory, clock)
+    driver, played = (None, None) if reader is None else _simulated_reader(reader, clock)
+    board = Board(
+        name="simulated",
+        real=False,
+        clock=clock,
+        make_thermal=lambda: Mlx90640Driver(bus, thermal, clock),
+        make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
+        gate=gate,
+        reader=driver,
+        arm=arm,
+    )
+    return board, KindSimulation(world, chip, bus, mechanics, played)
 
 
 def _simulated_reader(

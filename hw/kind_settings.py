@@ -28,6 +28,10 @@ BARRIER_INPUTS = (
     "key",
 )
 
+DOOR_LINES = (*DOOR_OUTPUTS, *DOOR_INPUTS)
+BARRIER_LINES = (*BARRIER_OUTPUTS, *BARRIER_INPUTS)
+"""Keys that name a GPIO line."""
+
 DoorInput = Literal["door", "rex", "secure", "fire", "tamper", "key"]
 BarrierInput = Literal[
     "loop_front",
@@ -77,7 +81,7 @@ class DoorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         """Refuse a line given twice, and a magnet that nobody inside could open."""
-        refuse_doubles(self, (*DOOR_OUTPUTS, *DOOR_INPUTS))
+        refuse_doubles(self, DOOR_LINES)
         if self.lock == "magnet" and self.rex is None:
             raise ValueError('lock = "magnet" needs `rex`: without a request to exit nobody could leave')
 
@@ -124,7 +128,7 @@ class BarrierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     def __post_init__(self) -> None:
         """Refuse a line given twice, and safety inputs that a cut wire would make clear."""
-        refuse_doubles(self, (*BARRIER_OUTPUTS, *BARRIER_INPUTS))
+        refuse_doubles(self, BARRIER_LINES)
         missing = [name for name in ("loop_arm", "photocell") if name not in self.normally_closed]
         if missing:
             raise ValueError(
