@@ -6,10 +6,12 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from controller.drill.enrolment import enrol
+from controller.drill.kinds.command import rehearse_kind
 from controller.drill.live import live_view
 from controller.drill.rehearsal import Rehearsal
 from controller.drill.report import encode, make_report
@@ -49,11 +51,15 @@ class Options:
     report: Path | None
     keep: Path | None
     plain: bool
+    kind: str = "turnstile"
+    """What closes the lane."""
 
 
 def rehearse(options: Options, console: Console | None = None) -> int:
     """Run one rehearsal and print its report; returns the exit status. Raises `GateError` when it cannot run."""
     console = console or Console()
+    if options.kind != "turnstile":
+        return _rehearse_kind(options, console)
     plain = options.plain or not console.is_terminal
     scenario = draw(options.people, options.seed)
     if options.report is not None:
@@ -84,6 +90,19 @@ def rehearse(options: Options, console: Console | None = None) -> int:
     if options.report is not None:
         options.report.write_bytes(encode(report))
     if not complete:
+        return INTERRUPTED
+    return PASSED if report.passed else FAILED
+
+
+def _rehearse_kind(options: Options, console: Console) -> int:
+    """The same of a door or a barrier."""
+    if options.report is not None:
+        _check_writable(options.report)
+    with workspace(options.keep) as folder, _log_to(folder / LOG_NAME):
+        report = rehearse_kind(options, console, folder)
+    if options.report is not None:
+        options.report.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    if not report.complete:
         return INTERRUPTED
     return PASSED if report.passed else FAILED
 

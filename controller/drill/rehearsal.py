@@ -89,7 +89,7 @@ class Rehearsal:
         self._scores = scores
         self._clock: Clock = VirtualClock(SETTLED) if speed is None else ScaledClock(speed, SETTLED)
         world = World(self._clock, seed=scenario.seed)
-        perception = PerceptionSettings(registration=_registration(world.mount))
+        perception = PerceptionSettings(registration=registration_of(world.mount))
         self._config = Config(gate=GATE, perception=perception, store=StoreSettings(folder=folder))
         self._path = folder / "journal.sqlite3"
         board, self._simulation = simulated_board(
@@ -198,7 +198,7 @@ def hold_back(clock: Clock, pace: float, over: threading.Event) -> None:
             real, gate = time.perf_counter(), clock.monotonic()  # what computing took is not made up for
 
 
-def _registration(mount: Mount) -> RegistrationSettings:
+def registration_of(mount: Mount) -> RegistrationSettings:
     """What an installer would measure at this mount."""
     return RegistrationSettings(
         camera_fov=mount.camera_fov, thermal_fov=mount.array_fov, offset_x=mount.array_x, offset_y=mount.array_y

@@ -270,10 +270,21 @@ def _contradicts(core: Core) -> None:
 
 
 def asks(core: Core, event: Sensed) -> None:
-    """Open for a vehicle that wants to leave. One found there at the start rolls off its loop and on again."""
+    """Open for a vehicle that wants to leave. One found there at the start rolls off its loop and on again.
+
+    One that comes from under the arm rolls over this loop on its way in; if it stays, another one waits there.
+    """
+    if event.found:
+        return
+    if core.contacts:
+        core.arm(ArmTimer.EXIT_OVER, core.settings.barrier.exit_wait)
+    else:
+        _let_out(core)
+
+
+def _let_out(core: Core) -> None:
+    core.change(asked=True)
     core.arm(ArmTimer.EXIT_OVER, core.settings.barrier.occupied)
-    if not event.found:
-        core.change(asked=True)
 
 
 def asks_no_more(core: Core, _event: Sensed) -> None:
@@ -285,8 +296,12 @@ def asks_no_more(core: Core, _event: Sensed) -> None:
 
 
 def exit_over(core: Core, _event: TimerFired) -> None:
-    """It rolled back, or is through; or its loop is stuck, and an arm that stays up for it would let anyone in."""
-    if core.body.sensed.get(Sensor.LOOP_EXIT) is Reading.ON:
+    """It rolled back; or it waits still; or its loop is stuck, and an arm that stays up for it would let anyone in."""
+    waits = core.body.sensed.get(Sensor.LOOP_EXIT) is Reading.ON
+    if waits and not core.facts.asked:
+        _let_out(core)
+        return
+    if waits:
         raise_fault(core, FaultKind.LOOP_EXIT, "occupied")
     core.change(asked=False)
 

@@ -92,6 +92,8 @@ class SimulatedBarrier(Fixture):
         self.moves: list[ArmCommand | VehiclePassage] = []
         self.hits: list[float] = []
         """When the arm came down on something."""
+        self.closed_on: list[float] = []
+        """When the program sent the arm down although the loop or the beam under it was occupied."""
         self.jammed = False
         """The motor runs and the arm does not move."""
         self.vehicles: list[Vehicle] = []
@@ -114,10 +116,12 @@ class SimulatedBarrier(Fixture):
 
     # What people do
 
-    def arrive(self, *, inward: bool = True, length: float = 4.5, behind: Vehicle | None = None) -> Vehicle:
-        """A vehicle rolls up to the stop line, or to a metre behind another one."""
+    def arrive(
+        self, *, inward: bool = True, length: float = 4.5, behind: Vehicle | None = None, gap: float = 1.0
+    ) -> Vehicle:
+        """A vehicle rolls up to the stop line, or to `gap` metres behind another one."""
         with self._lock:
-            stop = STOP_LINE if behind is None else behind.nose - behind.length - 1.0
+            stop = STOP_LINE if behind is None else behind.nose - behind.length - gap
             vehicle = Vehicle(length, inward, min(-12.0, stop - 3.0), stop)
             self.vehicles.append(vehicle)
             self._begin()
@@ -183,6 +187,8 @@ class SimulatedBarrier(Fixture):
             return
         now = self._clock.monotonic()
         self.moves.append(ArmCommand(now, key, active))
+        if active and key == "close" and (self._under() or self._over(*LOOPS[Signal.LOOP_ARM])):
+            self.closed_on.append(now)
         if active:
             self._pressed[key] = now
             if self._impulse:

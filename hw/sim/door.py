@@ -76,6 +76,8 @@ class SimulatedDoor(Fixture):
         """What the lock and the leaf did and who walked through, in order."""
         self.slams = False
         """The closer is set too strong: the leaf bounces off its latch."""
+        self.asked: list[float] = []
+        """When somebody inside asked for the door, by its button or its handle."""
         self.weak = False
         """The lock does not hold what it ought to: worn keeper, weak magnet."""
         self._magnet = settings.lock == "magnet"
@@ -116,6 +118,7 @@ class SimulatedDoor(Fixture):
     def press_rex(self, seconds: float = 0.4) -> None:
         """Press the button inside."""
         with self._lock:
+            self.asked.append(self._clock.monotonic())
             self.signal(Signal.REX, active=True)
             self.at(self._clock.monotonic() + seconds, lambda: self._set(Signal.REX, active=False))
 

@@ -27,7 +27,10 @@ BARRIER = '[lane]\nkind = "barrier"\n'
         (DOOR + "unlock_pulse = 0.3\n", "[lane] unlock_pulse: belongs to kind = 'turnstile'"),
         (DOOR + "passage_time = 9.0\n", "[lane] passage_time: belongs to kind = 'turnstile' and kind = 'barrier'"),
         (DOOR + '[site]\nentry = "b"\n', "[site] entry: belongs to kind = 'turnstile'"),
-        (BARRIER + "tailgate_window = 2.0\n", "[lane] tailgate_window: belongs to kind = 'turnstile' and kind = 'door'"),
+        (
+            BARRIER + "tailgate_window = 2.0\n",
+            "[lane] tailgate_window: belongs to kind = 'turnstile' and kind = 'door'",
+        ),
         (BARRIER + "[door]\nrex = 6\n", "[door]: belongs to kind = 'door', and [lane] kind is 'barrier'"),
         (BARRIER + "[lane.barrier]\nclose_fast = true\n", "[lane] barrier: "),
         ('[lane]\nkind = "drawbridge"\n', "[lane] kind: "),

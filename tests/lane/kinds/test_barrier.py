@@ -154,6 +154,29 @@ def test_a_loop_inside_that_is_stuck_does_not_keep_the_arm_up(barrier: Rig) -> N
     assert barrier.lane.faults == frozenset()
 
 
+def test_a_car_that_comes_in_over_the_loop_inside_does_not_ask_to_leave(barrier: Rig) -> None:
+    let_in(barrier)
+    drive_under(barrier)
+    barrier.sense(Sensor.LOOP_EXIT, ON)
+    drive_off(barrier)
+    assert not barrier.held
+    barrier.advance(1.1)
+    assert barrier.arm_moves == [LOWER]
+    comes_down(barrier)
+    barrier.sense(Sensor.LOOP_EXIT, OFF)
+    barrier.advance(20.0)
+    assert not barrier.held
+
+
+def test_one_that_waits_inside_while_another_comes_in_is_let_out_after_it(barrier: Rig) -> None:
+    let_in(barrier)
+    drive_under(barrier)
+    barrier.sense(Sensor.LOOP_EXIT, ON)
+    drive_off(barrier)
+    barrier.advance(10.1)
+    assert barrier.held == {EXIT}
+
+
 def test_the_guard_lets_a_car_out(barrier: Rig) -> None:
     grant = barrier.open_once(EXIT)
     goes_up(barrier)
