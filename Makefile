@@ -38,7 +38,7 @@ $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.built
-	$(INSTALL) --editable ".[tflite,test,lint]"
+	$(INSTALL) --editable ".[hub,tflite,test,lint]"
 	@touch $@
 
 $(VENV)/.convert: $(VENV)/.dev
@@ -55,7 +55,7 @@ $(VENV)/.eval: $(VENV)/.built
 	@touch $@
 
 $(VENV)/.release: $(VENV)/.dev
-	$(INSTALL) --editable ".[tflite,test,lint,release]"
+	$(INSTALL) --editable ".[hub,tflite,test,lint,release]"
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.built

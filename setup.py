@@ -36,6 +36,7 @@ elif FUZZ:
     COMPILE = [*INSTRUMENTED, "-fsanitize=address,undefined,fuzzer-no-link", "-fno-sanitize=function"]
 
 KERNELS = {
+    "pulses": ["pulses"],
     "thermal": [
         "isa",
         "mlx90640_params",

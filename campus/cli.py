@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -23,7 +23,13 @@ from campus.store import HubStore
 from controller.errors import GateError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from campus.store import StoredEvent
+
+T = TypeVar("T")
+
+DATABASE = "a file (SQLite), or postgresql://[user@]host[:port]/name; made or migrated where needed"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,16 +55,16 @@ def _parser() -> argparse.ArgumentParser:
         "Gates keep what was not acknowledged and send it again: this may be stopped and started at any time.",
     )
     _add_broker(ingest)
-    ingest.add_argument("--db", required=True, type=Path, metavar="FILE", help="SQLite database; made if not there")
+    ingest.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
     ingest.set_defaults(run=_ingest)
     events = commands.add_parser("events", help="print events that arrived, oldest first")
-    events.add_argument("--db", required=True, type=Path, metavar="FILE")
+    events.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
     events.add_argument("--gate", metavar="NAME", help="of this gate only")
     events.add_argument("--limit", type=int, default=50, metavar="N", help="the newest N (default 50); 0: all")
     events.add_argument("--json", action="store_true", help="one JSON object a line, as it came from the gate")
     events.set_defaults(run=_events)
     gates = commands.add_parser("gates", help="print each gate: whether it is online, and what it reported")
-    gates.add_argument("--db", required=True, type=Path, metavar="FILE")
+    gates.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
     gates.set_defaults(run=_gates)
     cli_orders.add_parsers(commands, _add_broker, _broker)
     return parser
@@ -123,14 +129,26 @@ def _has_port(text: str) -> bool:
 
 
 def _events(options: argparse.Namespace) -> int:
-    store = HubStore(options.db, None)
-    store.open()
-    try:
-        for event in store.events(gate=options.gate, limit=options.limit or -1):
-            print(event.payload.decode() if options.json else _event_line(event.payload, event.gate))
-    finally:
-        store.close()
+    async def read(store: HubStore) -> list[StoredEvent]:
+        return await store.events(gate=options.gate, limit=options.limit or -1)
+
+    for event in _look(options.db, read):
+        print(event.payload.decode() if options.json else _event_line(event.payload, event.gate))
     return 0
+
+
+def _look(address: str, read: Callable[[HubStore], Awaitable[T]]) -> T:
+    """What `read` finds in a database that is there."""
+
+    async def look() -> T:
+        store = HubStore(address, None)
+        await store.open()
+        try:
+            return await read(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(look())
 
 
 def _event_line(payload: bytes, gate: str) -> str:
@@ -143,15 +161,10 @@ def _event_line(payload: bytes, gate: str) -> str:
 
 
 def _gates(options: argparse.Namespace) -> int:
-    store = HubStore(options.db, None)
-    store.open()
-    try:
-        for gate in store.gates():
-            online = {True: "online", False: "offline", None: "unknown"}[gate.online]
-            state = json.loads(gate.state)["lane"] if gate.state else "-"
-            seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gate.seen))
-            gap = f"  {gate.missing} events wait behind a gap" if gate.missing else ""
-            print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}")
-    finally:
-        store.close()
+    for gate in _look(options.db, HubStore.gates):
+        online = {True: "online", False: "offline", None: "unknown"}[gate.online]
+        state = json.loads(gate.state)["lane"] if gate.state else "-"
+        seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gate.seen))
+        gap = f"  {gate.missing} events wait behind a gap" if gate.missing else ""
+        print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}")
     return 0

@@ -10,7 +10,6 @@ import asyncio
 import random
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NoReturn
 
 import aiomqtt
@@ -25,7 +24,6 @@ from controller.link.messages import Ack, EventMessage, Online, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 BATCH_LIMIT = 200
 """Messages of one COMMIT at most."""
@@ -41,14 +39,14 @@ class Ingest:
     Args:
         campus: its name in topics.
         broker: how to reach it.
-        path: the database file; made if it is not there.
+        address: of the database, see `campus.database`; made if it is not there.
         on_commit: told after each COMMIT and before its acknowledgements, on the loop's thread: messages stored.
     """
 
     def __init__(
-        self, campus: str, broker: Broker, path: Path, *, on_commit: Callable[[int], None] | None = None
+        self, campus: str, broker: Broker, address: str, *, on_commit: Callable[[int], None] | None = None
     ) -> None:
-        self.store = HubStore(path, campus)
+        self.store = HubStore(address, campus)
         self.refused: Counter[str] = Counter()
         """Messages not of good form, by gate (or `?`)."""
         self.connected = asyncio.Event()
@@ -57,14 +55,12 @@ class Ingest:
         self._broker = broker
         self._on_commit = on_commit
         self._rng = random.Random()  # noqa: S311 - pauses, not secrets
-        self._disk = ThreadPoolExecutor(1, "hub-store")
 
     async def run(self) -> NoReturn:
         """Take in until cancelled; a lost broker is tried again for ever. Raises `HubError` where that cannot help."""
-        loop = asyncio.get_running_loop()
         pause = RECONNECT_LEAST
         try:
-            await loop.run_in_executor(self._disk, self.store.open)
+            await self.store.open()
             while True:
                 try:
                     await run_apart(self._session())
@@ -75,9 +71,8 @@ class Ingest:
                 pause = min(RECONNECT_MOST, self._rng.uniform(RECONNECT_LEAST, pause * 3))
                 await asyncio.sleep(pause)
         finally:
-            # A batch that is being written is finished; it is sent again if it was not acknowledged.
-            self._disk.submit(self.store.close)
-            self._disk.shutdown()
+            # A batch that was being written is undone, and sent again.
+            await self.store.close()
 
     async def _session(self) -> None:
         async with connect(self._broker, f"thermogate-hub-{self._campus}") as client:
@@ -100,12 +95,11 @@ class Ingest:
 
     async def _store_all(self, client: aiomqtt.Client, queue: asyncio.Queue[Incoming]) -> None:
         """Store what has come, batch by batch, and acknowledge each after its COMMIT."""
-        loop = asyncio.get_running_loop()
         while True:
             batch = [await queue.get()]
             while len(batch) < BATCH_LIMIT and not queue.empty():
                 batch.append(queue.get_nowait())
-            marks = await loop.run_in_executor(self._disk, self.store.apply, batch, time.time())
+            marks = await self.store.apply(batch, time.time())
             if self._on_commit is not None:
                 self._on_commit(len(batch))
             await self._acknowledge(client, marks)

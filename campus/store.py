@@ -1,62 +1,34 @@
-"""The hub's database: every gate's events once each, and how far each gate is complete. SQLite; blocks.
+"""The hub's events: every gate's once each, and how far each gate is complete.
 
 An event is known by (gate, epoch, seq), so that what is sent again is stored once. The mark of a (gate, epoch) is the
-highest seq up to which nothing is missing; it is what the hub acknowledges, and only after COMMIT.
+highest seq up to which nothing is missing; it is what the hub acknowledges, and only after COMMIT. Several intakes may
+write at once: who holds a mark's row moves it, the others wait.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from campus.errors import HubStoreError
-from controller.link.messages import EventMessage, Online, State
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from campus import tables
+from campus.database import Database
+from controller.link.messages import EventMessage, Online, State, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
-VERSION = 1
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
-_SCHEMA = """
-CREATE TABLE hub (campus TEXT NOT NULL) STRICT;
-CREATE TABLE event (
-    gate TEXT NOT NULL,
-    epoch TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    type TEXT NOT NULL,
-    time REAL NOT NULL,
-    clock TEXT NOT NULL,
-    boot_id TEXT NOT NULL,
-    grant_id TEXT,
-    person TEXT,
-    chain TEXT NOT NULL,
-    payload BLOB NOT NULL,  -- as it came
-    received REAL NOT NULL,
-    PRIMARY KEY (gate, epoch, seq)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE mark (  -- nothing up to seq is missing
-    gate TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, chain TEXT NOT NULL, PRIMARY KEY (gate, epoch)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE conflict (  -- another event at a place that was taken: a restored card, or a forgery
-    gate TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, chain TEXT NOT NULL, payload BLOB NOT NULL,
-    received REAL NOT NULL, PRIMARY KEY (gate, epoch, seq, chain)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE hole (  -- events that a gate has forgotten on the word of a hub that had them, and this one has not
-    gate TEXT NOT NULL, epoch TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, found REAL NOT NULL,
-    PRIMARY KEY (gate, epoch, first)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE gate (  -- what each gate said last of itself
-    gate TEXT PRIMARY KEY, online INTEGER, boot_id TEXT, seen REAL NOT NULL, state BLOB
-) STRICT, WITHOUT ROWID;
-"""
+EVERYTHING = -1
+Place = tuple[str, str]
+"""Gate and epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A message of good form from a gate."""
 
     gate: str
@@ -92,180 +64,250 @@ class GateRow(NamedTuple):
     seen: float
     events: int
     missing: int
-    """Events beyond a gap, stored and not yet complete."""
+    """Events beyond a gap, kept until it closes."""
     state: bytes | None
 
 
+class _Waiting(NamedTuple):
+    """An event that is not complete yet."""
+
+    chain: str
+    payload: bytes
+    received: float
+
+
 class HubStore:
-    """One campus' database. Belongs to the thread that opens it.
+    """One campus' events.
 
     Args:
-        path: the database file; made if it is not there.
+        address: see `Database`.
         campus: whose events it holds; a database of another campus is refused. None: whichever, for reading.
     """
 
-    def __init__(self, path: Path, campus: str | None) -> None:
-        self._path = path
-        self._campus = campus
-        self._connection: sqlite3.Connection | None = None
+    def __init__(self, address: str, campus: str | None) -> None:
+        self.database = Database(address, campus)
         self.counts: Counter[str] = Counter()
         """Since it was opened: `stored`, `duplicates`, `conflicts`, `holes`."""
 
-    def open(self) -> None:
-        """Open the file, and make it where there is none. Raises `HubStoreError` naming it and the reason."""
-        if self._campus is None and not self._path.exists():
-            raise HubStoreError(f"{self._path}: there is no such database")
-        try:
-            self._open()
-        except BaseException:
-            self.close()
-            raise
+    async def open(self) -> None:
+        """Open it, and make it where there is none. Raises `HubStoreError` naming it and the reason."""
+        await self.database.open()
 
-    def _open(self) -> None:
-        with self._explained():
-            self._connection = sqlite3.connect(self._path, timeout=5.0, isolation_level=None)
-            self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                self._create(self._connection)
-            elif version != VERSION:
-                raise HubStoreError(f"{self._path}: has version {version}; this program knows version {VERSION}")
-            found = self._connection.execute("SELECT campus FROM hub").fetchone()[0]
-        if self._campus not in (None, found):
-            raise HubStoreError(f"{self._path}: holds the events of campus {found!r}, not of {self._campus!r}")
+    async def close(self) -> None:
+        """Close it; harmless when closed."""
+        await self.database.close()
 
-    def close(self) -> None:
-        """Close the file; harmless when closed."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    async def apply(self, batch: Sequence[Incoming], received: float) -> list[Mark]:
+        """Store a batch in one transaction, on disk when this returns; the marks of everything it touched.
 
-    def apply(self, batch: Sequence[Incoming], received: float) -> list[Mark]:
-        """Store a batch in one transaction and return, after COMMIT, the mark of every (gate, epoch) it speaks of.
-
-        Raises `HubStoreError` when nothing of it was stored.
+        `received`: Unix seconds by this hub's clock. Raises `HubStoreError`; then nothing of the batch is stored.
         """
-        touched: dict[tuple[str, str], None] = {}  # a set that keeps its order
-        counts: Counter[str] = Counter()
-        with self._explained(), self._transaction() as query:
-            for incoming in batch:
-                gate, message = incoming.gate, incoming.message
-                if isinstance(message, EventMessage):
-                    counts[_insert(query, gate, message, incoming.payload, received)] += 1
-                    touched[gate, message.epoch] = None
-                elif isinstance(message, Online):
-                    counts["holes"] += _introduce(query, gate, message, received)
-                    touched |= {(gate, cursor.epoch): None for cursor in message.cursors}
-                else:
-                    seen = "INSERT INTO gate (gate, seen, state) VALUES (?, ?, ?)"
-                    query.execute(f"{seen} {_UPSERT.format('state')}", (gate, received, incoming.payload))
-            marks = [_advance(query, gate, epoch) for gate, epoch in touched]
-        self.counts += counts
+        await self.database.provide_months(received)
+        async with self.database.transaction() as query:
+            work = _Batch(query, received, postgresql=self.database.is_postgresql)
+            marks = await work.run(batch)
+        self.counts += work.counts
         return marks
 
-    def events(self, *, gate: str | None = None, limit: int = -1) -> Iterator[StoredEvent]:
-        """Events in the order they were received, the newest `limit` of them; -1: all."""
-        where = "WHERE gate = ?" if gate is not None else "WHERE ? IS NULL"
-        newest = f"SELECT * FROM event {where} ORDER BY received DESC, gate DESC, epoch DESC, seq DESC LIMIT ?"  # noqa: S608 - constants
-        wanted = f"SELECT gate, epoch, seq, received, payload FROM ({newest}) ORDER BY received, gate, epoch, seq"  # noqa: S608 - constants
-        with self._explained():
-            for row in self._query.execute(wanted, (gate, limit)):
-                yield StoredEvent(*row)
+    async def events(self, *, gate: str | None = None, limit: int = EVERYTHING) -> list[StoredEvent]:
+        """Complete events in the order they were received, the newest `limit` of them; -1: all."""
+        event = tables.event.c
+        chosen = sa.select(event.gate, event.epoch, event.seq, event.received, event.payload)
+        if gate is not None:
+            chosen = chosen.where(event.gate == gate)
+        newest = (event.received, event.gate, event.epoch, event.seq)
+        chosen = chosen.order_by(*(column.desc() for column in newest))
+        if limit != EVERYTHING:
+            chosen = chosen.limit(limit)
+        async with self.database.transaction() as query:
+            rows = (await query.execute(chosen)).all()
+        return [StoredEvent(*row) for row in reversed(rows)]
 
-    def gates(self) -> list[GateRow]:
-        """What is known of each gate."""
-        wanted = """
-            SELECT name, online, boot_id, coalesce(seen, last), coalesce(events, 0),
-                (SELECT count(*) FROM event JOIN mark USING (gate, epoch) WHERE gate = name AND event.seq > mark.seq),
-                state
-            FROM (SELECT gate AS name FROM gate UNION SELECT gate FROM event)
-            LEFT JOIN gate ON gate.gate = name
-            LEFT JOIN (SELECT gate AS g, count(*) AS events, max(received) AS last FROM event GROUP BY gate) ON g = name
-            ORDER BY name"""
-        with self._explained():
-            found = self._query.execute(wanted).fetchall()
-        return [GateRow(row[0], None if row[1] is None else bool(row[1]), *row[2:]) for row in found]
-
-    def _create(self, query: sqlite3.Connection) -> None:
-        if self._campus is None:
-            raise HubStoreError(f"{self._path}: is no hub's database")
-        query.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION};")
-        query.execute("INSERT INTO hub VALUES (?)", (self._campus,))
-        query.execute("COMMIT")
-
-    @property
-    def _query(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise HubStoreError(f"{self._path}: is not open")
-        return self._connection
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        query = self._query
-        query.execute("BEGIN IMMEDIATE")
-        try:
-            yield query
-            query.execute("COMMIT")
-        except BaseException:
-            if query.in_transaction:
-                query.execute("ROLLBACK")
-            raise
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise HubStoreError(f"{self._path}: {error}") from error
+    async def gates(self) -> list[GateRow]:
+        """What is known of each gate, by name."""
+        event, pending = tables.event.c, tables.pending.c
+        count = sa.func.count()
+        async with self.database.transaction() as query:
+            told = {row.gate: row for row in await query.execute(sa.select(tables.gate))}
+            stored = sa.select(event.gate, count, sa.func.max(event.received)).group_by(event.gate)
+            events = {row[0]: row for row in await query.execute(stored)}
+            waiting = sa.select(pending.gate, count, sa.func.max(pending.received)).group_by(pending.gate)
+            behind = {row[0]: row for row in await query.execute(waiting)}
+        nothing = ("", 0, 0.0)
+        found = []
+        for name in sorted(told.keys() | events.keys() | behind.keys()):
+            _, there, last = events.get(name, nothing)
+            _, missing, late = behind.get(name, nothing)
+            said = told.get(name)
+            online, boot_id, seen, state = (None, None, max(last, late), None) if said is None else said[1:]
+            found.append(GateRow(name, online, boot_id, seen, there + missing, missing, state))
+        return found
 
 
-_UPSERT = "ON CONFLICT (gate) DO UPDATE SET seen = excluded.seen, {0} = excluded.{0}"
+class _Batch:
+    """One transaction's work."""
+
+    def __init__(self, query: AsyncConnection, received: float, *, postgresql: bool) -> None:
+        self.counts: Counter[str] = Counter()
+        self._query = query
+        self._received = received
+        self._insert: Any = insert_postgresql if postgresql else insert_sqlite
+        self._marks: dict[Place, tuple[int, str]] = {}
+
+    async def run(self, batch: Sequence[Incoming]) -> list[Mark]:
+        """Store everything; the marks of what was touched, in the order it came."""
+        events: dict[Place, list[tuple[EventMessage, bytes]]] = defaultdict(list)
+        touched: dict[Place, None] = {}
+        for gate, message, payload in batch:
+            if isinstance(message, EventMessage):
+                events[gate, message.epoch].append((message, payload))
+                touched[gate, message.epoch] = None
+            elif isinstance(message, Online):
+                touched |= dict.fromkeys((gate, cursor.epoch) for cursor in message.cursors)
+        await self._lock(sorted(touched))
+        for place, arrived in events.items():
+            await self._take(place, arrived)
+        for gate, message, payload in batch:
+            if isinstance(message, Online):
+                await self._introduce(gate, message)
+            elif isinstance(message, State):
+                await self._tell(gate, {"state": payload})
+        return [Mark(*place, *self._marks[place]) for place in touched]
+
+    async def _lock(self, places: Sequence[Place]) -> None:
+        """Hold the marks' rows until the COMMIT, always in the same order: no two intakes wait for each other."""
+        if not places:
+            return
+        mark = tables.mark
+        rows = [{"gate": gate, "epoch": epoch, "seq": 0, "chain": ""} for gate, epoch in places]
+        await self._query.execute(self._insert(mark).on_conflict_do_nothing(), rows)
+        wanted = sa.select(mark).where(sa.tuple_(mark.c.gate, mark.c.epoch).in_(places))
+        wanted = wanted.order_by(mark.c.gate, mark.c.epoch).with_for_update()
+        for gate, epoch, seq, chain in await self._query.execute(wanted):
+            self._marks[gate, epoch] = seq, chain
+
+    async def _take(self, place: Place, arrived: Iterable[tuple[EventMessage, bytes]]) -> None:
+        """Sort what came of one epoch: complete now, behind a gap, here already, or another event at a taken place."""
+        seq, _ = self._marks[place]
+        waiting = await self._waiting(place)
+        kept = set(waiting)
+        again = []
+        for message, payload in arrived:
+            known = waiting.get(message.seq)
+            if message.seq <= seq:
+                again.append((message, payload))
+            elif known is None:
+                waiting[message.seq] = _Waiting(message.chain, payload, self._received)
+                self.counts["stored"] += 1
+            elif known.chain == message.chain:
+                self.counts["duplicates"] += 1
+            else:
+                await self._contradict(place, message, payload)
+        await self._compare(place, again)
+        await self._advance(place, waiting, kept)
+
+    async def _waiting(self, place: Place) -> dict[int, _Waiting]:
+        pending = tables.pending.c
+        wanted = sa.select(pending.seq, pending.chain, pending.payload, pending.received)
+        rows = await self._query.execute(wanted.where(pending.gate == place[0], pending.epoch == place[1]))
+        return {row.seq: _Waiting(*row[1:]) for row in rows}
+
+    async def _compare(self, place: Place, again: Sequence[tuple[EventMessage, bytes]]) -> None:
+        """Events at places below the mark: the same ones, or others."""
+        if not again:
+            return
+        event = tables.event.c
+        wanted = sa.select(event.seq, event.chain).where(
+            event.gate == place[0], event.epoch == place[1], event.seq.in_({message.seq for message, _ in again})
+        )
+        chains = {row.seq: row.chain for row in await self._query.execute(wanted)}
+        for message, payload in again:
+            # Of a place in a hole nothing is known, and nothing is asked for any more.
+            if chains.get(message.seq, message.chain) == message.chain:
+                self.counts["duplicates"] += 1
+            else:
+                await self._contradict(place, message, payload)
+
+    async def _contradict(self, place: Place, message: EventMessage, payload: bytes) -> None:
+        gate, epoch = place
+        row = {"gate": gate, "epoch": epoch, "seq": message.seq, "chain": message.chain}
+        statement = self._insert(tables.conflict).on_conflict_do_nothing()
+        await self._query.execute(statement, [row | {"payload": payload, "received": self._received}])
+        self.counts["conflicts"] += 1
+
+    async def _advance(self, place: Place, waiting: Mapping[int, _Waiting], kept: set[int]) -> None:
+        """Move the mark over everything that is complete now; `kept` are those that lie in `pending` already."""
+        gate, epoch = place
+        seq, chain = first = self._marks[place]
+        complete = []
+        while seq + 1 in waiting:
+            seq += 1
+            chain, payload, received = waiting[seq]
+            complete.append(_row(gate, payload, received))
+        if complete:
+            await self._query.execute(tables.event.insert(), complete)
+        late = [
+            {"gate": gate, "epoch": epoch, "seq": number, **one._asdict()}
+            for number, one in waiting.items()
+            if number > seq and number not in kept
+        ]
+        if late:
+            await self._query.execute(tables.pending.insert(), late)
+        await self._set_mark(place, first, (seq, chain))
+        pending = tables.pending
+        if any(number <= seq for number in kept):
+            done = sa.delete(pending).where(pending.c.gate == gate, pending.c.epoch == epoch, pending.c.seq <= seq)
+            await self._query.execute(done)
+
+    async def _set_mark(self, place: Place, before: tuple[int, str], now: tuple[int, str]) -> None:
+        if now == before:
+            return
+        self._marks[place] = now
+        mark = tables.mark
+        chosen = sa.update(mark).where(mark.c.gate == place[0], mark.c.epoch == place[1])
+        await self._query.execute(chosen.values(seq=now[0], chain=now[1]))
+
+    async def _introduce(self, gate: str, online: Online) -> None:
+        """Note who came or went, and the holes: events it will not send again and that are not here."""
+        await self._tell(gate, {"online": online.online, "boot_id": online.boot_id})
+        for cursor in online.cursors:
+            place = gate, cursor.epoch
+            seq, chain = self._marks[place]
+            if cursor.acked <= seq:
+                continue
+            waiting = await self._waiting(place)
+            # What had come of the hole all the same stays.
+            inside = [_row(gate, one.payload, one.received) for at, one in waiting.items() if at <= cursor.acked]
+            if inside:
+                await self._query.execute(tables.event.insert(), inside)
+            row = {"gate": gate, "epoch": cursor.epoch, "first": seq + 1, "last": cursor.acked, "found": self._received}
+            await self._query.execute(self._insert(tables.hole).on_conflict_do_nothing(), [row])
+            await self._set_mark(place, (seq, chain), (cursor.acked, ""))
+            await self._advance(place, {at: one for at, one in waiting.items() if at > cursor.acked}, set(waiting))
+            self.counts["holes"] += 1
+
+    async def _tell(self, gate: str, told: Mapping[str, Any]) -> None:
+        row = {"gate": gate, "seen": self._received, **told}
+        statement = self._insert(tables.gate).values(row)
+        news = {name: statement.excluded[name] for name in row if name != "gate"}
+        await self._query.execute(statement.on_conflict_do_update(index_elements=["gate"], set_=news))
 
 
-def _insert(query: sqlite3.Connection, gate: str, event: EventMessage, payload: bytes, received: float) -> str:
-    """Store an event once; what came of it, as the name of its count."""
-    row = (
-        gate, event.epoch, event.seq, event.type, event.time, event.clock, event.boot_id, event.grant_id, event.person,
-        event.chain, payload, received,
-    )  # fmt: skip
-    places = ", ".join("?" * len(row))
-    if query.execute(f"INSERT OR IGNORE INTO event VALUES ({places})", row).rowcount:  # noqa: S608 - only question marks
-        return "stored"
-    place = (gate, event.epoch, event.seq)
-    (chain,) = query.execute("SELECT chain FROM event WHERE gate = ? AND epoch = ? AND seq = ?", place).fetchone()
-    if chain == event.chain:
-        return "duplicates"
-    values = (*place, event.chain, payload, received)
-    query.execute("INSERT OR IGNORE INTO conflict VALUES (?, ?, ?, ?, ?, ?)", values)
-    return "conflicts"
-
-
-def _introduce(query: sqlite3.Connection, gate: str, online: Online, received: float) -> int:
-    """Note who came or went; how many holes were found: events it will not send again and that are not here."""
-    seen = "INSERT INTO gate (gate, seen, online, boot_id) VALUES (?, ?, ?, ?)"
-    update = f"{_UPSERT.format('online')}, boot_id = excluded.boot_id"
-    query.execute(f"{seen} {update}", (gate, received, online.online, online.boot_id))
-    holes = 0
-    for cursor in online.cursors:
-        mark = _advance(query, gate, cursor.epoch)
-        if cursor.acked > mark.seq:
-            hole = (gate, cursor.epoch, mark.seq + 1, cursor.acked, received)
-            query.execute("INSERT OR IGNORE INTO hole VALUES (?, ?, ?, ?, ?)", hole)
-            query.execute("INSERT OR REPLACE INTO mark VALUES (?, ?, ?, '')", (gate, cursor.epoch, cursor.acked))
-            holes += 1
-    return holes
-
-
-def _advance(query: sqlite3.Connection, gate: str, epoch: str) -> Mark:
-    """Move the mark over everything that is complete now."""
-    found = query.execute("SELECT seq, chain FROM mark WHERE gate = ? AND epoch = ?", (gate, epoch)).fetchone()
-    first, chain = found or (0, "")
-    mark = first
-    behind = "SELECT seq, chain FROM event WHERE gate = ? AND epoch = ? AND seq > ? ORDER BY seq"
-    for seq, its_chain in query.execute(behind, (gate, epoch, first)):
-        if seq != mark + 1:
-            break
-        mark, chain = seq, its_chain
-    if mark > first:
-        query.execute("INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)", (gate, epoch, mark, chain))
-    return Mark(gate, epoch, mark, chain)
+def _row(gate: str, payload: bytes, received: float) -> dict[str, Any]:
+    """An event's row; its columns are read from what came."""
+    event = decode("evt", payload, EventMessage)
+    return {
+        "gate": gate,
+        "epoch": event.epoch,
+        "seq": event.seq,
+        "received": received,
+        "type": event.type,
+        "time": event.time,
+        "clock": event.clock,
+        "monotonic": event.monotonic,
+        "boot_id": event.boot_id,
+        "grant_id": event.grant_id,
+        "person": event.person,
+        "chain": event.chain,
+        "payload": payload,
+    }

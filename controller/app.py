@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from controller.capture import Capture, CaptureLimits
-from controller.credentials import CredentialDesk
+from controller.credentials import REPEAT, CredentialDesk
 from controller.errors import EngineError
 from controller.eyes import Eyes
 from controller.footing_state import FootingState
@@ -24,7 +24,7 @@ from controller.record.boot import clock_state
 from controller.runner import Runner
 from hw.errors import DeviceError
 from hw.executor import ClockExecutor
-from hw.ports import ImageFrame, Side, Signal, ThermalFrame, ThermalInfo
+from hw.ports import ACTIVE_AT_REST, ImageFrame, Side, Signal, ThermalFrame, ThermalInfo
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -137,6 +137,7 @@ class App:
             executor=ClockExecutor(clock, 1, "credentials"),
             post=self.runner.post,
             watches=self.watches,
+            repeat=REPEAT if self.config.reader is None else self.config.reader.repeat,
         )
 
     def post(self, event: ev.LaneEvent) -> None:
@@ -149,6 +150,7 @@ class App:
         self.runner.attach(loop)
         try:
             self.board.gate.open(self.runner.on_edge)
+            self._take_levels()
             self._start_captures(loop)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.runner.run(), name="runner")
@@ -268,16 +270,19 @@ class App:
             if self._started.is_set():
                 self.post(ev.DeviceBack(now=self.board.clock.monotonic(), fault=fault))
 
-    async def _self_test(self) -> None:
+    def _take_levels(self) -> None:
+        """Levels found are no edges: the gate reports changes only. A fire that burns already waits for nothing."""
         clock = self.board.clock
         self.post(ev.Booted(now=clock.monotonic()))
         for signal in Signal:
-            # Levels found are no edges: the gate reports changes only.
             level = self.board.gate.read(signal)
             # A door's and a barrier's sensors say nothing before they said something, and that is not "clear".
-            at_rest = self.config.lane.kind == "turnstile" and level is (signal is Signal.READY)
+            at_rest = self.config.lane.kind == "turnstile" and level is (signal in ACTIVE_AT_REST)
             if level is not None and not at_rest:
                 self.runner.on_level(signal, clock.monotonic(), active=level)
+
+    async def _self_test(self) -> None:
+        clock = self.board.clock
         try:
             async with asyncio.timeout(SELF_TEST_SECONDS):
                 await self._all_up.wait()

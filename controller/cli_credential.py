@@ -26,7 +26,8 @@ ADD = """\\
 Adds a credential. VALUE is what the reader reads: a card's FACILITY-NUMBER (or its number, where the format has no
 facility), a code's text, or for a PIN NUMBER*PIN, where NUMBER is what the person keys in before the PIN. Left out, it
 is asked for and not shown, and stays out of the shell's history; --read takes it from the reader. Only an HMAC of it is
-kept, of a PIN an scrypt.
+kept, of a PIN an scrypt. A panel's number is what another controller is told on a grant ([wiegand_out]); it is kept
+encrypted, one for each person.
 
 Somebody who is not enrolled is enrolled without a face (--create), and then passes by this credential alone.
 """
@@ -55,14 +56,14 @@ def add_parser(commands: Subparsers) -> None:
     parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add = parts.add_parser("add", help="add one", description=ADD, formatter_class=raw)
     add.add_argument("person", metavar="PERSON_ID")
-    add.add_argument("kind", choices=("card", "qr", "pin", "plate"))
+    add.add_argument("kind", choices=("card", "qr", "pin", "plate", "panel"))
     add.add_argument("value", nargs="?", metavar="VALUE")
     add.add_argument("--read", action="store_true", help="take it from the configured reader; stop the gate first")
     add.add_argument("--create", action="store_true", help="enrol the person without a face")
     add.set_defaults(run=run_add)
     remove = parts.add_parser("remove", help="take them away")
     remove.add_argument("person", metavar="PERSON_ID")
-    remove.add_argument("--kind", choices=("card", "qr", "pin", "plate"), help="only those of this kind")
+    remove.add_argument("--kind", choices=("card", "qr", "pin", "plate", "panel"), help="only those of this kind")
     remove.add_argument("--record", metavar="RECORD", help="only this one, as `list` names it")
     remove.set_defaults(run=run_remove)
     listing = parts.add_parser("list", help="who has what; no numbers, for none are kept")

@@ -64,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     handle = configure(config.observe)
     try:
-        return _serve(config, linux_board(config.thermal, config.camera, config.wiring, config.reader))
+        board = linux_board(config.thermal, config.camera, config.wiring, config.reader, config.wiegand_out)
+        return _serve(config, board)
     finally:
         handle.close()
 

@@ -15,8 +15,13 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
+from hw.gate_settings import READBACK_LIMIT
 from hw.kind_settings import BARRIER_LINES, DOOR_LINES, BarrierSettings, DoorSettings, Wiring
+from hw.sender_settings import WiegandOutSettings
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+
+I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
+"""GPIO lines of the I2C buses of a 40-pin header."""
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -64,6 +69,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     barrier: BarrierSettings = BarrierSettings()
     reader: ReaderSettings | None = None
     """None: no cards."""
+    wiegand_out: WiegandOutSettings | None = None
+    """None: no other controller is told who passes."""
     perception: PerceptionSettings = PerceptionSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     store: StoreSettings = StoreSettings()
@@ -97,6 +104,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             asked, longest, key, cap = self.lane.unlock_pulse, self.gate.pulse_cap, "unlock_pulse", "[gate] pulse_cap"
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
+        self._check_duties()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 
@@ -109,20 +117,38 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.lane.door.on_rex_stuck == "lock" and self.door.lock == "magnet":
             raise ValueError('[lane.door] on_rex_stuck = "lock" with [door] lock = "magnet": nobody could leave')
 
+    def _check_duties(self) -> None:
+        """A pulse too short for the read-back to tell anything."""
+        pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
+        if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
+            raise ValueError(
+                f"[lane] unlock_pulse is {pulse:g} s: with a read-back it must be over {READBACK_LIMIT:g} s, "
+                "or a relay that doesn't pull is never told"
+            )
+
     def _check_reader(self) -> None:
-        if self.reader is None:
-            if self.lane.require in ("card", "face_and_card"):
-                raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
-            return
-        section = {"turnstile": "gate"}.get(self.lane.kind, self.lane.kind)
-        names = {"gate": GATE_LINES, "door": DOOR_LINES, "barrier": BARRIER_LINES}[section]
-        lines = {getattr(self.wiring, name): name for name in names if getattr(self.wiring, name) is not None}
-        for name in ("d0", "d1"):
-            line = getattr(self.reader, name)
-            if line in lines:
+        if self.reader is None and self.lane.require in ("card", "face_and_card"):
+            raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
+
+    def _check_lines(self) -> None:
+        """Lines that two sections name, or that have another duty on the board."""
+        own = {"turnstile": "gate"}.get(self.lane.kind, self.lane.kind)
+        names = {"gate": GATE_LINES, "door": DOOR_LINES, "barrier": BARRIER_LINES}[own]
+        taken = I2C_LINES.get(self.thermal.bus, ())
+        for name in names:
+            line = getattr(self.wiring, name)
+            if line in taken:
                 raise ValueError(
-                    f"GPIO line {line} is given twice: as [{section}] {lines[line]} and as [reader] {name}"
+                    f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; "
+                    f"[{own}] {name} takes another"
                 )
+        lines = {getattr(self.wiring, name): f"[{own}] {name}" for name in names}
+        for section, keys in (("reader", ("d0", "d1")), ("wiegand_out", ("d0", "d1", "sense0", "sense1"))):
+            for name in keys:
+                line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"
+                if line is not None and line in lines:
+                    raise ValueError(f"GPIO line {line} is given twice: as {lines[line]} and as {place}")
+                lines[line] = place
 
 
 def load(path: Path) -> Config:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from controller.gallery.index import GalleryIndex
     from controller.watch import Watch
     from hw.clock import Clock
-    from hw.ports import CredentialRead, CredentialReader
+    from hw.ports import CredentialRead, CredentialReader, ReaderState
 
 REPEAT: Final = 1.0
-"""Seconds in which the same credential again is the reader's stammer, not a second try."""
+"""Seconds in which the same credential again is the reader's stammer or a card that is held, not a second try."""
 AGAIN: Final = 5.0
 """Seconds between attempts to open a reader that is not there."""
 WAITING: Final = 8
@@ -93,6 +93,8 @@ class CredentialDesk:
         executor: one worker, for PINs, whose check takes a tenth of a second on purpose.
         post: gives the lane an event, on the loop's thread.
         watches: told of the reader.
+        guard: of PINs.
+        repeat: seconds in which the same credential again is the same presentation, counted from when it was last seen.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class CredentialDesk:
         post: Callable[[ev.LaneEvent], None],
         watches: tuple[Watch, ...] = (),
         guard: PinGuard | None = None,
+        repeat: float = REPEAT,
     ) -> None:
         self._reader = reader
         self._book = book
@@ -115,6 +118,7 @@ class CredentialDesk:
         self._post = post
         self._watches = watches
         self._guard = guard or PinGuard()
+        self._repeat = repeat
         self._queue: asyncio.Queue[CredentialRead] = asyncio.Queue(WAITING)
         self._last: tuple[ReadKind, str, float] | None = None
         self.dropped = 0
@@ -136,10 +140,14 @@ class CredentialDesk:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._take, read)
 
+        def on_state(state: ReaderState) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._take_state, state)
+
         complained = False
         while True:
             try:
-                text = self._reader.open(on_read)
+                text = self._reader.open(on_read, on_state)
             except DeviceError as error:
                 if not complained:
                     self._tell(str(error), up=False)
@@ -154,9 +162,14 @@ class CredentialDesk:
         for watch in self._watches:
             watch.on_device("reader", up=up, text=text)
 
+    def _take_state(self, state: ReaderState) -> None:
+        self._tell(state.text, up=state.up)
+        if state.tampered is not None:
+            self._post(ev.Tamper(now=self._clock.monotonic(), active=state.tampered))
+
     def _take(self, read: CredentialRead) -> None:
         last, self._last = self._last, (read.kind, read.value, read.timestamp)
-        if last is not None and last[:2] == self._last[:2] and read.timestamp - last[2] < REPEAT:
+        if last is not None and last[:2] == self._last[:2] and read.timestamp - last[2] < self._repeat:
             return
         if self._queue.full():
             self.dropped += 1

@@ -1,16 +1,19 @@
 """Feeds events to the lane and performs its effects in order: the record first, then the relay. Owns the timers.
 
 One event is finished, its records on disk and its outputs moved, before the next one is taken. Two things do not wait:
-`Runner.on_edge` frees both ways in a fire, and a door for whoever asks to leave, on the gate's own thread, before the
-event is even queued, so that neither a slow disk nor a hanging loop stands in the way out.
+`Runner.on_edge` frees both ways and releases STOP in a fire, and a door for whoever asks to leave, on the gate's own
+thread, before the event is even queued, so that neither a slow disk nor a hanging loop stands in the way out. From then
+on nothing that closes such a way is performed until the lane itself knows.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from controller.errors import StoreError
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 
 MEMORY_RECORDS = 1000
 """Records kept in memory while a disk is dead and policy says to go on (degraded)."""
+
+_SIDE = {Signal.PASS_A: Side.A, Signal.PASS_B: Side.B, Signal.RELAY_A: Side.A, Signal.RELAY_B: Side.B}
 
 log = get_logger("runner")
 
@@ -109,7 +114,10 @@ class Runner:
         self._queue: asyncio.Queue[AnyEvent] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._fire_alarm = False
+        self._fire_line = False
+        self._fires_queued = 0
+        self._outputs = threading.Lock()
+        """Held while an effect that closes a way is weighed and performed: a fire comes before or after it."""
         self._illegal = 0
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -133,14 +141,33 @@ class Runner:
     def on_edge(self, edge: Edge) -> None:
         """Take an input's change, on the gate's thread."""
         if edge.signal is Signal.FIRE:
-            self._fire_alarm = edge.active
-            for side in Side if edge.active else ():
-                self._gate.hold(side, on=True)
+            self._sense_fire(active=edge.active)
         event = self._event(edge)
         if isinstance(event, Sensed) and event.sensor is Sensor.REX and event.reading is Reading.ON:
-            self._leaving.append(event)
-            self._gate.hold(self._sides[Direction.EXIT], on=True)
+            self._let_out(event)
         self._tell(event)
+
+    def _let_out(self, request: Sensed) -> None:
+        with self._outputs:
+            self._leaving.append(request)
+            try:
+                self._gate.hold(self._sides[Direction.EXIT], on=True)
+            except DeviceError as error:
+                log.error("output failed for somebody who leaves", error=str(error))
+
+    def _sense_fire(self, *, active: bool) -> None:
+        with self._outputs:
+            self._fire_line = active
+            if not active:
+                return
+            self._fires_queued += 1
+            releases: list[Callable[[], None]] = [partial(self._gate.stop, on=False)]
+            releases += [partial(self._gate.hold, side, on=True) for side in Side]
+            for release in releases:
+                try:
+                    release()
+                except Exception as error:  # noqa: BLE001 - whatever one output does, the others are released
+                    log.error("output failed in a fire alarm", error=str(error))
 
     def on_level(self, signal: Signal, now: float, *, active: bool) -> None:
         """Take an input's level as it was before anybody looked, on the loop's thread."""
@@ -163,6 +190,9 @@ class Runner:
         if self._leaving and event is self._leaving[0]:
             self._leaving.popleft()
         effects = self.lane.feed(event)
+        if isinstance(event, ev.FireAlarm) and event.active:
+            with self._outputs:
+                self._fires_queued = max(0, self._fires_queued - 1)
         stored: list[Stored] = []
         failed: fx.Append | None = None
         for effect in effects:
@@ -220,14 +250,18 @@ class Runner:
         self.post(ev.DeviceBack(now=self._clock.monotonic(), fault=FaultKind.JOURNAL))
 
     def _perform(self, effect: fx.Effect) -> None:
-        if self._fire_alarm and _closes(effect):
-            # Decided before the lane knew of the fire, which is in the queue behind it.
-            log.warning("not performed during a fire alarm", effect=type(effect).__name__)
-            return
-        if self._leaving and effect in (fx.Hold(Direction.EXIT, on=False), fx.Relock(Direction.EXIT)):
-            return  # decided before the lane knew that somebody asks to leave
         try:
-            self._perform_unguarded(effect)
+            if not _closes(effect):
+                self._perform_unguarded(effect)
+                return
+            with self._outputs:
+                if self._fire_line or self._fires_queued:
+                    # Decided before the lane knew of the fire, which is in the queue behind it.
+                    log.warning("not performed during a fire alarm", effect=type(effect).__name__)
+                    return
+                if self._leaving and effect in (fx.Hold(Direction.EXIT, on=False), fx.Relock(Direction.EXIT)):
+                    return  # decided before the lane knew that somebody asks to leave
+                self._perform_unguarded(effect)
         except DeviceError as error:
             log.error("output failed", effect=type(effect).__name__, error=str(error))
             self.post(ev.DeviceLost(now=self._clock.monotonic(), fault=FaultKind.RELAY))
@@ -288,10 +322,8 @@ class Runner:
     def _event(self, edge: Edge) -> AnyEvent:
         now, active = edge.timestamp, edge.active
         match edge.signal:
-            case Signal.PASS_A:
-                return ev.PassContact(now=now, direction=self._directions[Side.A], active=active)
-            case Signal.PASS_B:
-                return ev.PassContact(now=now, direction=self._directions[Side.B], active=active)
+            case Signal.PASS_A | Signal.PASS_B:
+                return ev.PassContact(now=now, direction=self._directions[_SIDE[edge.signal]], active=active)
             case Signal.READY:
                 return ev.Home(now=now, ready=active)
             case Signal.FIRE:
@@ -300,6 +332,13 @@ class Runner:
                 return ev.Tamper(now=now, active=active)
             case Signal.KEY:
                 return ev.MechanicalKey(now=now, active=active)
+            case Signal.MAINS:
+                return ev.Mains(now=now, present=active)
+            case Signal.INTRUSION:
+                return ev.Intrusion(now=now, active=active)
+            case Signal.RELAY_A | Signal.RELAY_B:
+                direction = self._directions[_SIDE[edge.signal]]
+                return ev.RelayMismatch(now=now, direction=direction, stands=active, cause=edge.cause)
             case _:
                 return self._sensing.event(edge)
 

@@ -23,7 +23,9 @@ from controller.link.ports import LinkWatch
 from controller.observe.lateness import LatenessMonitor
 from controller.observe.log import get_logger
 from controller.observe.metrics import Metrics, MetricsServer
+from controller.panel import PanelDesk
 from controller.perception.engines import open_engine
+from controller.reader_lamp import lamps_of
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
 from controller.retention import PictureRetention
@@ -157,7 +159,10 @@ async def serve(
         counters = CountersWatch(metrics, lambda: app, journal.outbox)
         seen: list[Watch] = [MetricsWatch(metrics), PassageLog(get_logger("lane")), *watches]
         history = await stack.enter_async_context(lane_history(config, board, gallery))
-        book = None if board.reader is None else book_of(config)
+        book = None if board.reader is None and board.sender is None else book_of(config)
+        panel = _panel(board, book, metrics, stack)
+        seen += panel
+        seen += lamps_of(board.reader, lambda: app.runner.prompt)
         folder, key, damaged = config.store.folder, config.store.key, _on_damage(config)
         reload = GalleryWatch(folder, key, gallery, board.clock, book=book, forget=history.forget, on_damage=damaged)
         stack.callback(reload.close)
@@ -177,7 +182,7 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, *_keepers(config, board, journal), reload, *_linked(link, desk)),
+            services=(lateness, counters, *_keepers(config, board, journal), reload, *panel, *_linked(link, desk)),
             watches=tuple(seen),
             credentials=book,
             history=history,
@@ -202,6 +207,25 @@ async def _open_journal(
     await journal.open()
     stack.push_async_callback(journal.close)
     return journal
+
+
+def _panel(
+    board: Board, book: CredentialBook | None, metrics: Metrics, stack: contextlib.AsyncExitStack
+) -> list[PanelDesk]:
+    """Who tells another controller of grants, where there is one."""
+    if board.sender is None or book is None:
+        return []
+    executor = ClockExecutor(board.clock, 1, "panel")
+    up = metrics.device_up.labels("panel")
+    desk = PanelDesk(
+        board.sender,
+        book.number_for,
+        clock=board.clock,
+        executor=executor,
+        tell=lambda works, _text: up.set(1 if works else 0),
+    )
+    stack.callback(desk.close)
+    return [desk]
 
 
 def _keepers(config: Config, board: Board, journal: Journal) -> tuple[_Housekeeping, PictureRetention]:

@@ -18,8 +18,11 @@ from hw.drivers.camera import CameraDriver
 from hw.drivers.door import GpioDoor
 from hw.drivers.gate import GpioGate
 from hw.drivers.mlx90640 import Mlx90640Driver
+from hw.drivers.osdp import OsdpReader
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
+from hw.drivers.wiegand_out import WiegandSender
+from hw.drivers.wiring import WiringFinding, check_wiring
 from hw.errors import DeviceError, DeviceMissing
 from hw.kind_settings import BarrierSettings, DoorSettings
 
@@ -27,21 +30,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
 
-    from hw.bus import FrameSource, I2cBus
+    from hw.bus import FrameSource, I2cBus, PulseTrain
     from hw.clock import Clock
     from hw.kind_settings import Wiring
-    from hw.ports import BarrierArm, Camera, CredentialReader, Gate, ThermalSensor
+    from hw.ports import BarrierArm, Camera, CredentialReader, CredentialSender, Gate, ThermalSensor
+    from hw.sender_settings import WiegandOutSettings
     from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings
     from hw.sim.barrier import SimulatedBarrier
     from hw.sim.door import SimulatedDoor
     from hw.sim.i2c import SimulatedI2cBus
     from hw.sim.mlx90640 import SimulatedMlx90640
     from hw.sim.mlx90640_flaws import Imperfections
+    from hw.sim.panel import SimulatedPanel
     from hw.sim.reader import SimulatedKeys, SimulatedWires
     from hw.sim.recorded import Recording
     from hw.sim.turnstile import SimulatedTurnstile
     from hw.sim.world import World
 
+OSDP_KEY = "osdp.key"
+"""The systemd credential that holds the secure channel's key."""
 T = TypeVar("T")
 
 
@@ -61,6 +68,8 @@ class Board:
     make_camera: Callable[[], Camera]
     gate: Gate
     reader: CredentialReader | None = None
+    sender: CredentialSender | None = None
+    """Another controller, which takes this gate for a reader."""
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
     arm: BarrierArm | None = None
@@ -96,6 +105,7 @@ class Simulation:
     bus: SimulatedI2cBus
     turnstile: SimulatedTurnstile
     reader: SimulatedWires | SimulatedKeys | None = None
+    panel: SimulatedPanel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,11 @@ class KindSimulation:
 
 
 def linux_board(
-    thermal: ThermalSettings, camera: CameraSettings, gate: Wiring, reader: ReaderSettings | None = None
+    thermal: ThermalSettings,
+    camera: CameraSettings,
+    gate: Wiring,
+    reader: ReaderSettings | None = None,
+    wiegand_out: WiegandOutSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
@@ -126,6 +140,7 @@ def linux_board(
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
         gate=closed_by,
         reader=None if reader is None else _linux_reader(reader, pins, clock),
+        sender=None if wiegand_out is None else linux_sender(wiegand_out, gate),
         wall=time.time,
         arm=arm,
     )
@@ -156,8 +171,26 @@ def linux_reader(reader: ReaderSettings, gate: Wiring) -> CredentialReader:
     """The reader of this machine alone, to learn a card's number; not while a lane has it."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
-    pins = None if reader.driver == "wedge" else pin_factory(gate)
+    pins = pin_factory(gate) if reader.driver == "wiegand" else None
     return _linux_reader(reader, pins, SystemClock())
+
+
+def linux_sender(settings: WiegandOutSettings, gate: Wiring) -> WiegandSender:
+    """The wires of this machine to another controller; nothing is opened yet."""
+    from hw.linux.pulses import GpioPulses, SerialPulses  # noqa: PLC0415
+
+    train: PulseTrain
+    if settings.port0 is not None and settings.port1 is not None:
+        train = SerialPulses((settings.port0, settings.port1), priority=settings.priority)
+    else:
+        train = GpioPulses(
+            f"/dev/gpiochip{gate.chip}",
+            (settings.d0 or 0, settings.d1 or 0),
+            sense=None if settings.sense0 is None or settings.sense1 is None else (settings.sense0, settings.sense1),
+            inverted=settings.inverted,
+            priority=settings.priority,
+        )
+    return WiegandSender(settings, train, SystemClock())
 
 
 def missing(
@@ -197,7 +230,24 @@ def missing(
     attempt("gate", lambda: pin_factory(gate).close())
     if reader is not None and reader.device is not None:
         attempt("reader", lambda: _probe_keys(str(reader.device)))
+    if reader is not None and reader.port is not None:
+        attempt("reader", lambda: _probe_port(reader))
     return found
+
+
+def wiring(gate: GateSettings, devices: Path = Path("/dev")) -> list[WiringFinding]:
+    """Look at every line of the gate on this machine, one finding a line; while no lane runs. Moves no lock."""
+    from hw.linux.gpio_lines import LinuxGpioLines  # noqa: PLC0415
+
+    node = devices / f"gpiochip{gate.chip}"
+    try:
+        lines = LinuxGpioLines(node)
+    except DeviceError as error:
+        return [WiringFinding("gate chip", ok=False, text=str(error), fix="`chip` in [gate] chooses another")]
+    try:
+        return check_wiring(gate, lines)
+    finally:
+        lines.close()
 
 
 def _probe_keys(device: str) -> None:
@@ -208,10 +258,25 @@ def _probe_keys(device: str) -> None:
     source.close()
 
 
+def _probe_port(settings: ReaderSettings) -> None:
+    from hw.linux.serial import SerialLine, read_key  # noqa: PLC0415
+
+    if settings.secure_channel != "off":
+        read_key(settings.key, OSDP_KEY)
+    line = SerialLine(str(settings.port), settings.baud)
+    line.open()
+    line.close()
+
+
 def _linux_reader(settings: ReaderSettings, pins: Any, clock: Clock) -> CredentialReader:
     from hw.linux.evdev import EvdevSource  # noqa: PLC0415
     from hw.linux.wires import GpioWires  # noqa: PLC0415
 
+    if settings.port is not None:
+        from hw.linux.serial import SerialLine, read_key  # noqa: PLC0415
+
+        line = SerialLine(settings.port, settings.baud)
+        return OsdpReader(settings, line, lambda: read_key(settings.key, OSDP_KEY), clock)
     if settings.device is not None:
         return WedgeReader(settings, EvdevSource(settings.device), clock)
     return WiegandReader(settings, GpioWires(pins, (settings.d0 or 0, settings.d1 or 0)), clock)
@@ -242,6 +307,7 @@ def simulated_board(
     seed: int,
     imperfections: Imperfections | None = None,
     reader: ReaderSettings | None = None,
+    wiegand_out: WiegandOutSettings | None = None,
 ) -> tuple[Board, Simulation]:
     """A board whose sensor, camera, turnstile and reader are simulated below the bus; the drivers are the shipped ones.
 
@@ -272,10 +338,17 @@ def simulated_board(
         make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
         gate=GpioGate(gate, turnstile.pin_factory, clock),
     )
-    if reader is None:
-        return board, Simulation(world, chip, bus, turnstile)
-    driver, played = _simulated_reader(reader, clock)
-    return replace(board, reader=driver), Simulation(world, chip, bus, turnstile, played)
+    simulation = Simulation(world, chip, bus, turnstile)
+    if reader is not None:
+        driver, played = _simulated_reader(reader, clock)
+        board, simulation = replace(board, reader=driver), replace(simulation, reader=played)
+    if wiegand_out is not None:
+        from hw.sim.panel import SimulatedPanel  # noqa: PLC0415
+
+        panel = SimulatedPanel(clock)
+        sender = WiegandSender(wiegand_out, panel, clock)
+        board, simulation = replace(board, sender=sender), replace(simulation, panel=panel)
+    return board, simulation
 
 
 def simulated_kind(
@@ -322,6 +395,8 @@ def _simulated_reader(
 ) -> tuple[CredentialReader, SimulatedWires | SimulatedKeys]:
     from hw.sim.reader import SimulatedKeys, SimulatedWires  # noqa: PLC0415
 
+    if settings.driver == "osdp":
+        raise DeviceMissing("[reader] osdp keeps the machine's own time: a rehearsal has Wiegand and USB readers only")
     if settings.driver == "wiegand":
         wires = SimulatedWires(clock)
         return WiegandReader(settings, wires, clock), wires

@@ -1,7 +1,8 @@
 """The seams between drivers and the wires: what a driver may ask of I2C, and nothing more.
 
 GPIO's seam is gpiozero's pin factory, except where the moment of an edge counts (`Wires`); a camera's is
-`FrameSource`, a keyboard's `KeySource`. Real ends are in `hw.linux`, simulated ones in `hw.sim`.
+`FrameSource`, a keyboard's `KeySource`; what goes out as pulses is a `PulseTrain`. Real ends are in `hw.linux`,
+simulated ones in `hw.sim`.
 """
 
 from __future__ import annotations
@@ -77,6 +78,93 @@ class Wires(Protocol):
 
     def close(self) -> None:
         """Let the lines go; harmless when closed."""
+        ...
+
+
+class LineState(NamedTuple):
+    """What the kernel says of one GPIO line."""
+
+    used: bool
+    consumer: str
+    """Who has it, as they named themselves; empty where nobody has, or did."""
+    output: bool
+
+
+class GpioLines(Protocol):
+    """The lines of one GPIO chip, looked at one at a time. All raise `hw.errors.DeviceError` kinds."""
+
+    name: str
+    """How people name it, e.g. `/dev/gpiochip0`."""
+    count: int
+
+    def state(self, line: int) -> LineState:
+        """Who has the line, and what it is."""
+        ...
+
+    def read(self, line: int, pull: str) -> bool:
+        """Claim the line as an input with this `pull` (up, down, none), read its level, and let it go."""
+        ...
+
+    def stays_driven(self, line: int) -> bool:
+        """Drive the line low and let it go: whether the kernel leaves it an output, as after a process' death."""
+        ...
+
+
+class Pulse(NamedTuple):
+    """One pulse as it was seen."""
+
+    wire: int
+    fell_after: float
+    fell_before: float
+    """Monotonic seconds between which the wire fell."""
+    narrowest: float
+    widest: float
+    """Seconds between which its width lies."""
+
+
+class PulseTrain(Protocol):
+    """Two wires that rest, and on which short pulses can be played."""
+
+    name: str
+    remedy: str
+    """What helps where its pulses come out wrong."""
+
+    def open(self) -> str:
+        """Claim the wires at rest; returns how their pulses are timed and measured. Raises `DeviceError` kinds."""
+        ...
+
+    def play(self, wires: bytes, width: float, spacing: float, longest: float) -> list[Pulse]:
+        """Play pulses of `width` s on those wires (0 or 1), `spacing` s from start to start; blocks its thread.
+
+        Returns what came out, in order. Stops early after a pulse that was longer than `longest` s. Raises
+        `hw.errors.DeviceError` where the wires are gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the wires go, at rest; harmless when closed."""
+        ...
+
+
+class ByteLine(Protocol):
+    """A serial line. Nothing waits: its user polls. Both ways raise `hw.errors.DeviceError` when it is gone."""
+
+    name: str
+
+    def open(self) -> None:
+        """Open it. Raises `DeviceError` kinds."""
+        ...
+
+    def read(self, most: int) -> bytes:
+        """What has arrived, at most so many bytes."""
+        ...
+
+    def write(self, data: bytes) -> int:
+        """Send; returns how many bytes were taken."""
+        ...
+
+    def close(self) -> None:
+        """Let it go; harmless when closed."""
         ...
 
 

@@ -49,3 +49,7 @@ class DeviceDenied(DeviceError, PermissionError):  # noqa: N818
 
 class DeviceClosed(DeviceError, RuntimeError):  # noqa: N818
     """The device was closed while in use."""
+
+
+class PulseError(DeviceError, OSError):
+    """What was sent is not what the standard asks for; the message says by how much, and what helps."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hw.settings import POTENTIAL_CAP, GateSettings, Gpio
+from hw.gate_settings import POTENTIAL_CAP, GateSettings, Gpio
 
 Debounce = Annotated[float, msgspec.Meta(ge=0, le=0.2)]
 

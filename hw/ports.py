@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,14 +105,24 @@ class Side(enum.Enum):
 
 
 class Signal(enum.Enum):
-    """Inputs of a gate. Which of them a gate has depends on what it is (`hw.settings`, `hw.kind_settings`)."""
+    """What a gate tells: its contacts, and what it finds out about its own relays.
+
+    Which of them a gate has depends on what it is (`hw.gate_settings`, `hw.kind_settings`).
+    """
 
     PASS_A = "pass_a"
     PASS_B = "pass_b"
     READY = "ready"
+    INTRUSION = "intrusion"
+    """The turnstile's own sensor saw somebody climb or crawl through."""
     FIRE = "fire"
     TAMPER = "tamper"
+    MAINS = "mains"
+    """There is mains; inactive: the gate runs on its battery."""
     KEY = "key"
+    RELAY_A = "relay_a"
+    """The relay of side A has not been what was commanded for longer than a relay takes; no contact of its own."""
+    RELAY_B = "relay_b"
 
     # A door's
     DOOR = "door"
@@ -137,6 +147,13 @@ class Signal(enum.Enum):
     """Active: the barrier has no mains."""
 
 
+RELAY_FAULTS: Final = {Side.A: Signal.RELAY_A, Side.B: Signal.RELAY_B}
+CONTACTS: Final = tuple(signal for signal in Signal if signal not in RELAY_FAULTS.values())
+"""Signals that are a line each."""
+ACTIVE_AT_REST: Final = frozenset({Signal.READY, Signal.MAINS})
+"""Signals that are active while all is well; the others are not."""
+
+
 class Lamp(enum.Enum):
     """What the lamp and buzzer tell the passer-by."""
 
@@ -156,6 +173,8 @@ class Edge:
     active: bool
     timestamp: float
     """Monotonic seconds of the first edge (before debounce)."""
+    cause: str | None = None
+    """What the gate knows of why: of a relay, "welded" or "dead"."""
 
 
 class Gate(Protocol):
@@ -235,13 +254,59 @@ class CredentialRead:
     """Monotonic seconds at its end."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderState:
+    """What became of a reader after it was opened."""
+
+    up: bool
+    text: str
+    tampered: bool | None = None
+    """Its housing was opened or closed; None: that is not what this tells."""
+
+
+def unheard(_state: ReaderState) -> None:
+    """Nobody listens for the states of a reader."""
+
+
 class CredentialReader(Protocol):
     """A card, code or PIN reader. Reads come from a thread of the reader; a device that is lost is looked for again."""
 
-    def open(self, on_read: Callable[[CredentialRead], None]) -> str:
-        """Start; returns a description for the log. Raises `hw.errors.DeviceError` kinds where it is not there."""
+    def open(self, on_read: Callable[[CredentialRead], None], on_state: Callable[[ReaderState], None] = unheard) -> str:
+        """Start; returns a description for the log. Raises `hw.errors.DeviceError` kinds where it is not there.
+
+        `on_state` is told, from the same thread, when the reader is lost, back, or opened by somebody.
+        """
         ...
 
     def close(self) -> None:
         """Stop and let the device go; harmless when closed."""
+        ...
+
+
+@runtime_checkable
+class ReaderLamp(Protocol):
+    """A reader that has a lamp of its own."""
+
+    def indicate(self, lamp: Lamp) -> None:
+        """Show `lamp`; returns at once, from any thread."""
+        ...
+
+
+class CredentialSender(Protocol):
+    """Wires to another controller that takes this gate for a card reader."""
+
+    def open(self) -> str:
+        """Claim the wires; returns a description for the log. Raises `hw.errors.DeviceError` kinds."""
+        ...
+
+    def send(self, number: str) -> None:
+        """Send a card's number, `FACILITY-NUMBER` where it has both; blocks its thread for a tenth of a second.
+
+        Raises ValueError for a number that the format cannot carry (the message does not repeat it), `PulseError` where
+        what came out is no card for sure, another `hw.errors.DeviceError` where the wires are gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the wires go; harmless when closed."""
         ...

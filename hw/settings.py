@@ -6,14 +6,35 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Gpio = Annotated[int, msgspec.Meta(ge=0, le=53, description="BCM number of a GPIO line")]
+from hw.gate_settings import (
+    GATE_INPUTS,
+    GATE_LINES,
+    GATE_OUTPUTS,
+    POTENTIAL_CAP,
+    GateSettings,
+    Gpio,
+    LineSettings,
+)
+
+__all__ = [
+    "GATE_INPUTS",
+    "GATE_LINES",
+    "GATE_OUTPUTS",
+    "POTENTIAL_CAP",
+    "REFRESH_RATES",
+    "WIEGAND_FORMATS",
+    "CameraSettings",
+    "GateSettings",
+    "Gpio",
+    "LineSettings",
+    "ReaderSettings",
+    "Span",
+    "ThermalSettings",
+    "WiegandFormat",
+]
 
 REFRESH_RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Subpage renewals a second that an MLX90640 can be set to, hertz."""
-
-
-POTENTIAL_CAP = 15.0
-"""Longest unlock in potential mode, seconds: the passage wait of an accessible lane."""
 
 
 class ThermalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,45 +72,6 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     rotate: Literal[0, 90, 180, 270] = 0
 
 
-class GateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The turnstile's wiring. A line that is None is not wired."""
-
-    chip: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Number N of /dev/gpiochipN."""
-    unlock_a: Gpio | None = 17
-    unlock_b: Gpio | None = 27
-    stop: Gpio | None = None
-    lamp_go: Gpio | None = 22
-    lamp_stop: Gpio | None = 23
-    buzzer: Gpio | None = None
-    pass_a: Gpio | None = 5
-    pass_b: Gpio | None = 6
-    ready: Gpio | None = None
-    fire: Gpio | None = None
-    tamper: Gpio | None = None
-    key: Gpio | None = None
-    outputs_active_low: bool = False
-    inputs_active_low: bool = True
-    """Passage contacts are usually dry contacts to ground with a pull-up."""
-    normally_closed: tuple[Literal["pass_a", "pass_b", "ready", "fire", "tamper", "key"], ...] = ()
-    """Inputs whose contact opens when they become active, as fire and tamper loops do: a cut wire reads as active."""
-    mode: Literal["pulse", "potential"] = "pulse"
-    """pulse: the turnstile latches the unlock itself; potential: the line is held until passage or expiry."""
-    pulse_cap: Annotated[float, msgspec.Meta(gt=0, le=1.5)] = 1.5
-    """Hard cap of an unlock pulse, seconds: over 3 s some turnstiles read HOLD OPEN (FREE)."""
-    debounce: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.03
-    """Seconds an input must keep its level before it counts."""
-
-    def __post_init__(self) -> None:
-        """Refuse a GPIO line that is given twice."""
-        lines: dict[int, str] = {}
-        for key in GATE_LINES:
-            line = getattr(self, key)
-            if line is not None and line in lines:
-                raise ValueError(f"GPIO line {line} is given twice: as {lines[line]} and as {key}")
-            lines[line] = key
-
-
 Bit = Annotated[int, msgspec.Meta(ge=0, le=127)]
 Span = tuple[Bit, Bit]
 """First and last bit, both counted, from 0."""
@@ -117,8 +99,8 @@ class WiegandFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A card, code or PIN reader at the entry."""
 
-    driver: Literal["wiegand", "wedge"]
-    """wiegand: two wires on GPIO lines; wedge: a USB reader or scanner that types."""
+    driver: Literal["wiegand", "wedge", "osdp"]
+    """wiegand: two wires on GPIO lines; wedge: a USB reader or scanner that types; osdp: RS-485, encrypted."""
     d0: Gpio | None = None
     """Wiegand's wires: 3.3 V only, a reader's 5 V goes through a level shifter (docs/gate-wiring.md)."""
     d1: Gpio | None = None
@@ -133,6 +115,8 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """An edge so many seconds after the last one of its wire is ringing, no bit."""
     key_timeout: Annotated[float, msgspec.Meta(ge=0.5, le=60)] = 5.0
     """Seconds between two keys of a PIN."""
+    repeat: Annotated[float, msgspec.Meta(ge=0, le=60)] = 1.0
+    """Seconds since a credential was last seen in which it is still the same presentation: a card that is held."""
     device: str | None = None
     """The wedge: /dev/input/by-id/…-event-kbd, which stays the same over reboots."""
     kind: Literal["auto", "card", "qr", "plate"] = "auto"
@@ -144,9 +128,22 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The key that ends what is typed; none: `type_timeout` does."""
     type_timeout: Annotated[float, msgspec.Meta(ge=0.05, le=30)] = 0.5
     """Seconds between two keys of the wedge after which what was typed is dropped; 5 for a keypad."""
+    alt_codes: Literal["unicode", "gbk", "utf-8"] = "unicode"
+    """What the numbers mean that a scanner keys in with Alt held: characters, GB 18030 codes, or bytes of UTF-8."""
+
+    port: str | None = None
+    """OSDP's serial port, e.g. /dev/serial/by-id/…, through an RS-485 transceiver that turns round by itself."""
+    baud: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    address: Annotated[int, msgspec.Meta(ge=0, le=126)] = 0
+    key: str | None = None
+    """File of mode 0600 with the secure channel's key (SCBK), 32 hex digits; None: the systemd credential osdp.key."""
+    secure_channel: Literal["required", "install", "off"] = "required"
+    """install: give a new reader the key, in the clear of the standard's default key, while nobody listens."""
 
     def __post_init__(self) -> None:
         """Refuse a reader that is not wired."""
+        if (self.driver == "osdp") != bool(self.port):
+            raise ValueError("an osdp reader, and no other, needs `port`; /dev/serial/by-id lists them")
         if self.driver == "wiegand" and (self.d0 is None or self.d1 is None or self.d0 == self.d1):
             raise ValueError("a wiegand reader needs `d0` and `d1`, two different lines")
         if (self.driver == "wedge") != bool(self.device):
@@ -163,8 +160,3 @@ WIEGAND_FORMATS = {
     "w37n": WiegandFormat(bits=37, even=(0, 18), odd=(18, 36), number=(1, 35)),
 }
 """HID H10301, the usual 34 bits (H10306), H10304 and H10302 (HID, How an HID card is read)."""
-
-GATE_OUTPUTS = ("unlock_a", "unlock_b", "stop", "lamp_go", "lamp_stop", "buzzer")
-GATE_INPUTS = ("pass_a", "pass_b", "ready", "fire", "tamper", "key")
-GATE_LINES = (*GATE_OUTPUTS, *GATE_INPUTS)
-"""Fields of `GateSettings` that name a GPIO line."""

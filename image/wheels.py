@@ -25,7 +25,7 @@ from image import aarch64
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 1 << 20
 """Bytes that the extensions of a wheel may have together."""
-EXTENSIONS = {"_fastcore/match", "_fastcore/thermal"}
+EXTENSIONS = {"_fastcore/match", "_fastcore/pulses", "_fastcore/thermal"}
 KINDS = {".py", ".pyi", ".so", ".typed"}
 """What a wheel is made of, besides its metadata."""
 TRIAL = """

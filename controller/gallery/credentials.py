@@ -1,4 +1,4 @@
-"""Cards, codes and PINs: who is known by which, with no number on disk or in memory.
+"""Cards, codes and PINs: who is known by which, with no number that is read here on disk or in memory.
 
 Of a number there is only an HMAC-SHA256 under the gallery's own secret, itself sealed: without the key, not even a
 guess at a 26-bit card can be tried. A PIN is stretched besides (scrypt, RFC 7914, with a salt of its own): somebody
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from controller.gallery.file import Root
     from controller.gallery.store import GalleryStore
 
-KINDS = ("card", "qr", "pin", "plate")
+KINDS = ("card", "qr", "pin", "plate", "panel")
+"""A panel's is presented to nobody here: it is the number that another controller knows somebody by."""
 LONGEST = 512
 """Characters of a code."""
 PLATE_LONGEST = 12
@@ -40,10 +41,11 @@ SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**14, 8, 1
 _CARD = re.compile(r"[0-9A-Za-z:._-]{1,64}")
 _PLATE_GAPS = re.compile(r"[\s.·•-]")
 """What stands between a plate's characters, or does not, depending on who writes it."""
+_PANEL = re.compile(r"(\d{1,10}-)?\d{1,20}")
 _PIN = re.compile(r"(?P<number>\d{1,16})\*(?P<pin>\d+)")
 
 
-class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is sealed of a credential."""
 
     digest: bytes
@@ -51,6 +53,8 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salt: bytes | None = None
     stretched: bytes | None = None
     """scrypt of the PIN."""
+    number: str | None = None
+    """A panel's number itself: it has to be sent, so that no HMAC will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,18 @@ class CredentialBook:
 
     def __init__(self, root: Root, tokens: Iterable[tuple[Credential, Token]]) -> None:
         """Use `open_book`."""
-        self._content = (root, {(one.kind, token.digest): (one.person, token) for one, token in tokens})
+        held = [(one, token) for one, token in tokens]
+        known = {(one.kind, token.digest): (one.person, token) for one, token in held if token.number is None}
+        self._content = (root, known)
+        self._numbers = {one.person: token.number for one, token in held if token.number is not None}
 
     def take(self, other: CredentialBook) -> None:
         """Hold what another book holds, in place of what is here."""
-        self._content = other._content
+        self._content, self._numbers = other._content, other._numbers
+
+    def number_for(self, person: str) -> str | None:
+        """The number that another controller knows this person by, `FACILITY-NUMBER` or `NUMBER`; not to be logged."""
+        return self._numbers.get(person)
 
     def __len__(self) -> int:
         """Credentials in it."""
@@ -121,10 +132,11 @@ def add_credential(store: GalleryStore, person: str, kind: str, value: str, *, c
                 raise GalleryError(f"{store.path}: this {kind} is {one.person}'s already")
             if pin is None:
                 return one
-        if pin is not None:
+        if pin is not None or kind == "panel":
             details = _without(store, person, details, kind)
         salt = None if pin is None else os.urandom(16)
-        token = Token(mark, salt, None if pin is None or salt is None else stretch(pin, salt))
+        stretched = None if pin is None or salt is None else stretch(pin, salt)
+        token = Token(mark, salt, stretched, number if kind == "panel" else None)
         made = Credential(secrets.token_hex(8), person, kind)
         record = store.file.seal(msgspec.json.encode(token), label("credential", person, kind, made.record))
         store.file.run("INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?)", (made.record, person, kind, *record))
@@ -165,19 +177,26 @@ def parse(kind: str, value: str) -> tuple[str, str | None]:
         if not value or len(value) > LONGEST or not value.isprintable():
             raise GalleryError(f"a code is 1 to {LONGEST} printable characters")
         return value, None
+    if kind == "panel":
+        if not _PANEL.fullmatch(value):
+            raise GalleryError("a panel's number is digits, or FACILITY-NUMBER")
+        return value, None
     if kind == "pin":
         found = _PIN.fullmatch(value)
         if found is None or not PIN_LEAST <= len(found["pin"]) <= PIN_MOST:
             raise GalleryError(f"a PIN is entered as NUMBER*PIN, with {PIN_LEAST} to {PIN_MOST} digits of PIN")
         return found["number"], found["pin"]
     if kind == "plate":
-        plate = _PLATE_GAPS.sub("", value).upper()
-        if not 2 <= len(plate) <= PLATE_LONGEST or not plate.isalnum():
-            raise GalleryError(
-                f"a number plate is 2 to {PLATE_LONGEST} letters and digits; gaps and dashes don't count"
-            )
-        return plate, None
+        return _plate(value), None
     raise GalleryError(f"{kind!r:.20} is no kind of credential: {', '.join(KINDS)}")
+
+
+def _plate(value: str) -> str:
+    """A number plate without what stands between its characters."""
+    plate = _PLATE_GAPS.sub("", value).upper()
+    if not 2 <= len(plate) <= PLATE_LONGEST or not plate.isalnum():
+        raise GalleryError(f"a number plate is 2 to {PLATE_LONGEST} letters and digits; gaps and dashes don't count")
+    return plate
 
 
 def digest(root: Root, kind: str, number: str) -> bytes:

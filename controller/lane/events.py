@@ -117,6 +117,20 @@ class Tamper(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mains(Event):
+    """The supply: present, or gone, and the gate runs on its battery."""
+
+    present: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intrusion(Event):
+    """The turnstile's own sensor for whoever climbs or crawls through."""
+
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimerFired(Event):
     """A timer that the lane armed has run out."""
 
@@ -160,7 +174,12 @@ class SelfTested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayMismatch(Event):
-    """A relay's read-back differs from what was commanded for longer than allowed."""
+    """A relay's read-back differs from what was commanded for longer than allowed, or does so no more."""
+
+    direction: Direction
+    stands: bool = True
+    cause: str | None = None
+    """What is known of why, for the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +240,8 @@ LaneEvent = (
     | FireAlarm
     | MechanicalKey
     | Tamper
+    | Mains
+    | Intrusion
     | TimerFired
     | JournalFailed
     | DeviceLost

@@ -67,11 +67,18 @@ class Facts:
     """Passage contacts that are stuck: passages there are not seen, and unlocks are ended by time."""
     tolerated: frozenset[FaultKind] = frozenset()
     """Faults that policy says to live with (degraded)."""
+    disobeying: frozenset[Direction] = frozenset()
+    """Relays whose read-back differs from the command."""
 
     @property
     def latched(self) -> frozenset[FaultKind]:
         """Faults that put the lane out of service until a reset."""
         return self.faults & LATCHED
+
+    @property
+    def resettable(self) -> frozenset[FaultKind]:
+        """Latched faults whose cause no longer stands."""
+        return self.latched - ({FaultKind.RELAY} if self.disobeying else frozenset())
 
     @property
     def broken(self) -> frozenset[FaultKind]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         DeviceLost,
         Home,
         JournalFailed,
+        Mains,
         RelayMismatch,
         SelfTested,
         TimerFired,
@@ -44,11 +45,27 @@ def regain(core: Core, event: DeviceBack) -> None:
         clear_faults(core, frozenset({event.fault}), {})
 
 
-def distrust(core: Core, _event: RelayMismatch) -> None:
-    """Shut the entry with STOP, as a lock that doesn't obey can't be trusted; in an emergency open it again."""
-    raise_fault(core, FaultKind.RELAY)
+def distrust(core: Core, event: RelayMismatch) -> None:
+    """Shut the entry with STOP, as a lock that doesn't obey can't be trusted; in an emergency open it again.
+
+    A relay that obeys again ends nothing by itself: its contact may stick the next time. It may be reset then.
+    """
+    if not event.stands:
+        core.change(disobeying=core.facts.disobeying - {event.direction})
+        return
+    core.change(disobeying=core.facts.disobeying | {event.direction})
+    cause = None if event.cause is None else f"{event.direction.value}_relay_{event.cause}"
+    raise_fault(core, FaultKind.RELAY, cause)
     if core.facts.emergency:
         core.hold_everything()
+
+
+def note_mains(core: Core, event: Mains) -> None:
+    """Go on without mains, for as long as the battery lasts, and have everybody know."""
+    if event.present:
+        clear_faults(core, frozenset({FaultKind.MAINS}), {})
+    else:
+        raise_fault(core, FaultKind.MAINS, "on_battery")
 
 
 def note_home(core: Core, event: Home) -> None:

@@ -140,6 +140,8 @@ class FaultKind(enum.Enum):
     RELAY = "relay"
     JOURNAL = "journal"
     NOT_HOME = "not_home"
+    MAINS = "mains"
+    """The mains is gone: the lane works on, on its battery."""
     DOOR_FORCED = "door_forced"
     """Opened without a grant, an order or a request to exit."""
     DOOR_HELD_OPEN = "door_held_open"

@@ -121,16 +121,16 @@ def set_free(core: Core, event: SetFree) -> None:
 
 
 def reset(core: Core, event: ResetEmergency) -> None:
-    """End the latched opening and the latched faults; refused while the fire line is active or nothing is latched."""
+    """End the latched opening and the latched faults; refused while their cause stands, or where nothing is latched."""
     refused: str | None = None
     if core.facts.fire_line:
         refused = "fire_line"
-    elif not core.facts.emergency and not core.facts.latched:
-        refused = "nothing_to_reset"
+    elif not core.facts.emergency and not core.facts.resettable:
+        refused = "relay_disobeys" if core.facts.latched else "nothing_to_reset"
     _order(core, event, "reset", {"accepted": False, "refused": refused} if refused else {"accepted": True})
     if refused is None:
         core.change(emergency=False)
-        clear_faults(core, core.facts.latched, {"actor": event.actor})
+        clear_faults(core, core.facts.resettable, {"actor": event.actor})
 
 
 def clear_faults(core: Core, faults: frozenset[FaultKind], detail: dict[str, Scalar]) -> None:

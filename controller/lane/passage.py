@@ -11,7 +11,7 @@ from controller.lane.states import State
 
 if TYPE_CHECKING:
     from controller.lane.core import Core, Scalar
-    from controller.lane.events import PassContact, TimerFired
+    from controller.lane.events import Intrusion, PassContact, TimerFired
 
 FREE_PASSAGES = {
     State.FREE_ENTRY: "free",
@@ -90,6 +90,15 @@ def intrude(core: Core, event: PassContact) -> None:
     core.record(RecordKind.INTRUSION, {"direction": Direction.ENTRY.value, "state": core.state.value})
     # In maintenance the arms are turned by hand all day: worth a record, not a siren.
     if core.state is not State.MAINTENANCE:
+        core.alarm("intrusion")
+
+
+def note_sensor(core: Core, event: Intrusion) -> None:
+    """Raise the alarm when the turnstile itself saw somebody climb or crawl through, unless the way is free to all."""
+    if not event.active:
+        return
+    core.record(RecordKind.INTRUSION, {"source": "sensor", "state": core.state.value})
+    if core.state not in FREE_PASSAGES and core.state is not State.MAINTENANCE:
         core.alarm("intrusion")
 
 

@@ -81,6 +81,8 @@ class Trigger(enum.Enum):
     FIRE = "FireAlarm"
     KEY = "MechanicalKey"
     TAMPER = "Tamper"
+    MAINS = "Mains"
+    INTRUSION = "Intrusion"
     SCREENING_OVER = "TimerFired(screening)"
     SHOW_OVER = "TimerFired(show)"
     GRANT_OVER = "TimerFired(grant)"
@@ -145,6 +147,10 @@ def trigger_of(event: ev.LaneEvent) -> Trigger:  # noqa: C901, PLR0912 - one bra
             return Trigger.KEY
         case ev.Tamper():
             return Trigger.TAMPER
+        case ev.Mains():
+            return Trigger.MAINS
+        case ev.Intrusion():
+            return Trigger.INTRUSION
         case ev.TimerFired(name=name):
             return _TIMER_TRIGGERS[name]
         case ev.JournalFailed():

@@ -52,6 +52,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.SELFTEST: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -66,6 +67,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.LOCKED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -80,6 +82,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.SCREENING: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -94,6 +97,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.GRANTED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -108,6 +112,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.PASSING: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -122,6 +127,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.COMPLETE: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -136,6 +142,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.DENIED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -150,6 +157,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.GRANT_EXPIRED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -164,6 +172,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.LANE_OCCUPIED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -178,6 +187,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.FREE_ENTRY: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -192,6 +202,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.FREE_EXIT: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -206,6 +217,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.FREE_BOTH: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -220,6 +232,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.LOCKDOWN: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -234,6 +247,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.refuse,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.EMERGENCY_OPEN: {
         T.BOOTED: orders.start,             T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -248,6 +262,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.KEY_OVERRIDE: {
         T.BOOTED: orders.start,             T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -262,6 +277,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.MAINTENANCE: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -276,6 +292,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.refuse,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
     S.FAULT: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -290,6 +307,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.DEVICE_LOST: faults.lose,         T.DEVICE_BACK: faults.regain,        T.RELAY_MISMATCH: faults.distrust,
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.refuse,
+        T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
     },
 }
 # fmt: on

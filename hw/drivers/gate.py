@@ -1,4 +1,4 @@
-"""A turnstile on GPIO lines, through gpiozero: unlock relays, STOP, lamps and buzzer out; its contacts in.
+"""A turnstile on GPIO lines, through gpiozero: unlock relays, STOP, lamps and buzzer out; contacts in.
 
 Nothing here moves a lock by itself: lines are claimed at their inactive level, and what energises a relay is `unlock`
 or `hold` alone. gpiozero's own timing threads are not used; two threads of the gate keep time on its clock, one for
@@ -17,17 +17,19 @@ from gpiozero.exc import GPIOPinInUse, PinInvalidPin
 
 from hw.drivers.contacts import Contact, Contacts
 from hw.drivers.lamps import Indicator
+from hw.drivers.readback import Readbacks
 from hw.drivers.relay import RelayGuard
 from hw.errors import DeviceClosed, DeviceError
-from hw.ports import Side, Signal
-from hw.settings import GATE_INPUTS, GATE_OUTPUTS, POTENTIAL_CAP
+from hw.gate_settings import GATE_INPUTS, GATE_OUTPUTS, POTENTIAL_CAP, READBACKS
+from hw.ports import CONTACTS, RELAY_FAULTS, Edge, Side, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hw.clock import Clock
-    from hw.ports import Edge, Lamp
-    from hw.settings import GateSettings
+    from hw.drivers.debounce import Settled
+    from hw.gate_settings import GateSettings
+    from hw.ports import Lamp
 
 _log = logging.getLogger(__name__)
 
@@ -56,9 +58,11 @@ class GpioGate:
         self._factory = pin_factory
         self._clock = clock
         self._outputs: dict[str, Any] = {}
-        self._inputs: dict[Signal, Any] = {}
+        self._inputs: dict[str, Any] = {}
         self._relays: RelayGuard | None = None
         self._contacts: Contacts | None = None
+        self._readbacks: Readbacks | None = None
+        self._on_edge: Callable[[Edge], None] = lambda _edge: None
         self._indicator: Indicator | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -79,18 +83,24 @@ class GpioGate:
             except BaseException:
                 self._release_lines()
                 raise
-            self._relays = RelayGuard(self._unlock_lines(), self._cap(), self._clock)
+            self._on_edge = on_edge
+            wired = {name: self._contact(name) for name in self._inputs}
+            aux = {side: wired[name].level for side in Side if (name := f"readback_{side.value}") in wired}
+            self._readbacks = Readbacks(aux, self._clock, on_edge, self._wake.set)
+            self._relays = RelayGuard(self._unlock_lines(), self._cap(), self._clock, self._readbacks.commanded)
             self._indicator = Indicator(self._outputs, self._clock)
-            self._contacts = Contacts(
-                self._wired_contacts(), self._settings.debounce, self._clock, on_edge, self._wake.set
-            )
+            self._contacts = Contacts(wired, self._clock, self._changed, self._wake.set)
             self._open = True
             self._relays.start()
             self._thread = self._clock.spawn(self._service, "gate-inputs")
 
     def read(self, signal: Signal) -> bool | None:
         """The debounced level of an input; None where it is not wired. Raises DeviceClosed before `open`."""
-        return self._watched().read(signal)
+        contacts, readbacks = self._watched()
+        for side, fault in RELAY_FAULTS.items():
+            if signal is fault:
+                return readbacks.read(side)
+        return contacts.read(signal.value)
 
     def unlock(self, side: Side, seconds: float) -> None:
         """Energise the relay of `side` for `seconds`: at most `pulse_cap`, in potential mode `POTENTIAL_CAP`.
@@ -129,8 +139,10 @@ class GpioGate:
     @property
     def counters(self) -> GateCounters:
         """What the inputs went through since `open`. Raises DeviceClosed before."""
-        contacts = self._watched()
-        return GateCounters(contacts.glitches(), contacts.lost, contacts.failed_callbacks)
+        contacts, _ = self._watched()
+        glitches = contacts.glitches()
+        seen = {signal: glitches[signal.value] for signal in CONTACTS if signal.value in glitches}
+        return GateCounters(seen, contacts.lost, contacts.failed_callbacks)
 
     def close(self) -> None:
         """De-energise the relays, then all outputs; release the lines. May be called from `on_edge`."""
@@ -146,7 +158,7 @@ class GpioGate:
             thread.join()
         with self._lock:
             self._release_lines()
-            self._relays = self._contacts = self._indicator = None
+            self._relays = self._contacts = self._readbacks = self._indicator = None
 
     # Lines
 
@@ -156,9 +168,9 @@ class GpioGate:
     def _unlock_lines(self) -> dict[Side, Any]:
         return {side: self._outputs[key] for side in Side if (key := f"unlock_{side.value}") in self._outputs}
 
-    def _wired_contacts(self) -> dict[Signal, Contact]:
-        closed = self._settings.normally_closed
-        return {signal: Contact(device, signal.value in closed) for signal, device in self._inputs.items()}
+    def _contact(self, name: str) -> Contact:
+        settings = self._settings
+        return Contact(self._inputs[name], name in settings.normally_closed, settings.debounce_of(name))
 
     def _opened(self) -> RelayGuard:
         relays = self._relays
@@ -166,24 +178,31 @@ class GpioGate:
             raise DeviceClosed("the gate is closed")
         return relays
 
-    def _watched(self) -> Contacts:
-        contacts = self._contacts
-        if contacts is None:
+    def _watched(self) -> tuple[Contacts, Readbacks]:
+        contacts, readbacks = self._contacts, self._readbacks
+        if contacts is None or readbacks is None:
             raise DeviceClosed("the gate is closed")
-        return contacts
+        return contacts, readbacks
+
+    def _changed(self, name: str, settled: Settled) -> None:
+        """Take a debounced change on the thread of the inputs."""
+        if name not in READBACKS:
+            self._on_edge(Edge(Signal(name), settled.active, settled.since))
+        elif self._readbacks is not None:
+            self._readbacks.contact(Side(name.removeprefix("readback_")), settled.since, closed=settled.active)
 
     def _claim(self) -> None:
         for key in GATE_OUTPUTS:
             if (line := getattr(self._settings, key)) is not None:
                 self._outputs[key] = self._claim_line(key, line, self._output)
-        for signal in map(Signal, GATE_INPUTS):
-            if (line := getattr(self._settings, signal.value)) is not None:
-                self._inputs[signal] = self._claim_line(signal.value, line, self._input)
+        for name in GATE_INPUTS:
+            if (line := getattr(self._settings, name)) is not None:
+                self._inputs[name] = self._claim_line(name, line, self._input)
 
-    def _claim_line(self, key: str, line: int, claim: Callable[[int], Any]) -> Any:
+    def _claim_line(self, key: str, line: int, claim: Callable[[str, int], Any]) -> Any:
         place = f"[gate] {key}: GPIO line {line} of /dev/gpiochip{self._settings.chip}"
         try:
-            return claim(line)
+            return claim(key, line)
         except PinInvalidPin as error:
             raise DeviceError(f"{place} is not on this board's header") from error
         except GPIOPinInUse as error:
@@ -191,12 +210,15 @@ class GpioGate:
         except Exception as error:
             raise DeviceError(f"{place} can't be claimed: {error}; `gpioinfo` shows who holds it") from error
 
-    def _output(self, line: int) -> Any:
-        active_high = not self._settings.outputs_active_low
+    def _output(self, name: str, line: int) -> Any:
+        active_high = not self._settings.active_low(name)
         return DigitalOutputDevice(line, active_high=active_high, initial_value=False, pin_factory=self._factory)
 
-    def _input(self, line: int) -> Any:
-        return DigitalInputDevice(line, pull_up=self._settings.inputs_active_low, pin_factory=self._factory)
+    def _input(self, name: str, line: int) -> Any:
+        low = self._settings.active_low(name)
+        if self._settings.pull_of(name) == "none":
+            return DigitalInputDevice(line, pull_up=None, active_state=not low, pin_factory=self._factory)
+        return DigitalInputDevice(line, pull_up=low, pin_factory=self._factory)
 
     def _release_lines(self) -> None:
         """Every output inactive before any line is let go; one that fails doesn't keep the others."""
@@ -209,8 +231,8 @@ class GpioGate:
     # The thread of inputs and lamps
 
     def _service(self) -> None:
-        contacts, indicator = self._contacts, self._indicator
-        if contacts is None or indicator is None:
+        contacts, readbacks, indicator = self._contacts, self._readbacks, self._indicator
+        if contacts is None or readbacks is None or indicator is None:
             return
         due = 0.0
         while self._open:
@@ -219,7 +241,7 @@ class GpioGate:
             now = self._clock.monotonic()
             due = now + 1.0
             try:
-                due = min(contacts.service(now), indicator.service(now))
+                due = min(contacts.service(now), readbacks.service(now), indicator.service(now))
             except Exception:  # noqa: BLE001 - this thread must outlive whatever a line does
                 _log.exception("[gate] inputs or lamps failed; trying again in a second")
 

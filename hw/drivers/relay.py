@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from hw.errors import DeviceClosed, DeviceError, DeviceMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hw.clock import Clock
     from hw.ports import Side
@@ -87,6 +87,7 @@ class RelayGuard:
         lines: the output of each side that is wired, already claimed at its inactive level.
         cap: longest pulse, seconds.
         clock: whose time a pulse is measured in.
+        on_command: told each level that a line was driven to; must return at once.
         names: what messages call each line; None: as a turnstile's stand in gate.toml.
     """
 
@@ -95,6 +96,7 @@ class RelayGuard:
         lines: Mapping[Side, OutputLine],
         cap: float,
         clock: Clock,
+        on_command: Callable[[Side, bool], None] = lambda _side, _on: None,
         *,
         names: Mapping[Side, str] | None = None,
     ) -> None:
@@ -102,6 +104,7 @@ class RelayGuard:
         self._names = dict(names) if names is not None else {side: f"[gate] unlock_{side.value}" for side in lines}
         self._cap = cap
         self._clock = clock
+        self._on_command = on_command
         self._states = {side: RelayState(cap) for side in lines}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -165,6 +168,7 @@ class RelayGuard:
             state.relock()
             self._release(side)
             raise DeviceError(f"{self._names[side]}: the line can't be driven: {error}") from error
+        self._on_command(side, state.energised)
 
     def _release(self, side: Side) -> None:
         """Drive the line inactive; if even that fails, have the thread try again until it works."""
@@ -175,6 +179,8 @@ class RelayGuard:
             if self._running:
                 self._states[side].deadline = self._clock.monotonic() + RETRY
                 self._wake.set()
+        else:
+            self._on_command(side, False)
 
     def _watch(self) -> None:
         try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hw.bus import LOST
 from hw.errors import DeviceError
-from hw.ports import CredentialRead, ReadKind
+from hw.ports import CredentialRead, ReaderState, ReadKind, unheard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,14 @@ AGAIN: Final = 2.0
 """Seconds between attempts to find a reader that was lost."""
 ENTER, KEYPAD_ENTER, TAB = 28, 96, 15
 SHIFTS: Final = frozenset({42, 54})
-ALT_GR: Final = 100
+CONTROLS: Final = frozenset({29, 97})
+ALT, ALT_GR, CAPS_LOCK = 56, 100, 58
+ALT_DIGITS: Final = 10
+"""Digits of a character's number, Alt held; the largest is one of four bytes in GB 18030."""
+
+MODIFIERS: Final = SHIFTS | CONTROLS | {ALT, ALT_GR}
+UNTYPED: Final = CONTROLS | {ALT, ALT_GR}
+"""With one of these held, a key is no character of the layout."""
 
 _ROWS: Final = {2: 12, 16: 12, 30: 11, 44: 10}
 """First code of each row of the main block, and how many keys it has (code 41 stands alone)."""
@@ -69,12 +76,20 @@ class Typist:
         layout: a key of `LAYOUTS`.
         terminator: `enter`, `tab`, or `none`: the timeout ends a text.
         timeout: seconds without a key after which a text that was not ended is dropped.
+        alt_codes: what numbers mean that are keyed in with Alt held, as scanners do for what no layout has:
+            `unicode`, `gbk` or `utf-8`.
     """
 
-    def __init__(self, layout: str, terminator: str, timeout: float) -> None:
+    def __init__(self, layout: str, terminator: str, timeout: float, alt_codes: str = "unicode") -> None:
         self._keys = key_map(layout)
         self._ends = {"enter": {ENTER, KEYPAD_ENTER}, "tab": {TAB}, "none": set[int]()}[terminator]
         self._timeout = timeout
+        self._alt_codes = alt_codes
+        self._alt = ""
+        """Digits since Alt went down."""
+        self._bytes = bytearray()
+        """Of a character in UTF-8 that is not complete."""
+        self._caps = False
         self._text: list[str] = []
         self._held: set[int] = set()
         self._last = -math.inf
@@ -87,12 +102,18 @@ class Typist:
         ended = self.settle(at)
         if event.code == LOST:
             self._held.clear()
-            self._spoiled = bool(self._text) or self._spoiled
+            self._spoiled = bool(self._text or self._alt or self._bytes) or self._spoiled
             return ended
-        if event.code in SHIFTS or event.code == ALT_GR:
+        if event.code in MODIFIERS:
             (self._held.add if event.down else self._held.discard)(event.code)
+            if event.code == ALT and not event.down:
+                self._last = at
+                self._alt_code()
             return ended
         if not event.down:
+            return ended
+        if event.code == CAPS_LOCK:
+            self._caps = not self._caps
             return ended
         self._last = at
         if event.code in self._ends:
@@ -102,7 +123,7 @@ class Typist:
 
     def settle(self, at: float) -> str | None:
         """What silence has ended by `at`: a text where nothing else ends one, else what is dropped."""
-        if not (self._text or self._spoiled) or at - self._last < self._timeout:
+        if not (self._text or self._spoiled or self._bytes) or at - self._last < self._timeout:
             return None
         if not self._ends:
             return self._end()
@@ -111,14 +132,52 @@ class Typist:
 
     def _type(self, code: int) -> None:
         pair = self._keys.get(code)
-        if pair is None or ALT_GR in self._held or len(self._text) >= LONGEST:
+        if ALT in self._held and code in _KEYPAD and len(self._alt) < ALT_DIGITS:
+            self._alt += _KEYPAD[code]
+        elif pair is None or self._held & UNTYPED or self._bytes:
             # A text with a hole in it would be another text.
             self._spoiled = True
         else:
-            self._text.append(pair[bool(self._held & SHIFTS)])
+            shifted = bool(self._held & SHIFTS)
+            self._add(pair[shifted is not (self._caps and pair[0].isalpha())])
+
+    def _add(self, character: str) -> None:
+        if len(self._text) >= LONGEST:
+            self._spoiled = True
+        else:
+            self._text.append(character)
+
+    def _alt_code(self) -> None:
+        """A character by its number."""
+        digits, self._alt = self._alt, ""
+        if not digits:
+            return
+        character = self._character(int(digits)) if digits.isdigit() else None
+        if character is None or not character.isprintable():
+            self._spoiled = True
+        elif character:
+            self._add(character)
+
+    def _character(self, number: int) -> str | None:
+        """The character of a number; empty where it is a part of one, None where there is none."""
+        try:
+            if self._alt_codes == "unicode" or number < 0x80:
+                return chr(number) if not self._bytes else None
+            if self._alt_codes == "gbk":
+                return number.to_bytes(4).lstrip(b"\0").decode("gb18030")
+            self._bytes.append(number)
+            character = self._bytes.decode("utf-8")
+        except UnicodeDecodeError as error:
+            # At the end: more bytes belong to it.
+            part = self._alt_codes == "utf-8" and error.reason == "unexpected end of data"
+            return "" if part else None
+        except (ValueError, OverflowError):
+            return None
+        self._bytes.clear()
+        return character
 
     def _end(self) -> str | None:
-        if self._spoiled:
+        if self._spoiled or self._bytes:
             self._drop()
             return None
         text, self._text = "".join(self._text).strip(), []
@@ -126,6 +185,8 @@ class Typist:
 
     def _drop(self) -> None:
         self.dropped += 1
+        self._alt = ""
+        self._bytes.clear()
         self._text, self._spoiled = [], False
 
 
@@ -148,11 +209,12 @@ class WedgeReader:
         self._open = False
         self._stop = threading.Event()
         self._on_read: Callable[[CredentialRead], None] = lambda _: None
-        self.typist = Typist(settings.layout, settings.terminator, settings.type_timeout)
+        self._on_state: Callable[[ReaderState], None] = unheard
+        self.typist = Typist(settings.layout, settings.terminator, settings.type_timeout, settings.alt_codes)
 
-    def open(self, on_read: Callable[[CredentialRead], None]) -> str:
+    def open(self, on_read: Callable[[CredentialRead], None], on_state: Callable[[ReaderState], None] = unheard) -> str:
         """Grab the keyboard. Raises `DeviceError` kinds."""
-        self._on_read = on_read
+        self._on_read, self._on_state = on_read, on_state
         name = self._source.open()
         self._open = True
         self._clock.spawn(self._service, "reader-wedge")
@@ -170,7 +232,7 @@ class WedgeReader:
                 events = self._source.read(POLL)
             except DeviceError as error:
                 if self._open:
-                    _log.warning("[reader] lost: %s", error)
+                    self._on_state(ReaderState(up=False, text=str(error)))
                     self._find_again()
                 continue
             now = self._clock.monotonic()
@@ -182,9 +244,10 @@ class WedgeReader:
         self._source.close()
         while self._open and not self._clock.wait(self._stop, AGAIN):
             try:
-                _log.warning("[reader] back: %s", self._source.open())
+                name = self._source.open()
             except DeviceError:
                 continue
+            self._on_state(ReaderState(up=True, text=f"{name} on {self._source.name}"))
             return
 
     def _report(self, text: str | None, at: float) -> None:

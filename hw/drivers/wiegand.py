@@ -12,9 +12,10 @@ import math
 import threading
 from collections import deque
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from hw.ports import CredentialRead, ReadKind
+from hw.ports import CredentialRead, ReaderState, ReadKind, unheard
 from hw.settings import WIEGAND_FORMATS
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 128
 """Bits after which a burst is noise, whatever follows."""
+SWAPPED_AFTER: Final = 3
+"""Cards in a row that would be right with D0 and D1 exchanged; one may be noise."""
 KEYS: Final = "0123456789*#"
 PIN_MOST: Final = 32
 """Keys that are kept of one entry."""
@@ -47,6 +50,8 @@ class WiegandCounters:
     """Bursts in which both wires fell together: crosstalk, or two cards at once."""
     wrong_length: int = 0
     parity: int = 0
+    swapped: int = 0
+    """Of these, cards that would be right with D0 and D1 exchanged."""
     failed_callbacks: int = 0
 
 
@@ -92,6 +97,12 @@ class FrameAssembler:
             self._counters.spoiled += 1
             return None
         return bits
+
+
+def forms_of(settings: ReaderSettings) -> dict[int, WiegandFormat]:
+    """The configured formats by their number of bits."""
+    forms = [*(WIEGAND_FORMATS[name] for name in settings.formats), *settings.custom]
+    return {form.bits: form for form in forms}
 
 
 def decode(bits: Sequence[int], form: WiegandFormat) -> str | None:
@@ -142,6 +153,10 @@ class PinPad:
         self._text = ""
         self._last = -math.inf
 
+    def clear(self) -> None:
+        """Forget what was not ended: somebody else is there."""
+        self._text = ""
+
     def press(self, key: str, at: float) -> str | None:
         """Take a key; returns what was entered when it ends there."""
         if at - self._last > self._timeout:
@@ -164,19 +179,24 @@ class WiegandReader:
         self._settings = settings
         self._wires = wires
         self._clock = clock
-        forms = [*(WIEGAND_FORMATS[name] for name in settings.formats), *settings.custom]
-        self._forms = {form.bits: form for form in forms}
+        self._forms = forms_of(settings)
         self._notes: deque[tuple[int, float, float]] = deque()
         self._wake = threading.Event()
         self._open = False
         self._on_read: Callable[[CredentialRead], None] = lambda _: None
+        self._on_state: Callable[[ReaderState], None] = unheard
+        self._swapped = 0
+        """Cards in a row that would be right with the wires exchanged."""
         self.counters = WiegandCounters()
         self._frames = FrameAssembler(settings.frame_gap, settings.glitch, self.counters)
         self._pad = PinPad(settings.key_timeout)
 
-    def open(self, on_read: Callable[[CredentialRead], None]) -> str:
-        """Claim the wires and report what is read. Raises `DeviceError` naming the line."""
-        self._on_read = on_read
+    def open(self, on_read: Callable[[CredentialRead], None], on_state: Callable[[ReaderState], None] = unheard) -> str:
+        """Claim the wires and report what is read. Raises `DeviceError` naming the line.
+
+        A silent reader and a cut cable look alike, so `on_state` is told of exchanged wires only.
+        """
+        self._on_read, self._on_state = on_read, on_state
         self._wires.open(self._note)
         self._open = True
         self._clock.spawn(self._service, "reader-wiegand")
@@ -198,8 +218,9 @@ class WiegandReader:
         while self._open:
             self._clock.wait(self._wake, quiet_at - self._clock.monotonic())
             self._wake.clear()
-            while self._notes:
-                wire, at, arrived = self._notes.popleft()
+            # Two wires may be two queues of the kernel: what arrives together is put in the order of its moments.
+            batch = sorted((self._notes.popleft() for _ in range(len(self._notes))), key=itemgetter(1))
+            for wire, at, arrived in batch:
                 quiet_at = arrived + self._settings.frame_gap
                 self._take(self._frames.feed(wire, at), arrived)
             now = self._clock.monotonic()
@@ -214,13 +235,7 @@ class WiegandReader:
             return
         form = self._forms.get(len(bits))
         if form is not None:
-            value = decode(bits, form)
-            if value is None:
-                self.counters.parity += 1
-                _log.warning("[reader] a card's parity is wrong")
-            else:
-                self.counters.cards += 1
-                self._report(CredentialRead(ReadKind.CARD, value, at))
+            self._card(bits, form, at)
             return
         key = key_of(bits) if self._settings.keypad and len(bits) in (4, 8) else None
         if key is None:
@@ -231,6 +246,36 @@ class WiegandReader:
         entered = self._pad.press(key, at)
         if entered is not None:
             self._report(CredentialRead(ReadKind.PIN, entered, at))
+
+    def _card(self, bits: Bits, form: WiegandFormat, at: float) -> None:
+        value = decode(bits, form)
+        if value is None:
+            self.counters.parity += 1
+            _log.warning("[reader] a card's parity is wrong")
+            self._look_for_exchange(bits, form)
+            return
+        if self._swapped >= SWAPPED_AFTER:
+            self._on_state(ReaderState(up=True, text=f"cards on {self._wires.name} are right again"))
+        self._swapped = 0
+        self.counters.cards += 1
+        self._pad.clear()
+        self._report(CredentialRead(ReadKind.CARD, value, at))
+
+    def _look_for_exchange(self, bits: Bits, form: WiegandFormat) -> None:
+        """A card's complement has right parity by chance one time in four, card after card only when wires are wrong.
+
+        A format whose parities span an even number of bits cannot tell: its complement is as right as the card.
+        """
+        if decode(tuple(1 - bit for bit in bits), form) is None:
+            self._swapped = 0
+            return
+        self.counters.swapped += 1
+        self._swapped += 1
+        if self._swapped == SWAPPED_AFTER:
+            text = (
+                f"[reader] {SWAPPED_AFTER} cards in a row would be right with D0 and D1 of {self._wires.name} exchanged"
+            )
+            self._on_state(ReaderState(up=False, text=f"{text}: swap the two wires, or `d0` and `d1`"))
 
     def _report(self, read: CredentialRead) -> None:
         try:

@@ -15,14 +15,15 @@ from gpiozero.exc import GPIOPinInUse, PinInvalidPin
 from hw.drivers.contacts import Contact, Contacts
 from hw.drivers.lamps import Indicator
 from hw.errors import DeviceClosed, DeviceError
-from hw.ports import Signal
+from hw.ports import Edge, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hw.clock import Clock
+    from hw.drivers.debounce import Settled
     from hw.kind_settings import BarrierSettings, DoorSettings
-    from hw.ports import Edge, Lamp
+    from hw.ports import Lamp
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class WiredLines:
         self._factory = pin_factory
         self._clock = clock
         self._energised = energised
-        self._inputs: dict[Signal, Contact] = {}
+        self._inputs: dict[str, Contact] = {}
         self._contacts: Contacts | None = None
         self._indicator: Indicator | None = None
         self._wake = threading.Event()
@@ -78,7 +79,11 @@ class WiredLines:
             self.release()
             raise
         self._indicator = Indicator(self.outputs, self._clock)
-        self._contacts = Contacts(self._inputs, self._settings.debounce, self._clock, on_edge, self._wake.set)
+
+        def on_change(name: str, settled: Settled) -> None:
+            on_edge(Edge(Signal(name), settled.active, settled.since))
+
+        self._contacts = Contacts(self._inputs, self._clock, on_change, self._wake.set)
         self._running = True
 
     def watch(self, on_blind: Callable[[bool], None] = lambda _: None) -> None:
@@ -89,11 +94,11 @@ class WiredLines:
         """The debounced level; None where it is not wired. Raises DeviceClosed before `open`."""
         if self._contacts is None:
             raise DeviceClosed(f"[{self._section}] is closed")
-        return self._contacts.read(signal)
+        return self._contacts.read(signal.value)
 
     def level(self, signal: Signal) -> bool:
         """The line itself at this moment, not debounced. Raises whatever the line does."""
-        return self._inputs[signal].level()
+        return self._inputs[signal.value].level()
 
     def indicate(self, lamp: Lamp) -> None:
         """Show `lamp`; its pattern begins anew."""
@@ -115,8 +120,8 @@ class WiredLines:
             self._attempt(line.off, f"{key} can't be made inactive")
         for key, line in self.outputs.items():
             self._attempt(line.close, f"{key} can't be released")
-        for signal, contact in self._inputs.items():
-            self._attempt(contact.device.close, f"{signal.value} can't be released")
+        for name, contact in self._inputs.items():
+            self._attempt(contact.device.close, f"{name} can't be released")
         self.outputs, self._inputs = {}, {}
         self._contacts = self._indicator = None
 
@@ -130,7 +135,7 @@ class WiredLines:
         for key in inputs:
             if (line := getattr(self._settings, key)) is not None:
                 device = self._claim_line(key, line, self._input)
-                self._inputs[Signal(key)] = Contact(device, key in self._settings.normally_closed)
+                self._inputs[key] = Contact(device, key in self._settings.normally_closed, self._settings.debounce)
 
     def _claim_line(self, key: str, line: int, claim: Callable[[int], Any]) -> Any:
         place = f"[{self._section}] {key}: GPIO line {line} of /dev/gpiochip{self._settings.chip}"

@@ -50,8 +50,8 @@ class EvdevSource:
         try:
             descriptor = os.open(self.name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError as error:
-            folder = Path("/dev/input/by-id")
-            others = ", ".join(sorted(str(node) for node in folder.glob("*-event-kbd"))) or "none"
+            found = [node for by in ("by-id", "by-path") for node in Path("/dev/input", by).glob("*-event-kbd")]
+            others = ", ".join(sorted(str(node) for node in found)) or "none"
             raise DeviceMissing(errno.ENOENT, f"[reader] {self.name} is not there; there is: {others}") from error
         except PermissionError as error:
             raise DeviceDenied(

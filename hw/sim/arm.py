@@ -36,6 +36,8 @@ class Opening(enum.Enum):
 class _Relay:
     commanded: bool = False
     welded: bool = False
+    dead: bool = False
+    """Its coil is broken."""
     since: float = -math.inf
     """When it last closed."""
     spent: bool = True
@@ -43,7 +45,7 @@ class _Relay:
 
     @property
     def closed(self) -> bool:
-        return self.commanded or self.welded
+        return (self.commanded and not self.dead) or self.welded
 
 
 class Arm:
@@ -59,20 +61,32 @@ class Arm:
         self.key = False
 
     def command(self, side: Side, now: float, *, closed: bool) -> None:
-        """The relay of `side` closes or opens."""
+        """The relay of `side` is told to close or open."""
         relay = self._relays[side]
-        if closed and not relay.closed:
-            relay.since, relay.spent = now, False
-        elif not closed and not relay.welded and now < relay.since + SHORTEST_PULSE:
-            relay.spent = True  # too short for the turnstile to notice
-        relay.commanded = closed
+        before, relay.commanded = relay.closed, closed
+        self._switched(relay, now, before=before)
 
     def weld(self, side: Side, now: float, *, on: bool) -> None:
         """The contacts of the relay of `side` stick together from now on, whatever is commanded, or come apart."""
         relay = self._relays[side]
-        if on and not relay.closed:
+        before, relay.welded = relay.closed, on
+        self._switched(relay, now, before=before)
+
+    def break_coil(self, side: Side, now: float, *, on: bool) -> None:
+        """The relay of `side` pulls no more, whatever is commanded, or does again."""
+        relay = self._relays[side]
+        before, relay.dead = relay.closed, on
+        self._switched(relay, now, before=before)
+
+    def closed(self, side: Side) -> bool:
+        """Whether the contacts of the relay of `side` are closed."""
+        return self._relays[side].closed
+
+    def _switched(self, relay: _Relay, now: float, *, before: bool) -> None:
+        if relay.closed and not before:
             relay.since, relay.spent = now, False
-        relay.welded = on
+        elif before and not relay.closed and now < relay.since + SHORTEST_PULSE:
+            relay.spent = True  # too short for the turnstile to notice
 
     def opening(self, side: Side, now: float) -> Opening | None:
         """Why `side` gives way at `now`; None: it is locked."""

@@ -20,6 +20,7 @@ class WiredPin(MockPin):  # type: ignore[misc]
     def __init__(self, factory: WiredFactory, info: Any) -> None:
         self._contact: bool | None = None
         self._told: bool | None = None
+        self._orphan = False
         super().__init__(factory, info)
 
     @property
@@ -59,7 +60,24 @@ class WiredPin(MockPin):  # type: ignore[misc]
         else:
             self.drive_low()
 
+    def orphan(self) -> bool | None:
+        """Belong to a process that is gone: nothing it still does reaches the wire. Returns the level it drove."""
+        self._orphan = True
+        return self.level
+
+    def inherit(self, contact: bool | None, told: bool | None) -> None:  # noqa: FBT001 - electrical levels
+        """Take the wire over as a process before left it."""
+        self._contact, self._told = contact, told
+        self._set_pull(self._get_pull())
+
+    @property
+    def contact(self) -> bool | None:
+        """The level that the contact wired to the line gives it; None: none is."""
+        return self._contact
+
     def _tell(self) -> None:
+        if self._orphan:
+            return
         if self.level != self._told:
             self._told = self.level
             self.factory.on_output(self._number, self.level)
@@ -71,3 +89,18 @@ class WiredFactory(MockFactory):  # type: ignore[misc]
     def __init__(self, on_output: Callable[[int, bool | None], None]) -> None:
         super().__init__(revision="c03115", pin_class=WiredPin)  # a Pi 4B, whatever the environment says
         self.on_output = on_output
+
+    def lose_process(self, *, kept: bool) -> None:
+        """The process that had the lines was killed; the next one claims them anew.
+
+        Args:
+            kept: the kernel leaves outputs driven, as Raspberry Pi OS' does; False: it makes them inputs.
+        """
+        with self._res_lock:
+            self._reservations.clear()
+        for pin in list(self.pins.values()):
+            number, level, contact = pin._number, pin.orphan(), pin.contact  # noqa: SLF001 - gpiozero has no accessor
+            del self.pins[pin.info]
+            if level is not None and not kept:
+                self.on_output(number, None)
+            self.pin(number).inherit(contact, level if kept else None)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from hw.ports import Side, Signal
-from hw.settings import GATE_INPUTS, GATE_OUTPUTS
+from hw.gate_settings import GATE_INPUTS, GATE_OUTPUTS
+from hw.ports import ACTIVE_AT_REST, Side, Signal
 from hw.sim.arm import Arm, Opening
 from hw.sim.lines import WiredFactory
 
@@ -25,13 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hw.clock import Clock
-    from hw.settings import GateSettings
+    from hw.gate_settings import GateSettings
 
 PASS_PULSE: Final = 0.3
 """Length of a passage contact, seconds (TiSO)."""
 
 PASS_AT: Final = 0.45
 """Where in a rotation the passage contact closes, as a fraction."""
+
+RELAY_OPERATES: Final = 0.008
+"""Seconds from a coil's command to its auxiliary contact."""
+
+INTRUSION_PULSE: Final = 1.0
+"""Seconds for which the turnstile's own sensor tells of somebody who climbs through."""
 
 PASS: Final = {Side.A: Signal.PASS_A, Side.B: Signal.PASS_B}
 
@@ -72,6 +78,7 @@ class Fault(enum.Enum):
     """What may be wrong with a turnstile."""
 
     RELAY_WELDED = "relay welded"
+    COIL_BROKEN = "relay coil broken"
     PASS_STUCK = "passage contact stuck closed"
     PASS_BROKEN = "passage contact broken"
     CONTACT_BOUNCE = "contact bounce"
@@ -116,7 +123,9 @@ class SimulatedTurnstile:
         self._arm = Arm(settings.mode, entry, free_egress=free_egress)
         self._keys = {line: key for key in GATE_OUTPUTS if (line := getattr(settings, key)) is not None}
         self._active = dict.fromkeys(GATE_OUTPUTS, False)
-        self._signals = {signal: signal is Signal.READY for signal in Signal}
+        at_rest = {signal.value for signal in ACTIVE_AT_REST}
+        self._contacts = {name: name in at_rest for name in GATE_INPUTS}
+        """What each contact says, by its name in the settings."""
         self._faults: set[tuple[Fault, Side]] = set()
         self._rotating: Side | None = None
         self._home_at = -math.inf
@@ -128,8 +137,8 @@ class SimulatedTurnstile:
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._closed = False
-        for signal in map(Signal, GATE_INPUTS):
-            self._drive(signal, active=self._signals[signal])
+        for name, active in self._contacts.items():
+            self._drive(name, active=active)
         self._thread = clock.spawn(self._run, "turnstile")
 
     # What people do
@@ -169,6 +178,10 @@ class SimulatedTurnstile:
             if self._rotating is not None:
                 return PushResult.OCCUPIED
             self._turn(side, Opening.FORCED)
+            if self._settings.intrusion is not None:
+                over = self._clock.monotonic() + INTRUSION_PULSE
+                self._signal(Signal.INTRUSION, active=True)
+                self._at(over, partial(self._signal, Signal.INTRUSION, active=False))
             return PushResult.ROTATES
 
     def press_fire(self, on: bool) -> None:  # noqa: FBT001 - reads well: press_fire(True)
@@ -188,6 +201,10 @@ class SimulatedTurnstile:
     def open_cover(self, on: bool) -> None:  # noqa: FBT001
         """The tamper contact of the housing."""
         self._signal(Signal.TAMPER, active=on)
+
+    def cut_mains(self, on: bool) -> None:  # noqa: FBT001
+        """The mains supply fails, and the gate goes on on its battery; or it comes back."""
+        self._signal(Signal.MAINS, active=not on)
 
     def inject(self, fault: Fault, side: Side = Side.A) -> None:
         """Break something of `side`."""
@@ -226,7 +243,7 @@ class SimulatedTurnstile:
         key = self._keys.get(line)
         if key is None:
             return
-        active = level is not None and level != self._settings.outputs_active_low
+        active = level is not None and level != self._settings.active_low(key)
         with self._lock:
             if active == self._active[key]:
                 return
@@ -238,6 +255,7 @@ class SimulatedTurnstile:
                 now = self._clock.monotonic()
                 self.moves.append(RelayMove(now, side, active))
                 self._arm.command(side, now, closed=active)
+                self._follow_relay(side, now)
         self._wake.set()
 
     # The arm
@@ -288,55 +306,68 @@ class SimulatedTurnstile:
 
     def _set_fault(self, fault: Fault, side: Side, *, on: bool) -> None:
         with self._lock:
-            now, before = self._clock.monotonic(), self._effective(PASS[side])
+            contact = PASS[side].value
+            now, before = self._clock.monotonic(), self._effective(contact)
             (self._faults.add if on else self._faults.discard)((fault, side))
-            self._bounce(PASS[side], before)
+            self._bounce(contact, before)
             if fault is Fault.RELAY_WELDED:
                 self._arm.weld(side, now, on=on)
+            elif fault is Fault.COIL_BROKEN:
+                self._arm.break_coil(side, now, on=on)
+            self._follow_relay(side, now)
             self._at(now, partial(self._come_home, side))  # an arm that was jammed
 
     # Contacts
 
     def _signal(self, signal: Signal, *, active: bool) -> None:
         """Move a contact, with its bounce."""
-        with self._lock:
-            before = self._effective(signal)
-            self._signals[signal] = active
-            self._bounce(signal, before)
+        self._move(signal.value, active=active)
 
-    def _bounce(self, signal: Signal, before: bool) -> None:  # noqa: FBT001 - a level
+    def _follow_relay(self, side: Side, now: float) -> None:
+        """The auxiliary contact, where it is wired, goes with the relay's a little later."""
+        name = f"readback_{side.value}"
+        if getattr(self._settings, name) is not None:
+            self._at(now + RELAY_OPERATES, lambda: self._move(name, active=self._arm.closed(side)))
+
+    def _move(self, name: str, *, active: bool) -> None:
+        with self._lock:
+            before = self._effective(name)
+            self._contacts[name] = active
+            self._bounce(name, before)
+
+    def _bounce(self, name: str, before: bool) -> None:  # noqa: FBT001 - a level
         """Drive what has become of a contact that was `before`; it flutters for a few ms. The caller holds the lock."""
-        after = self._effective(signal)
+        after = self._effective(name)
         if after == before:
             return
         at = self._clock.monotonic()
-        flutters, longest = (12, 0.006) if self._chatters(signal) else (2, 0.0015)
+        flutters, longest = (12, 0.006) if self._chatters(name) else (2, 0.0015)
         for _ in range(flutters):
             for level in (after, before):
-                self._at(at, partial(self._drive, signal, active=level))
+                self._at(at, partial(self._drive, name, active=level))
                 at += self._random.uniform(0.2, 1.0) * longest
-        self._at(at, partial(self._settle, signal))
+        self._at(at, partial(self._settle, name))
 
-    def _settle(self, signal: Signal) -> None:
-        self._drive(signal, active=self._effective(signal))
+    def _settle(self, name: str) -> None:
+        self._drive(name, active=self._effective(name))
 
-    def _chatters(self, signal: Signal) -> bool:
-        return any(PASS[side] is signal and (Fault.CONTACT_BOUNCE, side) in self._faults for side in Side)
+    def _chatters(self, name: str) -> bool:
+        return any(PASS[side].value == name and (Fault.CONTACT_BOUNCE, side) in self._faults for side in Side)
 
-    def _effective(self, signal: Signal) -> bool:
+    def _effective(self, name: str) -> bool:
         """Whether the contact says the signal is active, faults included."""
         for side in Side:
-            if PASS[side] is signal:
+            if PASS[side].value == name:
                 if (Fault.PASS_BROKEN, side) in self._faults:
                     return False
                 if (Fault.PASS_STUCK, side) in self._faults:
                     return True
-        return self._signals[signal]
+        return self._contacts[name]
 
-    def _drive(self, signal: Signal, *, active: bool) -> None:
-        line = getattr(self._settings, signal.value)
+    def _drive(self, name: str, *, active: bool) -> None:
+        line = getattr(self._settings, name)
         if line is not None:
-            inverted = self._settings.inputs_active_low != (signal.value in self._settings.normally_closed)
+            inverted = self._settings.active_low(name) != (name in self._settings.normally_closed)
             self.pin_factory.pin(line).set_contact(active != inverted)
 
     # The turnstile's thread

@@ -16,7 +16,7 @@ from controller.gallery.audit import AuditLog
 from controller.gallery.credentials import open_book
 from controller.gallery.model import Enrolment, Person, Template
 from controller.gallery.store import GalleryStore
-from hw.ports import CredentialRead, ReadKind
+from hw.ports import CredentialRead, ReaderState, ReadKind, unheard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,8 @@ class Reader:
         self.reads = reads
         self.closed = False
 
-    def open(self, on_read: Callable[[CredentialRead], None]) -> str:
+    def open(self, on_read: Callable[[CredentialRead], None], on_state: Callable[[ReaderState], None] = unheard) -> str:
+        del on_state
         for one in self.reads:
             on_read(one)
         return "fake"

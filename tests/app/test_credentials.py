@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,15 +17,18 @@ from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Enrolment, Person, Template
 from controller.gallery.store import GalleryStore
 from controller.lane import events as ev
+from controller.lane.effects import Prompt
 from controller.lane.model import CredentialKind
+from controller.lane.states import State
 from controller.perception.engines import open_engine
+from controller.reader_lamp import lamps_of
 from controller.recognition import Recognition
 from controller.service import gallery_of, serve
 from controller.watch import Step, Watch
 from hw.board import simulated_board
 from hw.clock import SystemClock
 from hw.errors import DeviceMissing
-from hw.ports import CredentialRead, ReadKind
+from hw.ports import CredentialRead, Lamp, ReaderState, ReadKind, unheard
 from hw.sim.clock import VirtualClock
 from hw.sim.figures import Person as Passer
 from hw.sim.reader import SimulatedKeys, SimulatedWires
@@ -177,9 +180,11 @@ class FakeReader:
     def __init__(self, missing: int = 0) -> None:
         self.missing = missing
         self.on_read: Callable[[CredentialRead], None] = lambda _: None
+        self.on_state: Callable[[ReaderState], None] = unheard
         self.closed = False
 
-    def open(self, on_read: Callable[[CredentialRead], None]) -> str:
+    def open(self, on_read: Callable[[CredentialRead], None], on_state: Callable[[ReaderState], None] = unheard) -> str:
+        self.on_state = on_state
         if self.missing:
             self.missing -= 1
             raise DeviceMissing("[reader] unplugged")
@@ -375,3 +380,49 @@ def test_a_reader_is_configured() -> None:
     config = parse(READER + '[[reader.custom]]\nbits = 35\nnumber = [14, 33]\n[lane]\nrequire = "card"', where="x")
     assert config.reader is not None
     assert config.reader.custom[0].number == (14, 33)
+
+
+@pytest.mark.asyncio
+async def test_a_card_that_is_held_is_one_until_it_is_taken_away() -> None:
+    held = [read("1-1", at=0.8 * moment) for moment in range(8)]
+    posted, _ = await desk_of(*held, read("1-1", at=held[-1].timestamp + 1.1))
+    assert len(posted) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_reader_that_is_lost_or_opened_is_told() -> None:
+    reader, posted, devices = FakeReader(), list[ev.LaneEvent](), Devices()
+    desk = CredentialDesk(
+        reader,
+        FakeBook(),  # type: ignore[arg-type]
+        GalleryIndex(4, "m", threshold=0.5, margin=0.0),
+        clock=SystemClock(),
+        executor=ThreadPoolExecutor(1),
+        post=posted.append,
+        watches=(devices,),
+    )
+    task = asyncio.ensure_future(desk.run())
+    await asyncio.sleep(0)
+    reader.on_state(ReaderState(up=False, text="unplugged"))
+    reader.on_state(ReaderState(up=True, text="back"))
+    reader.on_state(ReaderState(up=True, text="its housing is open", tampered=True))
+    await asyncio.sleep(0)
+    task.cancel()
+    desk.close()
+    assert devices.seen == [True, False, True, True]
+    assert [one.active for one in posted if isinstance(one, ev.Tamper)] == [True]
+
+
+def test_a_readers_lamp_shows_what_the_lane_shows() -> None:
+    class Lamps:
+        shown: ClassVar[list[Lamp]] = []
+
+        def indicate(self, lamp: Lamp) -> None:
+            self.shown.append(lamp)
+
+    prompt = Prompt.IDLE
+    (watch,) = lamps_of(Lamps(), lambda: prompt)
+    for prompt in (Prompt.PASS, Prompt.DENIED):  # noqa: B007 - the watch reads it
+        watch.on_step(Step(ev.Booted(now=0.0), State.BOOT, State.BOOT, (), (), 0.0, 0.0))
+    assert Lamps.shown == [Lamp.GO, Lamp.STOP]
+    assert lamps_of(FakeReader(), lambda: prompt) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,6 @@ EPOCH = "000000000000002a"
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "hub.sqlite3"
-    store = HubStore(path, "school")
-    store.open()
     batch: list[Incoming] = []
     for gate in ("north", "south"):
         for seq in (1, 2):
@@ -33,9 +32,15 @@ def database(tmp_path: Path) -> Path:
             batch.append(Incoming(gate, message, encode(message)))
     online, state = Online(online=True, boot_id="b"), State(boot_id="b", time=1.0, clock="unknown", lane="locked")
     batch += [Incoming("north", online, encode(online)), Incoming("north", state, encode(state))]
-    store.apply(batch, 1_790_000_003.0)
-    store.close()
+    asyncio.run(_fill(str(path), batch))
     return path
+
+
+async def _fill(address: str, batch: list[Incoming]) -> None:
+    store = HubStore(address, "school")
+    await store.open()
+    await store.apply(batch, 1_790_000_003.0)
+    await store.close()
 
 
 def test_events_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ def test_a_wrong_environment_is_named() -> None:
 def test_the_stubs_say_what_the_extensions_are() -> None:
     pytest.importorskip("mypy")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "_fastcore.thermal", "_fastcore.match"],
+        [sys.executable, "-m", "mypy.stubtest", "_fastcore.thermal", "_fastcore.match", "_fastcore.pulses"],
         cwd=ROOT,
         capture_output=True,
         text=True,

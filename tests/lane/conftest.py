@@ -16,7 +16,7 @@ import pytest
 
 from controller.lane import effects as fx
 from controller.lane import events as ev
-from controller.lane.barrier import SAFETY, Arm
+from controller.lane.barrier import SAFETY, Arm, ArmTimer
 from controller.lane.machine import Lane
 from controller.lane.model import (
     Assessment,
@@ -277,7 +277,10 @@ class Rig:
 
     def _check_cause(self, event: AnyEvent, effects: tuple[fx.Effect, ...]) -> None:
         """Only a finding, an order, fire or the key may open anything, and the way out who asks. A card never does."""
-        if isinstance(event, Sensed) and event.sensor in (Sensor.REX, Sensor.LOOP_EXIT) and not event.found:
+        asks = isinstance(event, Sensed) and event.sensor in (Sensor.REX, Sensor.LOOP_EXIT) and not event.found
+        # Who waited on the loop inside while somebody came in is heard a little later.
+        waits = isinstance(event, ev.TimerFired) and event.name == ArmTimer.EXIT_OVER.value
+        if asks or (waits and self.lane._core.body.sensed.get(Sensor.LOOP_EXIT) is Reading.ON):
             effects = tuple(effect for effect in effects if effect != fx.Hold(EXIT, on=True))
         opening = [fx.Unlock, fx.Hold(ENTRY, on=True), fx.Hold(EXIT, on=True), fx.BlockEntry(on=False)]
         opens = [effect for effect in effects if effect in opening or isinstance(effect, fx.Unlock)]

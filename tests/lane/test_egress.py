@@ -22,7 +22,7 @@ ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
 SHUT: dict[State, tuple[type[ev.LaneEvent], dict[str, Any]]] = {
     State.LOCKDOWN: (ev.Lockdown, {"active": True, "actor": "guard"}),
     State.MAINTENANCE: (ev.Maintenance, {"active": True, "actor": "guard"}),
-    State.FAULT: (ev.RelayMismatch, {}),
+    State.FAULT: (ev.RelayMismatch, {"direction": Direction.ENTRY}),
     State.KEY_OVERRIDE: (ev.MechanicalKey, {"active": True}),
 }
 

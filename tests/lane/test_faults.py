@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_the_guard_may_let_people_in_while_a_sensor_is_broken(rig: Rig) -> None:
 
 
 def test_a_welded_relay_takes_the_entry_out_of_service_until_a_reset(rig: Rig) -> None:
-    rig.feed(ev.RelayMismatch)
+    rig.feed(ev.RelayMismatch, direction=ENTRY)
     assert rig.state() is State.FAULT
     assert rig.last[0] == fx.BlockEntry(on=True)
     rig.open_once()
@@ -100,26 +100,94 @@ def test_a_welded_relay_takes_the_entry_out_of_service_until_a_reset(rig: Rig) -
     rig.feed(ev.DeviceBack, fault=FaultKind.RELAY)
     assert rig.is_stopped()
     rig.feed(ev.ResetEmergency, actor="technician")
+    assert rig.records(RecordKind.COMMAND)[-1].detail["refused"] == "relay_disobeys"
+    assert rig.is_stopped(), "the cause stands"
+    rig.feed(ev.RelayMismatch, direction=ENTRY, stands=False)
+    assert rig.state() is State.FAULT, "a contact that stuck once may stick again"
+    rig.feed(ev.ResetEmergency, actor="technician")
     assert rig.state() is State.LOCKED
     assert not rig.is_stopped()
     assert rig.records(RecordKind.FAULT_CLEARED)[0].detail == {"fault": "relay", "actor": "technician"}
-    rig.feed(ev.RelayMismatch)
-    assert rig.is_stopped(), "the cause stands"
+    rig.feed(ev.RelayMismatch, direction=EXIT, cause="dead")
+    assert rig.is_stopped()
+    assert rig.records(RecordKind.FAULT)[-1].detail == {"fault": "relay", "cause": "exit_relay_dead"}
+
+
+@pytest.mark.parametrize("first", Direction)
+def test_of_two_relays_that_disobey_both_have_to_obey_before_a_reset(rig: Rig, first: Direction) -> None:
+    for direction in Direction:
+        rig.feed(ev.RelayMismatch, direction=direction, cause="welded")
+    rig.feed(ev.RelayMismatch, direction=first, stands=False)
+    rig.feed(ev.ResetEmergency, actor="technician")
+    assert rig.is_stopped()
+    for direction in Direction:
+        rig.feed(ev.RelayMismatch, direction=direction, stands=False)
+    rig.feed(ev.ResetEmergency, actor="technician")
+    assert not rig.is_stopped()
+
+
+def test_the_emergency_may_be_reset_while_a_relay_disobeys_and_its_fault_stays(rig: Rig) -> None:
+    rig.feed(ev.FireAlarm, active=True)
+    rig.feed(ev.RelayMismatch, direction=ENTRY, cause="dead")
+    assert not rig.is_stopped(), "nothing opposes the way out"
+    rig.feed(ev.FireAlarm, active=False)
+    rig.feed(ev.ResetEmergency, actor="technician")
+    assert rig.state() is State.FAULT
+    assert rig.is_stopped()
+
+
+def test_without_mains_the_lane_works_on_and_everybody_knows(rig: Rig) -> None:
+    rig.feed(ev.Mains, present=False)
+    assert rig.lane.faults == {FaultKind.MAINS}
+    assert rig.records(RecordKind.FAULT)[0].detail == {"fault": "mains", "cause": "on_battery"}
+    rig.admit()
+    rig.pass_through()
+    rig.feed(ev.Mains, present=True)
+    assert rig.lane.faults == frozenset()
+    assert rig.records(RecordKind.FAULT_CLEARED)[0].detail == {"fault": "mains"}
+
+
+def test_the_turnstiles_own_sensor_raises_the_alarm(rig: Rig) -> None:
+    rig.feed(ev.Intrusion, active=True)
+    assert rig.shown() == (Prompt.ALARM, "intrusion")
+    assert rig.moves() == []
+    rig.feed(ev.Intrusion, active=False)
+    assert [record.detail for record in rig.records(RecordKind.INTRUSION)] == [{"source": "sensor", "state": "locked"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (ev.FireAlarm, {"active": True}),
+        (ev.MechanicalKey, {"active": True}),
+        (ev.Maintenance, {"active": True, "actor": "technician"}),
+        (ev.SetFree, {"entry": True, "exit": True, "actor": "guard"}),
+    ],
+)
+def test_the_sensor_alarms_nobody_where_the_way_is_free_to_all(
+    rig: Rig, kind: type[ev.LaneEvent], values: dict[str, Any]
+) -> None:
+    rig.feed(kind, **values)
+    shown = rig.shown()
+    rig.feed(ev.Intrusion, active=True)
+    assert rig.shown() == shown
+    assert len(rig.records(RecordKind.INTRUSION)) == 1
 
 
 def test_a_welded_relay_takes_back_a_grant_and_ends_free(rig: Rig) -> None:
     grant_id = rig.admit()
     rig.set_free(entry=True)
-    rig.feed(ev.RelayMismatch)
+    rig.feed(ev.RelayMismatch, direction=ENTRY)
     assert rig.outcomes(grant_id) == ["revoked"]
     assert rig.held == set()
+    rig.feed(ev.RelayMismatch, direction=ENTRY, stands=False)
     rig.feed(ev.ResetEmergency, actor="technician")
     assert rig.held == set()
 
 
 def test_a_relay_that_disobeys_in_an_emergency_is_told_again_to_open(rig: Rig) -> None:
     rig.feed(ev.FireAlarm, active=True)
-    rig.feed(ev.RelayMismatch)
+    rig.feed(ev.RelayMismatch, direction=ENTRY)
     assert rig.moves() == [fx.Hold(ENTRY, on=True), fx.Hold(EXIT, on=True), fx.BlockEntry(on=False)]
     rig.feed(ev.DeviceLost, fault=FaultKind.RELAY)
     assert rig.moves() == []
@@ -279,7 +347,8 @@ def test_lifting_a_lockdown_without_a_record_is_taken_back(rig: Rig) -> None:
 
 
 def test_a_reset_without_a_record_is_taken_back(rig: Rig) -> None:
-    rig.feed(ev.RelayMismatch)
+    rig.feed(ev.RelayMismatch, direction=ENTRY)
+    rig.feed(ev.RelayMismatch, direction=ENTRY, stands=False)
     rig.disk_fails = lambda _: True
     rig.feed(ev.ResetEmergency, actor="technician")
     assert rig.lane.faults == {FaultKind.RELAY}

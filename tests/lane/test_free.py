@@ -52,7 +52,7 @@ def test_the_entry_is_freed_after_the_record_of_it(rig: Rig) -> None:
         (ev.Lockdown, {"active": True, "actor": "campus"}, "lockdown"),
         (ev.Maintenance, {"active": True, "actor": "technician"}, "maintenance"),
         (ev.MechanicalKey, {"active": True}, "key_override"),
-        (ev.RelayMismatch, {}, "fault"),
+        (ev.RelayMismatch, {"direction": Direction.ENTRY}, "fault"),
     ],
 )
 def test_freeing_the_entry_is_refused_where_something_shuts_it(

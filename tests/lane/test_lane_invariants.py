@@ -143,8 +143,8 @@ class LaneLife(RuleBasedStateMachine):
         else:
             self.feed(ev.PassContact, direction=direction, active=active)
 
-    @rule(kind=st.sampled_from([ev.FireAlarm, ev.MechanicalKey, ev.Tamper]), active=st.booleans())
-    def line(self, kind: type[ev.FireAlarm | ev.MechanicalKey | ev.Tamper], active: bool) -> None:  # noqa: FBT001
+    @rule(kind=st.sampled_from([ev.FireAlarm, ev.MechanicalKey, ev.Tamper, ev.Intrusion]), active=st.booleans())
+    def line(self, kind: type[ev.FireAlarm | ev.MechanicalKey | ev.Tamper | ev.Intrusion], active: bool) -> None:  # noqa: FBT001
         self.feed(kind, active=active)
 
     @rule(ready=st.booleans())
@@ -155,9 +155,13 @@ class LaneLife(RuleBasedStateMachine):
     def device(self, kind: type[ev.DeviceLost | ev.DeviceBack], fault: FaultKind) -> None:
         self.feed(kind, fault=fault)
 
-    @rule()
-    def relay_disobeys(self) -> None:
-        self.feed(ev.RelayMismatch)
+    @rule(direction=DIRECTIONS, stands=st.booleans(), cause=st.sampled_from(["welded", "dead", None]))
+    def relay(self, direction: Direction, stands: bool, cause: str | None) -> None:  # noqa: FBT001
+        self.feed(ev.RelayMismatch, direction=direction, stands=stands, cause=cause)
+
+    @rule(present=st.booleans())
+    def mains(self, present: bool) -> None:  # noqa: FBT001
+        self.feed(ev.Mains, present=present)
 
     @rule(grant_id=st.none() | st.sampled_from(["g0", "g1", "g2"]))
     def stray_journal_failure(self, grant_id: str | None) -> None:

@@ -123,7 +123,7 @@ def test_nothing_outranks_fire(rig: Rig) -> None:
         (ev.Lockdown, {"active": True, "actor": "campus"}),
         (ev.Maintenance, {"active": True, "actor": "technician"}),
         (ev.SetFree, {"entry": False, "exit": False, "actor": "guard"}),
-        (ev.RelayMismatch, {}),
+        (ev.RelayMismatch, {"direction": Direction.ENTRY}),
         (ev.DeviceLost, {"fault": FaultKind.SENSOR_THERMAL}),
     ):
         rig.feed(kind, **values)

@@ -33,6 +33,8 @@ EVENTS: dict[Trigger, type[ev.Event]] = {
     Trigger.FIRE: ev.FireAlarm,
     Trigger.KEY: ev.MechanicalKey,
     Trigger.TAMPER: ev.Tamper,
+    Trigger.MAINS: ev.Mains,
+    Trigger.INTRUSION: ev.Intrusion,
     Trigger.JOURNAL_FAILED: ev.JournalFailed,
     Trigger.DEVICE_LOST: ev.DeviceLost,
     Trigger.DEVICE_BACK: ev.DeviceBack,

@@ -182,7 +182,7 @@ class Hub:
     """An intake that runs in this loop."""
 
     def __init__(self, path: Path, port: int) -> None:
-        self.ingest = Ingest("school", Broker("127.0.0.1", port), path)
+        self.ingest = Ingest("school", Broker("127.0.0.1", port), str(path))
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

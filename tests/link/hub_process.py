@@ -9,13 +9,12 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
 
 from campus.broker import Broker
 from campus.ingest import Ingest
 
 
-async def main(path: Path, port: int, number: int) -> None:
+async def main(address: str, port: int, number: int) -> None:
     left = number
 
     def committed(count: int) -> None:
@@ -24,8 +23,8 @@ async def main(path: Path, port: int, number: int) -> None:
         if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    await Ingest("school", Broker("127.0.0.1", port), path, on_commit=committed).run()
+    await Ingest("school", Broker("127.0.0.1", port), address, on_commit=committed).run()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -189,7 +189,7 @@ def test_lines_that_cannot_be_read_are_not_clear_and_are_told_as_broken(build: C
     rig = build().raised()
     rig.gate.lower()
     rig.clock.advance(0.5)
-    contact = rig.gate._lines._inputs[Signal.LOOP_ARM]
+    contact = rig.gate._lines._inputs["loop_arm"]
 
     class Dead:
         @property

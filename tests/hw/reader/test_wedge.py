@@ -14,7 +14,7 @@ from hw.bus import LOST, KeyEvent
 from hw.drivers.wedge import Typist, WedgeReader, key_map, kind_of
 from hw.errors import DeviceClosed, DeviceError, DeviceMissing
 from hw.linux.evdev import EVENT, EvdevSource, parse_events
-from hw.ports import CredentialRead, ReadKind
+from hw.ports import CredentialRead, ReaderState, ReadKind
 from hw.settings import ReaderSettings
 from hw.sim.clock import ManualClock
 from hw.sim.reader import SimulatedKeys
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENTER, SHIFT, F1 = 28, 42, 59
+ENTER, SHIFT, F1, ALT, CAPS = 28, 42, 59, 56, 58
 
 
 def typed(typist: Typist, *codes: int, at: float = 0.0) -> list[str]:
@@ -91,6 +91,90 @@ def test_a_text_with_a_hole_in_it_is_dropped(hole: KeyEvent) -> None:
     assert typed(typist, 3, ENTER) == ["2"]
 
 
+def alt_coded(typist: Typist, *numbers: str, at: float = 0.0) -> list[str]:
+    """Numbers keyed in on the keypad with Alt held, as a scanner does for what no layout has."""
+    keypad = {str(digit): code for digit, code in enumerate((82, 79, 80, 81, 75, 76, 77, 71, 72, 73))}
+    found = []
+    for number in numbers:
+        events = [KeyEvent(ALT, down=True)]
+        for digit in number:
+            events += [KeyEvent(keypad[digit], down=True), KeyEvent(keypad[digit], down=False)]
+        for event in [*events, KeyEvent(ALT, down=False)]:
+            text = typist.feed(event, at)
+            if text is not None:
+                found.append(text)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("alt_codes", "numbers"),
+    [
+        ("unicode", [str(ord(one)) for one in "学号A中𠮷"]),
+        ("gbk", [str(int.from_bytes(one.encode("gb18030"))) for one in "学号A中𠮷"]),
+        ("utf-8", [f"0{byte}" for byte in "学号A中𠮷".encode()]),
+    ],
+)
+def test_chinese_is_keyed_in_by_number(alt_codes: str, numbers: list[str]) -> None:
+    typist = Typist("us", "enter", 0.5, alt_codes)
+    assert alt_coded(typist, *numbers) == []
+    assert typed(typist, 2, ENTER) == ["学号A中𠮷1"]
+    assert typist.dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("alt_codes", "numbers"),
+    [
+        ("unicode", ["9"]),
+        ("unicode", ["0"]),
+        ("unicode", ["55296"]),
+        ("unicode", ["1114112"]),
+        ("unicode", ["9999999999"]),
+        ("unicode", ["00000000065"]),
+        ("gbk", ["129"]),
+        ("utf-8", ["228", "184"]),
+        ("utf-8", ["228", "65"]),
+        ("utf-8", ["255"]),
+        ("utf-8", ["300"]),
+    ],
+)
+def test_a_number_that_is_no_character_drops_the_text(alt_codes: str, numbers: list[str]) -> None:
+    typist = Typist("us", "enter", 0.5, alt_codes)
+    alt_coded(typist, *numbers)
+    assert typed(typist, 2, ENTER) == []
+    assert typist.dropped == 1
+    assert typed(typist, 2, ENTER) == ["1"], "and costs the next one nothing"
+
+
+def test_part_of_a_character_ends_with_silence() -> None:
+    typist = Typist("us", "enter", 0.5, "utf-8")
+    alt_coded(typist, "228")
+    assert typist.settle(0.6) is None
+    assert (typist.dropped, typed(typist, 2, ENTER, at=1.0)) == (1, ["1"])
+
+
+def test_a_control_character_drops_the_text() -> None:
+    """Ctrl held: the group separator of a GS1 code, as some scanners send it."""
+    typist = Typist("us", "enter", 0.5)
+    typed(typist, 2)
+    typist.feed(KeyEvent(29, down=True), 0.0)
+    typed(typist, 27)
+    typist.feed(KeyEvent(29, down=False), 0.0)
+    assert typed(typist, 3, ENTER) == []
+    assert (typist.dropped, typed(typist, 3, ENTER)) == (1, ["2"])
+
+
+def test_caps_lock_turns_letters_round_and_nothing_else() -> None:
+    typist = Typist("us", "enter", 0.5)
+    assert typed(typist, CAPS, 30, -48, 2, -3, CAPS, 30, ENTER) == ["Ab1@a"]
+
+
+def test_a_code_of_the_longest_length_is_read_and_a_longer_one_dropped() -> None:
+    typist = Typist("us", "enter", 0.5)
+    assert typed(typist, *[2] * 512, ENTER) == ["1" * 512]
+    assert typed(typist, *[2] * 513, ENTER) == []
+    assert typist.dropped == 1
+
+
 def test_a_text_without_an_end_fills_no_memory() -> None:
     typist = Typist("us", "enter", 0.5)
     assert typed(typist, *[2] * 2000) == []
@@ -117,12 +201,13 @@ class Desk:
         self.keys = SimulatedKeys(self.clock)
         self.reader = WedgeReader(ReaderSettings(driver="wedge", device="sim"), self.keys, self.clock)
         self.reads: list[CredentialRead] = []
+        self.states: list[ReaderState] = []
 
 
 @pytest.fixture
 def desk() -> Iterator[Desk]:
     desk = Desk()
-    assert "a simulated scanner" in desk.reader.open(desk.reads.append)
+    assert "a simulated scanner" in desk.reader.open(desk.reads.append, desk.states.append)
     yield desk
     desk.reader.close()
     desk.clock.advance(5.0)
@@ -140,6 +225,7 @@ def test_a_reader_that_is_unplugged_is_found_again(desk: Desk) -> None:
     desk.keys.plugged = True
     desk.clock.advance(3.0)
     assert desk.keys.opened == 2
+    assert [state.up for state in desk.states] == [False, True], "said once each"
     desk.keys.scan("42")
     desk.clock.advance(0.5)
     assert [read.value for read in desk.reads] == ["42"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hw.drivers.wiegand import FrameAssembler, WiegandCounters, WiegandReader, decode, encode, key_of
 from hw.linux.wires import GpioWires
-from hw.ports import CredentialRead, ReadKind
+from hw.ports import CredentialRead, ReaderState, ReadKind
 from hw.settings import WIEGAND_FORMATS, ReaderSettings, WiegandFormat
 from hw.sim.clock import ManualClock
 from hw.sim.lines import WiredFactory
@@ -33,7 +33,8 @@ class Desk:
         chosen = ReaderSettings(driver="wiegand", d0=2, d1=3, **settings)  # type: ignore[arg-type]
         self.reader = WiegandReader(chosen, self.wires, self.clock)
         self.reads: list[CredentialRead] = []
-        self.reader.open(self.reads.append)
+        self.states: list[ReaderState] = []
+        self.reader.open(self.reads.append, self.states.append)
 
     @property
     def values(self) -> list[str]:
@@ -177,6 +178,77 @@ def test_the_slowest_and_the_fastest_reader_of_the_standard(desk: Desk) -> None:
         desk.wires.send(card_26(1, 2), spacing=spacing)
         desk.clock.advance(1.0)
     assert desk.values == ["1-2", "1-2"]
+
+
+@given(offset=st.floats(0, 0.06), cards=st.tuples(*[st.integers(0, 65535)] * 2))
+def test_two_readers_on_one_bus_never_make_a_third_card(offset: float, cards: tuple[int, int]) -> None:
+    """At any offset, from both at once to one after the other."""
+    desk = Desk()
+    now = desk.clock.monotonic()
+    edges = [(bit, now + place * BIT) for place, bit in enumerate(card_26(1, cards[0]))]
+    edges += [(bit, now + offset + place * BIT) for place, bit in enumerate(card_26(2, cards[1]))]
+    desk.wires.edges(sorted(edges, key=lambda edge: edge[1]))
+    desk.settle()
+    assert set(desk.values) <= {f"1-{cards[0]}", f"2-{cards[1]}"}
+    desk.reader.close()
+
+
+def test_edges_of_two_queues_are_put_in_order(desk: Desk) -> None:
+    """The kernel stamps both wires by one clock, and may hand over one wire's edges before the other's."""
+    now = desk.clock.monotonic()
+    edges = [(bit, now + place * BIT) for place, bit in enumerate(card_26(123, 45678))]
+    desk.wires.edges(sorted(edges))
+    desk.settle()
+    assert desk.values == ["123-45678"]
+
+
+def test_exchanged_wires_are_said_in_words(desk: Desk) -> None:
+    for number in range(4):
+        desk.wires.send([1 - bit for bit in card_26(123, number)])
+        desk.settle()
+        assert len(desk.states) == (number >= 2), "after three in a row, and once"
+    (state,) = desk.states
+    assert not state.up
+    assert "exchanged: swap the two wires, or `d0` and `d1`" in state.text
+    assert (desk.values, desk.reader.counters.swapped) == ([], 4)
+    desk.wires.hold(123, 4)
+    desk.settle()
+    assert (desk.states[-1].up, desk.values) == (True, ["123-4"])
+
+
+def test_noise_between_right_cards_is_no_exchange(desk: Desk) -> None:
+    wrong = card_26(123, 45678)
+    wrong[0] ^= 1
+    for bits in ([1 - bit for bit in card_26(1, 2)], wrong, [1 - bit for bit in card_26(1, 3)], card_26(1, 4)) * 2:
+        desk.wires.send(bits)
+        desk.settle()
+    assert desk.states == []
+    assert desk.values == ["1-4", "1-4"]
+
+
+def test_a_card_ends_what_somebody_began_to_key_in(make: Callable[..., Desk]) -> None:
+    desk = make(keypad=True)
+
+    def press(keys: str) -> None:
+        for key in keys:
+            desk.wires.send([int(bit) for bit in f"{'0123456789*#'.index(key):04b}"])
+            desk.settle()
+
+    press("204")
+    desk.wires.hold(1, 2)
+    desk.settle()
+    press("17*4711#")
+    assert desk.values == ["1-2", "17*4711"]
+
+
+def test_a_pin_within_its_time_is_one_and_over_it_two(make: Callable[..., Desk]) -> None:
+    desk = make(keypad=True, key_timeout=2.0)
+    for keys, pause in (("1*2", 1.7), ("3#", 1.7), ("4*5", 2.1), ("6*7#", 0.1)):
+        for key in keys:
+            desk.wires.send([int(bit) for bit in f"{'0123456789*#'.index(key):04b}"])
+            desk.settle()
+        desk.clock.advance(pause)
+    assert desk.values == ["1*23", "6*7"]
 
 
 @pytest.mark.parametrize("eight", [False, True])

@@ -138,7 +138,7 @@ ANYWHERE: list[tuple[type[ev.LaneEvent], dict[str, Any]]] = [
     (ev.Lockdown, {"active": True, "actor": "guard"}),
     (ev.Maintenance, {"active": True, "actor": "guard"}),
     (ev.DeviceLost, {"fault": FaultKind.CAMERA}),
-    (ev.RelayMismatch, {}),
+    (ev.RelayMismatch, {"direction": ENTRY}),
     (ev.Tamper, {"active": True}),
 ]
 

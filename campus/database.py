@@ -1,0 +1,205 @@
+"""Where the hub's data lie: opened, migrated, and PostgreSQL's months made in time.
+
+A file's name means SQLite, to try the hub with one command; a `postgresql://` address means PostgreSQL. No password is
+taken from a command line, where others read it: PostgreSQL's own places for one are used (PGPASSFILE, ~/.pgpass).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from campus import migrations, tables
+from campus.errors import HubConfigError, HubStoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+LOCK_WAIT = 10.0
+"""Seconds to wait for another program's transaction."""
+MONTHS_AHEAD = 2
+"""Partitions that are there before they are needed."""
+
+
+class Database:
+    """One campus' database.
+
+    Args:
+        address: a file, or `postgresql://[user@]host[:port]/name`.
+        campus: whose events it holds; a database of another campus is refused. None: whichever, for reading.
+
+    Raises `HubConfigError` for an address that cannot be one.
+    """
+
+    def __init__(self, address: str, campus: str | None) -> None:
+        self.address = address
+        self._campus = campus
+        self._url = _url(address)
+        self._engine: AsyncEngine | None = None
+        self._months: set[tuple[int, int]] = set()
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Else it is SQLite."""
+        return self._url.get_backend_name() == "postgresql"
+
+    async def open(self) -> None:
+        """Connect, make or migrate what is there, and check whose it is. Raises `HubStoreError` naming the place."""
+        if not self.is_postgresql and self._campus is None and not await asyncio.to_thread(Path(self.address).exists):
+            raise HubStoreError(f"{self.address}: there is no such database")
+        if not self.is_postgresql:
+            await asyncio.to_thread(_probe_sqlite, self.address)
+        self._engine = _engine(self._url)
+        try:
+            async with self.transaction() as query:
+                await self._claim(query)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Disconnect; harmless when closed."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.dispose()
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction, on disk when the block is left, undone when it raises.
+
+        The engine's errors become `HubStoreError` naming the place and the reason.
+        """
+        if self._engine is None:
+            raise HubStoreError(f"{self.address}: is not open")
+        try:
+            async with self._engine.begin() as query:
+                yield query
+        except sa.exc.SQLAlchemyError as error:
+            reason = getattr(error, "orig", None) or error
+            raise HubStoreError(f"{self.address}: {_plain(reason)}") from error
+        except OSError as error:
+            if isinstance(error, HubStoreError):
+                raise
+            raise HubStoreError(f"{self.address}: {_plain(error)}") from error
+
+    async def provide_months(self, received: float) -> None:
+        """See that rows received then have a partition, and the next months' too; nothing to do on SQLite."""
+        if not self.is_postgresql:
+            return
+        moment = dt.datetime.fromtimestamp(received, dt.UTC)
+        month = moment.year, moment.month
+        if month in self._months:
+            return
+        async with self.transaction() as query:
+            await _alone(query)
+            for ahead in range(MONTHS_AHEAD + 1):
+                first, last = _month(month, ahead), _month(month, ahead + 1)
+                # Name and bounds are made of numbers.
+                made = f"CREATE TABLE IF NOT EXISTS event_{first:%Y_%m} PARTITION OF event"
+                bounds = f"FOR VALUES FROM ({first.timestamp():.0f}) TO ({last.timestamp():.0f})"
+                await query.execute(sa.text(f"{made} {bounds}"))
+        self._months.add(month)
+
+    async def _claim(self, query: AsyncConnection) -> None:
+        """Migrate, and note or check the campus."""
+        if self.is_postgresql:
+            await _alone(query)
+        await query.run_sync(self._migrate)
+        found = (await query.execute(sa.select(tables.hub.c.campus))).scalar()
+        if found is None:
+            if self._campus is None:
+                raise HubStoreError(f"{self.address}: holds no campus' events yet")
+            await query.execute(tables.hub.insert().values(campus=self._campus))
+        elif self._campus not in (None, found):
+            raise HubStoreError(f"{self.address}: holds the events of campus {found!r}, not of {self._campus!r}")
+
+    def _migrate(self, connection: sa.Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        names = set(sa.inspect(connection).get_table_names())
+        if names and "alembic_version" not in names:
+            raise HubStoreError(f"{self.address}: holds another program's tables, or those of an early hub")
+        if self._campus is None and not names:
+            raise HubStoreError(f"{self.address}: is no hub's database")
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if names:
+            (version,) = connection.execute(sa.text("SELECT version_num FROM alembic_version")).one()
+            if version not in known:
+                raise HubStoreError(f"{self.address}: has version {version}, newer than this program's")
+        command.upgrade(config, "head")
+
+
+async def _alone(query: AsyncConnection) -> None:
+    """Change tables one hub after the other, however many start together."""
+    await query.execute(sa.text("SELECT pg_advisory_xact_lock(8241)"))
+
+
+def _url(address: str) -> sa.URL:
+    if "://" not in address:
+        return sa.URL.create("sqlite+aiosqlite", database=address)
+    try:
+        url = sa.make_url(address)
+    except sa.exc.ArgumentError as error:
+        raise HubConfigError(f"{address.partition('@')[2] or 'the address'}: is no database's address") from error
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise HubConfigError(f"{url.get_backend_name()}: a file, or postgresql://[user@]host[:port]/name")
+    if url.password is not None:
+        raise HubConfigError("a password in an address is read by others: put it into ~/.pgpass (or PGPASSFILE)")
+    return url.set(drivername="postgresql+asyncpg")
+
+
+def _engine(url: sa.URL) -> AsyncEngine:
+    if url.get_backend_name() == "postgresql":
+        return create_async_engine(url, pool_pre_ping=True, connect_args={"timeout": LOCK_WAIT})
+    engine = create_async_engine(url, connect_args={"timeout": LOCK_WAIT})
+    sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _probe_sqlite(address: str) -> None:
+    """Open the file once, here: aiosqlite's thread answers a loop that may be gone by then when it cannot."""
+    try:
+        with contextlib.closing(sqlite3.connect(address, timeout=LOCK_WAIT)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        raise HubStoreError(f"{address}: {error}") from error
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:
+    """Durable commits, readers beside a writer; and transactions that we begin ourselves."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """At once for writing: a transaction that read first could not wait for another one's end."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _month(month: tuple[int, int], ahead: int) -> dt.datetime:
+    year, number = divmod(month[0] * 12 + month[1] - 1 + ahead, 12)
+    return dt.datetime(year, number + 1, 1, tzinfo=dt.UTC)
+
+
+def _plain(error: BaseException) -> str:
+    """One line; asyncpg's errors are wrapped with their class in the text."""
+    cause = error.__cause__ or error
+    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__

@@ -1,0 +1,89 @@
+"""The hub's tables, for queries; `campus.migrations` makes them. PostgreSQL in earnest, SQLite to try it.
+
+`event` holds what is complete: of each gate's epoch everything up to its mark, once. What came behind a gap waits in
+`pending`. So (gate, epoch, seq) is unique though PostgreSQL keeps `event` in monthly partitions, whose keys cannot span
+them: only who holds the mark's row moves it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, LargeBinary, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+hub = Table("hub", metadata, Column("campus", String(32), primary_key=True))
+"""One row: whose events these are."""
+
+event = Table(
+    "event",
+    metadata,
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("received", Float, primary_key=True, comment="Unix seconds by the hub's clock"),
+    Column("type", Text, nullable=False),
+    Column("time", Float, nullable=False, comment="Unix seconds by the gate's clock"),
+    Column("clock", Text, nullable=False, comment="what the gate knew of its clock"),
+    Column("monotonic", Float, nullable=False, comment="seconds since the boot that boot_id names"),
+    Column("boot_id", Text, nullable=False),
+    Column("grant_id", Text),
+    Column("person", Text),
+    Column("chain", String(64), nullable=False),
+    Column("payload", LargeBinary, nullable=False, comment="as it came"),
+)
+
+pending = Table(
+    "pending",
+    metadata,
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("received", Float, nullable=False),
+    Column("chain", String(64), nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)
+"""Events beyond a gap."""
+
+mark = Table(
+    "mark",
+    metadata,
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("chain", String(64), nullable=False),
+)
+"""Nothing of (gate, epoch) up to `seq` is missing."""
+
+conflict = Table(
+    "conflict",
+    metadata,
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("chain", String(64), primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("received", Float, nullable=False),
+)
+"""Another event at a place that was taken: a restored card, or a forgery."""
+
+hole = Table(
+    "hole",
+    metadata,
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("found", Float, nullable=False),
+)
+"""Events that a gate has forgotten on the word of a hub that had them, and this one has not."""
+
+gate = Table(
+    "gate",
+    metadata,
+    Column("gate", String(32), primary_key=True),
+    Column("online", Boolean),
+    Column("boot_id", Text),
+    Column("seen", Float, nullable=False),
+    Column("state", LargeBinary),
+)
+"""What each gate said last of itself."""
