@@ -11,105 +11,31 @@ an arm that stands up at the start, or that came up without mains, is left where
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING
 
 from controller.lane import claims, egress
+from controller.lane.arm import SAFETY, Arm, ArmTimer, ArmTrigger, trigger_of
 from controller.lane.effects import Hold, Lift, Lower, RecordKind, Unlock
-from controller.lane.events import JournalFailed, TimerFired
+from controller.lane.events import JournalFailed
 from controller.lane.facts import Phase
 from controller.lane.mechanics import Mechanics, begin_passage, end_passages
 from controller.lane.model import DenyReason, Direction, FaultKind
 from controller.lane.orders import clear_faults, raise_fault
-from controller.lane.sensed import LowerRefused, Reading, Sensed, Sensor
+from controller.lane.sensed import Reading, Sensor
 from controller.lane.states import State, Trigger
 from controller.lane.table import IGNORE, ILLEGAL, LEADS_TO, TRANSITIONS
 
 if TYPE_CHECKING:
+    import enum
     from collections.abc import Mapping
 
     from controller.lane.core import Core
-    from controller.lane.events import Presented
-    from controller.lane.sensed import AnyEvent
+    from controller.lane.events import Presented, TimerFired
+    from controller.lane.sensed import AnyEvent, LowerRefused, Sensed
     from controller.lane.table import Cell, Handler
 
 
-class Arm(enum.Enum):
-    """Where the arm is. The value is its stable name."""
-
-    UNKNOWN = "unknown"
-    """Nothing was heard of it, or its contacts contradict each other."""
-    DOWN = "down"
-    OPENING = "opening"
-    UP = "up"
-    CLOSING = "closing"
-    STUCK = "stuck"
-    """It did not arrive."""
-    ADRIFT = "adrift"
-    """It moved, and nobody had sent it."""
-
-
-class ArmTimer(enum.Enum):
-    """The arm's timers; the value is `effects.ArmTimer.name`."""
-
-    CLEAR = "arm_clear"
-    TRAVEL = "arm_travel"
-    OCCUPIED = "arm_occupied"
-    EXIT_OVER = "exit_over"
-
-
-class ArmTrigger(enum.Enum):
-    """The columns of the arm's table."""
-
-    UP_REACHED = "Sensed(arm_up, on)"
-    UP_LEFT = "Sensed(arm_up, off)"
-    DOWN_REACHED = "Sensed(arm_down, on)"
-    DOWN_LEFT = "Sensed(arm_down, off)"
-    BLOCKED = "Sensed(loop_arm/photocell, on/lost)"
-    CLEARED = "Sensed(loop_arm/photocell, off)"
-    FRONT = "Sensed(loop_front)"
-    ASKED = "Sensed(loop_exit, on)"
-    ASKED_OVER = "Sensed(loop_exit, off)"
-    POWER_LOST = "Sensed(power_fail, on)"
-    POWER_BACK = "Sensed(power_fail, off)"
-    REFUSED = "LowerRefused"
-    CLEAR = "TimerFired(arm_clear)"
-    TRAVEL_OVER = "TimerFired(arm_travel)"
-    OCCUPIED_LONG = "TimerFired(arm_occupied)"
-    EXIT_OVER = "TimerFired(exit_over)"
-
-
-SAFETY = (Sensor.LOOP_ARM, Sensor.PHOTOCELL)
-"""What must say that nothing is under the arm."""
 _FAULTS = {Sensor.LOOP_ARM: FaultKind.LOOP, Sensor.PHOTOCELL: FaultKind.PHOTOCELL}
-_TIMED = {
-    ArmTimer.CLEAR.value: ArmTrigger.CLEAR,
-    ArmTimer.TRAVEL.value: ArmTrigger.TRAVEL_OVER,
-    ArmTimer.OCCUPIED.value: ArmTrigger.OCCUPIED_LONG,
-    ArmTimer.EXIT_OVER.value: ArmTrigger.EXIT_OVER,
-}
-_SENSED = {
-    Sensor.ARM_UP: (ArmTrigger.UP_REACHED, ArmTrigger.UP_LEFT),
-    Sensor.ARM_DOWN: (ArmTrigger.DOWN_REACHED, ArmTrigger.DOWN_LEFT),
-    Sensor.LOOP_FRONT: (ArmTrigger.FRONT, ArmTrigger.FRONT),
-    Sensor.LOOP_EXIT: (ArmTrigger.ASKED, ArmTrigger.ASKED_OVER),
-    Sensor.POWER_FAIL: (ArmTrigger.POWER_LOST, ArmTrigger.POWER_BACK),
-}
-
-
-def trigger_of(event: AnyEvent) -> ArmTrigger | None:
-    """The arm's column for an event; None where it is none of the arm's."""
-    match event:
-        case Sensed(sensor=sensor, reading=reading) if sensor in SAFETY:
-            return ArmTrigger.CLEARED if reading is Reading.OFF else ArmTrigger.BLOCKED
-        case Sensed(sensor=sensor, reading=reading) if sensor in _SENSED:
-            return _SENSED[sensor][reading is not Reading.ON]
-        case LowerRefused():
-            return ArmTrigger.REFUSED
-        case TimerFired(name=name):
-            return _TIMED.get(name)
-        case _:
-            return None
 
 
 # What is under the arm
@@ -298,6 +224,10 @@ def asks_no_more(core: Core, _event: Sensed) -> None:
 def exit_over(core: Core, _event: TimerFired) -> None:
     """It rolled back; or it waits still; or its loop is stuck, and an arm that stays up for it would let anyone in."""
     waits = core.body.sensed.get(Sensor.LOOP_EXIT) is Reading.ON
+    if waits and core.contacts and not core.facts.asked:
+        # The car that stands under the arm reaches so far.
+        core.arm(ArmTimer.EXIT_OVER, core.settings.barrier.exit_wait)
+        return
     if waits and not core.facts.asked:
         _let_out(core)
         return

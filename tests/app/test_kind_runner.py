@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.lane import effects as fx
 from controller.lane import events as ev
-from controller.lane.barrier import Arm
+from controller.lane.arm import Arm
 from controller.lane.machine import Lane
 from controller.lane.model import LaneSettings
 from controller.lane.sensed import LowerRefused, Reading, Sensed, Sensor

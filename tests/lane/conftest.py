@@ -16,7 +16,7 @@ import pytest
 
 from controller.lane import effects as fx
 from controller.lane import events as ev
-from controller.lane.barrier import SAFETY, Arm, ArmTimer
+from controller.lane.arm import SAFETY, Arm, ArmTimer
 from controller.lane.machine import Lane
 from controller.lane.model import (
     Assessment,

@@ -198,9 +198,9 @@ class BarrierScenes:
         self._hands.step_off()
         # Until the arm is stuck and the grant has run out.
         await asyncio.sleep(UNUSED)
+        # The motor has been running all the time.
         self._barrier.jammed = False
-        self._barrier.push_arm(90.0)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.0)
         return "" if admitted else "a driver was not admitted"
 
     async def _lose_power(self, act: Act) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from controller.lane import effects as fx
 from controller.lane import events as ev
-from controller.lane.barrier import Arm
+from controller.lane.arm import Arm
 from controller.lane.kind_settings import BarrierTimes
 from controller.lane.model import CredentialKind, Direction, FaultKind
 from controller.lane.sensed import LowerRefused, Reading, Sensor
@@ -175,6 +175,18 @@ def test_one_that_waits_inside_while_another_comes_in_is_let_out_after_it(barrie
     drive_off(barrier)
     barrier.advance(10.1)
     assert barrier.held == {EXIT}
+
+
+def test_a_car_that_stops_under_the_arm_with_its_nose_on_that_loop_does_not_ask_either(barrier: Rig) -> None:
+    let_in(barrier)
+    drive_under(barrier)
+    barrier.sense(Sensor.LOOP_EXIT, ON)
+    barrier.advance(60.0)
+    assert not barrier.held
+    drive_off(barrier)
+    barrier.sense(Sensor.LOOP_EXIT, OFF)
+    barrier.advance(1.1)
+    assert barrier.arm_moves == [LOWER]
 
 
 def test_the_guard_lets_a_car_out(barrier: Rig) -> None:

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from controller.lane import barrier, door
+from controller.lane import arm, barrier, door
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.kind_settings import BarrierTimes, DoorTimes
@@ -110,7 +110,7 @@ class KindLife(RuleBasedStateMachine):
     def be_let_down(self, seconds: float) -> None:
         """What leads to an arm on its way down, or nearly so: in a random life that would be rare."""
         now = self.rig.now
-        self._tell(dict.fromkeys((Sensor.POWER_FAIL, Sensor.LOOP_EXIT, *barrier.SAFETY), Reading.OFF))
+        self._tell(dict.fromkeys((Sensor.POWER_FAIL, Sensor.LOOP_EXIT, *arm.SAFETY), Reading.OFF))
         self.line(ev.FireAlarm, active=False)
         self.line(ev.MechanicalKey, active=False)
         self.disk(failing=False)
@@ -261,12 +261,12 @@ class RashLane(Lane):
         return (fx.Lower(), *effects) if isinstance(event, ev.TimerFired) else effects
 
 
-@pytest.mark.parametrize("safety", barrier.SAFETY)
+@pytest.mark.parametrize("safety", arm.SAFETY)
 def test_the_rig_notices_an_arm_that_comes_down_on_something(make_rig: MakeRig, safety: Sensor) -> None:
     rig = make_rig(kind="barrier")
     rig.lane = RashLane(rig.settings)
     rig.boot()
-    for sensor in barrier.SAFETY:
+    for sensor in arm.SAFETY:
         rig.sense(sensor, Reading.ON if sensor is safety else Reading.OFF)
     rig.approach()
     with pytest.raises(AssertionError, match="closed on"):

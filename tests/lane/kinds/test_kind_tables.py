@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from controller.lane import barrier, door
+from controller.lane import arm, barrier, door
 from controller.lane.diagram import render
 from controller.lane.events import TimerFired
 from controller.lane.kinds import MECHANICS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, tuple[type[enum.Enum], type[enum.Enum], type[enum.Enum], Mapping[Any, Any]]] = {
     "door": (door.Leaf, door.LeafTrigger, door.LeafTimer, door.LEAF_LEADS_TO),
-    "barrier": (barrier.Arm, barrier.ArmTrigger, barrier.ArmTimer, barrier.ARM_LEADS_TO),
+    "barrier": (arm.Arm, arm.ArmTrigger, arm.ArmTimer, barrier.ARM_LEADS_TO),
 }
 
 
