@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint requirements.lock
 
 .PHONY: help venv venv-convert drill test check check-c bench eval eval-face sanitize test-bounds test-portable test-aarch64 \
-	test-trixie fuzz wheels predict-arm lock clean
+	test-trixie board-proof fuzz wheels predict-arm lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make test-aarch64 the kernels' tests as on a Raspberry Pi 4 and 5, emulated"
 	@echo "make fuzz         the kernels under a coverage-guided fuzzer, FUZZ_SECONDS=60 a harness"
 	@echo "make test-trixie  the tests on Debian trixie's Python, in a root of its own (needs root and mmdebstrap)"
+	@echo "make board-proof  the program on real kernels' pins and devices, in emulated machines: PROOF=--help"
 	@echo "make wheels       the source distribution and the wheels for x86-64 and aarch64"
 	@echo "make predict-arm  what the inner loops should cost on a Raspberry Pi, by LLVM's models"
 	@echo "make lock         renew requirements.lock"
@@ -34,7 +35,7 @@ SOURCES := setup.py pyproject.toml requirements.lock $(wildcard _fastcore/*.pyx 
 
 $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
 	$(INSTALL) --upgrade pip
-	$(INSTALL) --editable ".[tflite]"
+	$(INSTALL) --editable ".[tflite,screen]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.built
@@ -106,6 +107,13 @@ test-aarch64: $(VENV)/.dev
 	@sh .ci/system-packages aarch64
 	PYTHONPATH=. $(BIN)/python tests/fastcore/check_c.py aarch64-linux-gnu-gcc
 	$(BIN)/python -m image.aarch64 test
+
+# Debian's kernels in emulated machines: at most ten minutes the first time. Models of THERMOGATE_MODELS, where it is set.
+board-proof: $(VENV)/.dev
+	@sh .ci/system-packages build
+	@sh .ci/system-packages aarch64
+	@sh .ci/system-packages board
+	$(BIN)/python -m image.proof $(PROOF)
 
 # The source distribution, and from it the wheels for x86-64 and aarch64, into dist.
 wheels: $(VENV)/.release

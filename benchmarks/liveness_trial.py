@@ -15,12 +15,12 @@ from controller.perception.settings import PerceptionSettings
 from controller.perception.types import Box, Face, Identification
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.errors import FrameError
-from hw.settings import ThermalSettings
 from hw.sim.camera import WorldCamera
 from hw.sim.i2c import SimulatedI2cBus
 from hw.sim.mlx90640 import SimulatedMlx90640
 from hw.sim.mlx90640_flaws import SELF_HEATING, Imperfections
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +140,7 @@ def present(
         reflected=draw.room,
         imperfections=Imperfections.datasheet(seed),
     )
-    driver = Mlx90640Driver(SimulatedI2cBus({0x33: chip}, clock, seed=seed), ThermalSettings(), clock)
+    driver = Mlx90640Driver(SimulatedI2cBus({0x33: chip}, clock, seed=seed), Mlx90640Settings(), clock)
     world.place(draw.figure)
     appears = arrival - draw.figure.approach
     knowing = KnowingEngine(world, draw.figure, seed, appears=appears)

@@ -20,13 +20,13 @@ from controller.perception.screening_settings import ScreeningSettings
 from controller.perception.types import Box
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.errors import FrameError
-from hw.settings import ThermalSettings
 from hw.sim.figures import BlackBody, Person, Thing
 from hw.sim.i2c import SimulatedI2cBus
 from hw.sim.mlx90640 import SimulatedMlx90640
 from hw.sim.mlx90640_flaws import SELF_HEATING, Imperfections
 from hw.sim.mount import Mount
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     import threading
@@ -180,7 +180,7 @@ def stand(setup: Setup, number: int, seconds: float, chip_number: int | None = N
     start = setup.since_power_on
     chip = _chip(world, clock, setup, number if chip_number is None else chip_number, room)
     driver = Mlx90640Driver(
-        SimulatedI2cBus({0x33: chip}, clock, seed=number), ThermalSettings(refresh_hz=setup.rate), clock
+        SimulatedI2cBus({0x33: chip}, clock, seed=number), Mlx90640Settings(refresh_hz=setup.rate), clock
     )
     person = dataclasses.replace(setup.person, identity=identity, core=core, distance=setup.distance, arrival=start)
     world.clear()

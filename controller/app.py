@@ -29,6 +29,7 @@ from hw.ports import ACTIVE_AT_REST, ImageFrame, Side, Signal, ThermalFrame, The
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from controller.bank import Bank
     from controller.config import Config
     from controller.gallery.credentials import CredentialBook
     from controller.gallery.index import GalleryIndex
@@ -60,7 +61,7 @@ class Service(Protocol):
 
 
 class App:
-    """One lane on one board.
+    """One lane on one board; `bank`: what it shares with another one there.
 
     Raises `EngineError` when a rehearsal-only engine is to stand before a real lock.
     """
@@ -77,6 +78,7 @@ class App:
         watches: tuple[Watch, ...] = (),
         history: History | None = None,
         credentials: CredentialBook | None = None,
+        bank: Bank | None = None,
     ) -> None:
         if board.real and engine.rehearsal_only:
             raise EngineError(
@@ -85,7 +87,7 @@ class App:
             )
         self.config = config
         self.board = board
-        self.lane = Lane(config.lane)
+        self.lane = Lane(config.lane) if bank is None else Lane(config.lane, bank.anti_passback, bank.interlock)
         self.watches = watches
         self._services = services
         self._down = {FaultKind.SENSOR_THERMAL, FaultKind.CAMERA}
@@ -117,7 +119,7 @@ class App:
             verify=gallery.verify,
             second_factor=gallery.needs_second_factor,
             clock=board.clock,
-            executor=ClockExecutor(board.clock, 1, "perception"),
+            executor=ClockExecutor(board.clock, 1, "perception") if bank is None else bank.perception,
             post=self.runner.post,
             watches=watches,
         )
@@ -184,6 +186,7 @@ class App:
             on_frame=self._on_thermal,
             on_up=lambda info: self._on_up("thermal", info),
             on_down=lambda error: self._on_down("thermal", FaultKind.SENSOR_THERMAL, error),
+            number=lambda frame: frame.sequence,
             limits=CaptureLimits(),
         )
         camera: Capture[ImageFrame] = Capture(
@@ -194,6 +197,7 @@ class App:
             on_frame=self._on_picture,
             on_up=lambda info: self._on_up("camera", info),
             on_down=lambda error: self._on_down("camera", FaultKind.CAMERA, error),
+            number=lambda frame: frame.sequence,
             limits=CaptureLimits(),
         )
         self.captures = [thermal, camera]

@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from hw.errors import DeviceClosed, DeviceError, DeviceTimeout, FrameError
+from hw.errors import DeviceClosed, DeviceError, DeviceTimeout, FrameError, NotReady
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,6 +45,8 @@ class CaptureLimits:
     read_timeout: float = 1.0
     lost_after: float = 1.0
     """Without a good frame for this long the device counts as lost."""
+    pause_at_most: float = 10.0
+    """A device that says it is not ready is believed for so long, and then lost too."""
     first_pause: float = 0.25
     longest_pause: float = 5.0
     hang_after: float = 5.0
@@ -57,16 +59,20 @@ class CaptureCounters:
 
     frames: int = 0
     bad_frames: int = 0
+    not_ready: int = 0
     timeouts: int = 0
     failures: int = 0
     reopened: int = 0
     abandoned: int = 0
+    lost: int = 0
+    """Gaps in the frames' numbers: the device made them and they did not come through."""
 
 
 class Capture(Generic[T]):
     """Keeps one device delivering.
 
-    `on_frame`, `on_up(info)`, `on_down(error)` and `on_end` are called on the loop's thread.
+    `on_frame`, `on_up(info)`, `on_down(error)` and `on_end` are called on the loop's thread. `number` tells a frame's
+    place since its device was opened.
     """
 
     def __init__(
@@ -80,6 +86,7 @@ class Capture(Generic[T]):
         on_up: Callable[[object], None],
         on_down: Callable[[Exception], None],
         on_end: Callable[[], None] = lambda: None,
+        number: Callable[[T], int] | None = None,
         limits: CaptureLimits | None = None,
     ) -> None:
         self.name = name
@@ -92,6 +99,7 @@ class Capture(Generic[T]):
         self._on_up = on_up
         self._on_down = on_down
         self._on_end = on_end
+        self._number = number
         self._generation = 0
         self._stop = threading.Event()
         self._last_step = clock.monotonic()
@@ -158,7 +166,8 @@ class Capture(Generic[T]):
                 pause = min(2 * pause, self.limits.longest_pause)
 
     def _deliver(self, generation: int, device: Device[T]) -> None:
-        last_good = self._clock.monotonic()
+        last_good = last_frame = self._clock.monotonic()
+        expected = 0
         while self._current(generation):
             self._last_step = now = self._clock.monotonic()
             try:
@@ -167,10 +176,20 @@ class Capture(Generic[T]):
                 self.counters.bad_frames += 1
                 if now - last_good > self.limits.lost_after:
                     raise DeviceError(f"{self.name}: no good frame for {now - last_good:.1f} s: {error}") from error
+            except NotReady as error:
+                self.counters.not_ready += 1
+                # What it says of itself is not what a wire does to its frames, so it does not count with those.
+                last_good = now
+                if now - last_frame > self.limits.pause_at_most:
+                    raise DeviceError(f"{self.name}: not ready for {now - last_frame:.1f} s: {error}") from error
             except DeviceTimeout:
                 self.counters.timeouts += 1
                 raise
             else:
-                last_good = now
+                last_good = last_frame = now
                 self.counters.frames += 1
+                if self._number is not None:
+                    place = self._number(frame)
+                    self.counters.lost += max(0, place - expected)
+                    expected = place + 1
                 self._post(generation, lambda frame=frame: self._on_frame(frame))  # type: ignore[misc]

@@ -31,6 +31,7 @@ examples:
   thermogate drill --people 100 --seed 7 --speed max --report out.json
   thermogate drill --kind barrier --people 14
   thermogate drill --engine opencv --models ~/models --speed 1
+  thermogate drill --screen 8080 --speed 1      and http://127.0.0.1:8080/ in a browser
 """
 
 DEFAULT_PEOPLE = 12
@@ -71,10 +72,22 @@ def add_parser(commands: Subparsers) -> None:
         default="auto",
         help="finds and tells faces apart; demo needs no models, auto takes the best there is (default %(default)s)",
     )
+    add(
+        "--sensor",
+        choices=("mlx90640", "lepton"),
+        default="mlx90640",
+        help="the thermal array: as [thermal] driver (default %(default)s; a Lepton at --speed max only)",
+    )
     add("--models", type=Path, metavar="DIR", help="models folder (default $THERMOGATE_MODELS, or the user's own)")
     add("--report", type=Path, metavar="FILE", help="also write the report as JSON (docs/drill.md has the schema)")
     add("--keep", type=Path, metavar="DIR", help="keep journal and gallery in a new or empty folder")
     add("--plain", action="store_true", help="a line for each person in place of the live view")
+    add(
+        "--screen",
+        type=_screen,
+        metavar="PORT|FILE",
+        help="also draw what passers-by read: as a page on that loopback port, or into a PNG file",
+    )
     command.set_defaults(run=run)
 
 
@@ -87,11 +100,13 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         speed=arguments.speed,
         engine=arguments.engine,
+        sensor=arguments.sensor,
         models=arguments.models,
         report=arguments.report,
         keep=arguments.keep,
         plain=arguments.plain,
         kind=arguments.kind,
+        screen=arguments.screen,
     )
     return rehearse(options)
 
@@ -102,6 +117,18 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of people from 1 to 10000")
     return int(text)
+
+
+def _screen(text: str) -> int | Path:
+    import argparse
+
+    if text.isascii() and text.isdigit():
+        if not 1024 <= int(text) <= 65535:
+            raise argparse.ArgumentTypeError(f"{text} is no port from 1024 to 65535")
+        return int(text)
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a port nor the name of a .png file")
+    return Path(text)
 
 
 def _seed(text: str) -> int:

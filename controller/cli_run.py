@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hw.board import Board
 
 DESCRIPTION = """\
-Runs one gate lane on this board until it is stopped (Ctrl-C, SIGTERM).
+Runs one gate lane on this board, or two, until it is stopped (Ctrl-C, SIGTERM).
 
 Before anything moves, the configuration, the engine, the models, the gallery and every device are checked; what is
 missing is listed, each with what to do about it, and the exit status is 1. The outputs are at their safe level before
@@ -27,6 +27,7 @@ EPILOG = """\
 examples:
   thermogate run /etc/thermogate/gate.toml
   thermogate run gate.toml --check        only look whether everything is there
+  thermogate run gate-1.toml gate-2.toml  two lanes in one program (docs/gate-wiring.md)
 """
 
 
@@ -40,7 +41,11 @@ def add_parser(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
-        "config", type=Path, metavar="GATE.TOML", help="the configuration; image/gate.toml shows it all"
+        "config",
+        type=Path,
+        nargs="+",
+        metavar="GATE.TOML",
+        help="the configuration; image/gate.toml shows it all. Two of them: two lanes on this board",
     )
     command.add_argument("--check", action="store_true", help="only look whether everything is there")
     command.set_defaults(run=run)
@@ -48,26 +53,44 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, then run."""
-    from controller.config import load
+    from controller.bank import load_all
     from controller.observe.log import configure
-    from hw.board import linux_board
 
-    config = load(arguments.config)
-    lacking = what_is_missing(config)
-    if lacking:
-        print(f"{arguments.config}: this board cannot run the lane yet:", file=sys.stderr)
-        for line in lacking:
-            print(f"  - {line}", file=sys.stderr)
+    configs = load_all(arguments.config)
+    fit = True
+    for file, config in configs.items():
+        lacking = what_is_missing(config)
+        if lacking:
+            fit = False
+            print(f"{file}: this board cannot run the lane yet:", file=sys.stderr)
+            for line in lacking:
+                print(f"  - {line}", file=sys.stderr)
+    if not fit:
         return 1
     if arguments.check:
-        print(f"{arguments.config}: everything is there")
+        for file in configs:
+            print(f"{file}: everything is there")
         return 0
-    handle = configure(config.observe)
+    lanes = list(configs.values())
+    handle = configure(lanes[0].observe)
     try:
-        board = linux_board(config.thermal, config.camera, config.wiring, config.reader, config.wiegand_out)
-        return _serve(config, board)
+        return _serve([(config, _board(config)) for config in lanes])
     finally:
         handle.close()
+
+
+def _board(config: Config) -> Board:
+    from hw.board import linux_board
+
+    return linux_board(
+        config.thermal,
+        config.camera,
+        config.wiring,
+        config.reader,
+        config.wiegand_out,
+        speaker=config.sound,
+        screen=config.screen,
+    )
 
 
 def what_is_missing(config: Config) -> list[str]:
@@ -90,12 +113,19 @@ def what_is_missing(config: Config) -> list[str]:
     return lacking + missing(config.thermal, config.camera, config.wiring, config.reader)
 
 
-def _serve(config: Config, board: Board) -> int:
+def _serve(lanes: list[tuple[Config, Board]]) -> int:
+    from controller.bank import Place, serve_bank
     from controller.service import engine_of, gallery_of, serve
+
+    config, board = lanes[0]
 
     async def main() -> None:
         engine = engine_of(config)
-        await serve(config, board, engine, gallery_of(config, engine))
+        if len(lanes) == 1:
+            await serve(config, board, engine, gallery_of(config, engine))
+            return
+        places = [Place(config, board, gallery_of(config, engine)) for config, board in lanes]
+        await serve_bank(places, engine)
 
     try:
         board.run(main())

@@ -42,12 +42,8 @@ person's own history may ask for a second look ([perception.history]). It names 
 
 SENSOR_NOISE = 0.2
 """K of one look: about what 12 frames of 0.8 K leave of an MLX90640 at 16 Hz (docs/perception.md)."""
-NETD_1HZ = 0.25
-"""K of one pixel at 1 Hz: MLX90640 BAB (55°), data sheet, Table 14. A BAA (110°) has 0.14, on fewer pixels."""
 WIDEST_GUARD = 3.0
 """What [perception.screening] guard may be; only a noise below a step of the thresholds asks for more."""
-RENEWED = 0.5
-"""Part of the pixels that a frame measures anew."""
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -161,9 +157,11 @@ def run_history(arguments: argparse.Namespace) -> int:
 def look_noise(config: Config) -> float:
     """What the sensor's noise leaves in one look of a gate, K, standard deviation: its rate and its least frames."""
     from controller.perception.screening import noise_left
+    from hw.arrays import array_of
 
     frames = config.perception.screening.frames
-    return noise_left(NETD_1HZ * math.sqrt(config.thermal.refresh_hz), RENEWED * frames)
+    array = array_of(config.thermal)
+    return noise_left(array.noise, array.renewed * frames)
 
 
 def _plan(

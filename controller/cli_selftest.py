@@ -50,11 +50,13 @@ def add_parser(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Test and print."""
     from controller.config import Config, load
+    from controller.indicators.check import looked_at
 
     config = Config() if arguments.config is None else load(arguments.config)
     findings = software(config, None if arguments.config is None else config.store.folder)
     if arguments.config is not None:
         findings += devices(config)
+        findings += [Finding(name, ok, text, needed=False) for name, ok, text in looked_at(config)]
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         mark = "ok     " if finding.ok else ("WRONG  " if finding.needed else "missing")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
 from controller import kind_config
 from controller.errors import ConfigError
 from controller.gallery.settings import EnrolmentSettings
+from controller.indicators.settings import IndicatorSettings, ScreenSettings, SoundSettings
 from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
@@ -18,10 +19,18 @@ from controller.perception.settings import PerceptionSettings
 from hw.gate_settings import READBACK_LIMIT
 from hw.kind_settings import BARRIER_LINES, DOOR_LINES, BarrierSettings, DoorSettings, Wiring
 from hw.sender_settings import WiegandOutSettings
-from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
+from hw.thermal_settings import Mlx90640Settings, ThermalSettings
 
 I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
 """GPIO lines of the I2C buses of a 40-pin header."""
+
+LINES_ELSEWHERE = (
+    ("reader", ("d0", "d1")),
+    ("wiegand_out", ("d0", "d1", "sense0", "sense1")),
+    ("thermal", ("reset",)),
+)
+"""Keys outside [gate] that name a GPIO line, by their section."""
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -33,6 +42,8 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The gate's name on the wire: lower-case letters, digits, `-` and `_`."""
     entry: Literal["a", "b"] = "a"
     """The turnstile's side that leads into the protected area."""
+    interlock: bool = False
+    """Of the two lanes that this board runs, only one lets people in at a time."""
     groups: tuple[str, ...] | None = None
     """Who may pass here: people of any of these groups of the roll; None: everybody who is enrolled."""
 
@@ -61,7 +72,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     site: SiteSettings = SiteSettings()
     lane: LaneSettings = LaneSettings()
-    thermal: ThermalSettings = ThermalSettings()
+    thermal: ThermalSettings = Mlx90640Settings()
     camera: CameraSettings = CameraSettings()
     gate: GateSettings = GateSettings()
     """The lines of a turnstile."""
@@ -71,6 +82,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """None: no cards."""
     wiegand_out: WiegandOutSettings | None = None
     """None: no other controller is told who passes."""
+    indicators: IndicatorSettings = IndicatorSettings()
+    sound: SoundSettings | None = None
+    """None: no spoken prompts."""
+    screen: ScreenSettings | None = None
+    """None: no screen."""
     perception: PerceptionSettings = PerceptionSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     store: StoreSettings = StoreSettings()
@@ -81,6 +97,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         """Refuse sections that contradict each other: the first grant would be the first to notice."""
         self._check_reader()
+        self._check_lines()
+        if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
+            raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
         if self.lane.kind == "turnstile":
             self._check_turnstile()
         elif self.lane.kind == "door":
@@ -97,6 +116,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             case _:
                 return self.gate
 
+    @property
+    def lines(self) -> tuple[str, tuple[str, ...]]:
+        """The section of `wiring`, and its keys that name a GPIO line."""
+        match self.lane.kind:
+            case "door":
+                return "door", DOOR_LINES
+            case "barrier":
+                return "barrier", BARRIER_LINES
+            case _:
+                return "gate", GATE_LINES
+
     def _check_turnstile(self) -> None:
         if getattr(self.gate, f"unlock_{self.site.entry}") is None:
             raise ValueError(f"[gate] unlock_{self.site.entry} is not wired, and [site] entry = {self.site.entry!r}")
@@ -104,7 +134,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             asked, longest, key, cap = self.lane.unlock_pulse, self.gate.pulse_cap, "unlock_pulse", "[gate] pulse_cap"
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
-        self._check_duties()
+        self._check_readback()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 
@@ -117,7 +147,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.lane.door.on_rex_stuck == "lock" and self.door.lock == "magnet":
             raise ValueError('[lane.door] on_rex_stuck = "lock" with [door] lock = "magnet": nobody could leave')
 
-    def _check_duties(self) -> None:
+    def _check_readback(self) -> None:
         """A pulse too short for the read-back to tell anything."""
         pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
         if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
@@ -132,8 +162,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def _check_lines(self) -> None:
         """Lines that two sections name, or that have another duty on the board."""
-        own = {"turnstile": "gate"}.get(self.lane.kind, self.lane.kind)
-        names = {"gate": GATE_LINES, "door": DOOR_LINES, "barrier": BARRIER_LINES}[own]
+        own, names = self.lines
         taken = I2C_LINES.get(self.thermal.bus, ())
         for name in names:
             line = getattr(self.wiring, name)
@@ -143,7 +172,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                     f"[{own}] {name} takes another"
                 )
         lines = {getattr(self.wiring, name): f"[{own}] {name}" for name in names}
-        for section, keys in (("reader", ("d0", "d1")), ("wiegand_out", ("d0", "d1", "sense0", "sense1"))):
+        for section, keys in LINES_ELSEWHERE:
             for name in keys:
                 line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"
                 if line is not None and line in lines:
@@ -173,10 +202,30 @@ def parse(text: str, *, where: str) -> Config:
         raise ConfigError(f"{where}: {error}") from error
     try:
         kind_config.refuse_foreign(raw)
-        return msgspec.convert(kind_config.with_defaults(raw), Config, strict=True, dec_hook=_decode)
+        return msgspec.convert(_with_driver(kind_config.with_defaults(raw)), Config, strict=True, dec_hook=_decode)
     except ValueError as error:
         # msgspec's own ValidationError is one.
         raise ConfigError(f"{where}: {_with_path(str(error))}") from error
+
+
+def _with_driver(raw: dict[str, Any]) -> dict[str, Any]:
+    """A [thermal] that names no driver is the default one's: msgspec asks for the tag of a union.
+
+    Raises `msgspec.ValidationError` naming a key that only other drivers have.
+    """
+    thermal = raw.get("thermal")
+    if not isinstance(thermal, dict):
+        return raw
+    thermal = {"driver": Mlx90640Settings.driver} | thermal
+    known: dict[object, tuple[str, ...]] = {kind.driver: kind.__struct_fields__ for kind in get_args(ThermalSettings)}
+    own = known.get(str(thermal["driver"]), ())
+    for key in thermal if own else ():
+        others = [f'"{driver}"' for driver, fields in known.items() if key in fields and key not in own]
+        if others:
+            raise msgspec.ValidationError(
+                f'driver "{thermal["driver"]}" has no such key, only {" and ".join(others)} - at `$.thermal.{key}`'
+            )
+    return raw | {"thermal": thermal}
 
 
 def _decode(kind: type[Any], value: object) -> Any:

@@ -23,6 +23,10 @@ class ImageError(GateError, ValueError):
     """A picture cannot be read or used; the message names it and the reason."""
 
 
+class SoundError(GateError, ValueError):
+    """A sound file cannot be played as a prompt, or not be made; the message names it and the reason."""
+
+
 class StoreError(GateError, OSError):
     """A database on disk cannot be read or written."""
 

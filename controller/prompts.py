@@ -42,6 +42,28 @@ PROMPTS: dict[Prompt, Text] = {
     Prompt.ALARM: Text("Please step back", "请退回"),
 }
 
+SHORT: dict[Prompt, Text] = {
+    Prompt.IDLE: Text("Stand here", "请站到标记处"),
+    Prompt.LOOK_HERE: Text("Look here", "请看这里"),
+    Prompt.PRESENT_CARD: Text("Card or code", "请刷卡或扫码"),
+    Prompt.WAIT: Text("Wait", "请稍候"),
+    Prompt.PASS: Text("Pass", "请通过"),
+    Prompt.DENIED: Text("No entry", "禁止通行"),
+    Prompt.SEE_DOCTOR: Text("See doctor", "请到校医处"),
+    Prompt.SEE_GUARD: Text("Ask guard", "请找保安"),
+    Prompt.ASK_GUARD: Text("Ask guard", "请找保安"),
+    Prompt.WARM_UP: Text("Wait inside", "请到室内等候"),
+    Prompt.COOL_DOWN: Text("Wait in shade", "请到阴凉处"),
+    Prompt.UNCOVER: Text("Glasses off", "请摘眼镜帽子"),
+    Prompt.COME_CLOSER: Text("Come closer", "请靠近"),
+    Prompt.ONE_AT_A_TIME: Text("One by one", "请逐一通过"),
+    Prompt.OUT_OF_SERVICE: Text("Closed", "暂停使用"),
+    Prompt.FREE: Text("Pass freely", "自由通行"),
+    Prompt.EMERGENCY: Text("Way out open", "通道已打开"),
+    Prompt.ALARM: Text("Step back", "请退回"),
+}
+"""The same in letters that are read from two metres: few enough for a small panel."""
+
 REASONS: dict[DenyReason, Text] = {
     DenyReason.UNKNOWN_PERSON: Text("Not registered", "未登记"),
     DenyReason.AMBIGUOUS_MATCH: Text("Not sure who you are, please ask the guard", "无法确认身份，请联系保安"),
@@ -65,6 +87,7 @@ REASONS: dict[DenyReason, Text] = {
     DenyReason.CREDENTIAL_EXPIRED: Text("Registration has expired", "登记已过期"),
     DenyReason.ANTI_PASSBACK: Text("Already passed", "已通行，不可重复"),
     DenyReason.LANE_OCCUPIED: Text("One at a time, please", "请逐一通过"),
+    DenyReason.INTERLOCK: Text("Please wait: the other lane is in use", "请稍候：另一通道正在通行"),
     DenyReason.NO_VEHICLE: Text("Vehicles only, please use the gate for people", "车辆专用，行人请走人行通道"),
     DenyReason.PASSENGERS: Text("Passengers: please wait for the guard", "车内有乘客，请等待保安"),
     DenyReason.LOCKDOWN: Text("Lockdown: no entry", "封闭管理：禁止进入"),

@@ -21,6 +21,7 @@ from hw.board import recorded_board
 from hw.errors import RecordingError
 from hw.sim.clock import VirtualClock
 from hw.sim.recorded import load_recording
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,11 +104,11 @@ def replay(
     """Play `seconds` of the gate's time; returns 0. Raises `GateError` and `DeviceError` kinds."""
     played = load_recording(recording, case)
     with tempfile.TemporaryDirectory(prefix="thermogate-replay-") as scratch:
-        settings = _settings(played, config, engine, models, Path(scratch))
+        settings, thermal = _settings(played, config, engine, models, Path(scratch))
         teller = Teller(tell)
         clock = VirtualClock(SETTLED)
         board, turnstile = recorded_board(
-            settings.thermal, settings.camera, settings.gate, clock=clock, recording=played, pictures=pictures
+            thermal, settings.camera, settings.gate, clock=clock, recording=played, pictures=pictures
         )
         opened = engine_of(settings)
         index = GalleryIndex.for_engine(
@@ -133,11 +134,15 @@ def replay(
     return 0
 
 
-def _settings(played: Recording, config: Path | None, engine: str | None, models: Path | None, folder: Path) -> Config:
+def _settings(
+    played: Recording, config: Path | None, engine: str | None, models: Path | None, folder: Path
+) -> tuple[Config, Mlx90640Settings]:
     """The configuration, with what the recording itself says about the sensor."""
     settings = Config() if config is None else load(config)
     chess = bool(int(played.frames[0, CONTROL_WORD]) & CHESS_BIT)
-    thermal = msgspec.structs.replace(settings.thermal, pattern="chess" if chess else "interleaved")
+    # Recordings are of an MLX90640, whatever sensor the gate has.
+    own = settings.thermal if isinstance(settings.thermal, Mlx90640Settings) else Mlx90640Settings()
+    thermal = msgspec.structs.replace(own, pattern="chess" if chess else "interleaved")
     if played.emissivity is not None:
         thermal = msgspec.structs.replace(thermal, emissivity=played.emissivity)
     if played.reflected is not None:
@@ -148,7 +153,8 @@ def _settings(played: Recording, config: Path | None, engine: str | None, models
     if models is not None:
         perception = msgspec.structs.replace(perception, models=models)
     store = msgspec.structs.replace(settings.store, folder=folder)
-    return msgspec.structs.replace(settings, thermal=thermal, perception=perception, store=store, link=None)
+    changed = msgspec.structs.replace(settings, thermal=thermal, perception=perception, store=store, link=None)
+    return changed, thermal
 
 
 def _summary(teller: Teller, tell: Callable[[str], None]) -> None:

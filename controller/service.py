@@ -17,6 +17,7 @@ from controller.gallery.lock import folder_lock
 from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
+from controller.indicators.assembly import indicators_of
 from controller.link.messages import State
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from controller.app import Service
+    from controller.bank import Bank
     from controller.commands import CommandDesk
     from controller.config import Config
     from controller.errors import GateError
@@ -142,8 +144,9 @@ async def serve(
     watches: tuple[Watch, ...] = (),
     beside: Callable[[App], Awaitable[None]] | None = None,
     metrics: Metrics | None = None,
+    bank: Bank | None = None,
 ) -> None:
-    """Run the lane until cancelled, until SIGTERM, or until `beside` returns.
+    """Run the lane until cancelled, until SIGTERM, or until `beside` returns; one of a `bank` listens for no signal.
 
     Raises `GateError` and `DeviceError` kinds for what cannot be opened, an exception group for a task that crashed.
     """
@@ -159,6 +162,9 @@ async def serve(
         counters = CountersWatch(metrics, lambda: app, journal.outbox)
         seen: list[Watch] = [MetricsWatch(metrics), PassageLog(get_logger("lane")), *watches]
         history = await stack.enter_async_context(lane_history(config, board, gallery))
+        signs = indicators_of(config, board, lambda: (app.runner.prompt, app.runner.reason))
+        stack.push_async_callback(signs.close)
+        seen += signs.watches
         book = None if board.reader is None and board.sender is None else book_of(config)
         panel = _panel(board, book, metrics, stack)
         seen += panel
@@ -182,12 +188,21 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, *_keepers(config, board, journal), reload, *panel, *_linked(link, desk)),
+            services=(
+                lateness,
+                counters,
+                *_keepers(config, board, journal),
+                reload,
+                *panel,
+                *_linked(link, desk),
+                *signs.services,
+            ),
             watches=tuple(seen),
             credentials=book,
             history=history,
+            bank=bank,
         )
-        with _terminable():
+        with terminable() if bank is None else contextlib.nullcontext():
             await app.run(None if beside is None else lambda: beside(app))
 
 
@@ -272,7 +287,7 @@ def _link(
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM, as service managers send it, ends the current task as Ctrl-C does."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is None:

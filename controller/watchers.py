@@ -97,6 +97,7 @@ class CountersWatch:
             counters, name = capture.counters, capture.name
             self._carry(metrics.frames.labels(name), f"{name} frames", counters.frames)
             self._carry(metrics.frames_torn.labels(name), f"{name} torn", counters.bad_frames)
+            self._carry(metrics.frames_lost.labels(name), f"{name} lost", counters.lost)
             self._carry(metrics.reopened.labels(name), f"{name} reopened", counters.reopened)
         for name, slot in (("camera", app.eyes.pictures), ("thermal", app.eyes.heat)):
             self._carry(metrics.frames_dropped.labels(name), f"{name} dropped", slot.dropped)

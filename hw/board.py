@@ -13,39 +13,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hw.clock import SystemClock
+from hw.drivers.amg8833 import Amg8833Driver
 from hw.drivers.barrier import GpioBarrier
 from hw.drivers.camera import CameraDriver
 from hw.drivers.door import GpioDoor
 from hw.drivers.gate import GpioGate
+from hw.drivers.lepton import LeptonDriver
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.drivers.osdp import OsdpReader
+from hw.drivers.probe import told_otherwise
+from hw.drivers.screen import ScreenDriver
+from hw.drivers.speaker import LOOK_EVERY, SpeakerDriver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.drivers.wiegand_out import WiegandSender
 from hw.drivers.wiring import WiringFinding, check_wiring
 from hw.errors import DeviceError, DeviceMissing
 from hw.kind_settings import BarrierSettings, DoorSettings
+from hw.thermal_settings import Amg8833Settings, LeptonSettings, Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
 
-    from hw.bus import FrameSource, I2cBus, PulseTrain
+    from hw.bus import FrameSource, I2cBus, PulseTrain, ResetLine, SpiBus
     from hw.clock import Clock
     from hw.kind_settings import Wiring
+    from hw.output_ports import ScreenPanel, Speaker
+    from hw.output_settings import PanelSettings, SpeakerSettings
     from hw.ports import BarrierArm, Camera, CredentialReader, CredentialSender, Gate, ThermalSensor
     from hw.sender_settings import WiegandOutSettings
-    from hw.settings import CameraSettings, GateSettings, ReaderSettings, ThermalSettings
+    from hw.settings import CameraSettings, GateSettings, ReaderSettings
     from hw.sim.barrier import SimulatedBarrier
     from hw.sim.door import SimulatedDoor
-    from hw.sim.i2c import SimulatedI2cBus
-    from hw.sim.mlx90640 import SimulatedMlx90640
     from hw.sim.mlx90640_flaws import Imperfections
     from hw.sim.panel import SimulatedPanel
     from hw.sim.reader import SimulatedKeys, SimulatedWires
     from hw.sim.recorded import Recording
+    from hw.sim.thermal import ThermalRig
     from hw.sim.turnstile import SimulatedTurnstile
     from hw.sim.world import World
+    from hw.thermal_settings import ThermalSettings
 
 OSDP_KEY = "osdp.key"
 """The systemd credential that holds the secure channel's key."""
@@ -74,6 +82,8 @@ class Board:
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
     arm: BarrierArm | None = None
     """The arm of a barrier, whose `gate` is the same device."""
+    speaker: Speaker | None = None
+    screen: ScreenPanel | None = None
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -101,8 +111,7 @@ class Simulation:
     """What the world of a simulated board is made of: for the director of a rehearsal, not for the program."""
 
     world: World
-    chip: SimulatedMlx90640
-    bus: SimulatedI2cBus
+    thermal: ThermalRig
     turnstile: SimulatedTurnstile
     reader: SimulatedWires | SimulatedKeys | None = None
     panel: SimulatedPanel | None = None
@@ -113,8 +122,7 @@ class KindSimulation:
     """The same of a door or a barrier."""
 
     world: World
-    chip: SimulatedMlx90640
-    bus: SimulatedI2cBus
+    thermal: ThermalRig
     mechanics: SimulatedDoor | SimulatedBarrier
     reader: SimulatedWires | SimulatedKeys | None = None
 
@@ -125,6 +133,9 @@ def linux_board(
     gate: Wiring,
     reader: ReaderSettings | None = None,
     wiegand_out: WiegandOutSettings | None = None,
+    *,
+    speaker: SpeakerSettings | None = None,
+    screen: PanelSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
@@ -136,13 +147,15 @@ def linux_board(
         name="linux",
         real=True,
         clock=clock,
-        make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
+        make_thermal=lambda: _linux_thermal(thermal, clock, pins=pins),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
         gate=closed_by,
         reader=None if reader is None else _linux_reader(reader, pins, clock),
         sender=None if wiegand_out is None else linux_sender(wiegand_out, gate),
         wall=time.time,
         arm=arm,
+        speaker=None if speaker is None else linux_speaker(speaker, clock),
+        screen=None if screen is None or screen.driver == "none" else linux_screen(screen),
     )
 
 
@@ -162,7 +175,7 @@ def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
     return Sensors(
         name="linux",
         clock=clock,
-        make_thermal=lambda: Mlx90640Driver(_linux_bus(thermal), thermal, clock),
+        make_thermal=lambda: _linux_thermal(thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
     )
 
@@ -173,6 +186,36 @@ def linux_reader(reader: ReaderSettings, gate: Wiring) -> CredentialReader:
 
     pins = pin_factory(gate) if reader.driver == "wiegand" else None
     return _linux_reader(reader, pins, SystemClock())
+
+
+def linux_speaker(settings: SpeakerSettings, clock: Clock) -> Speaker:
+    """The loudspeaker of this machine."""
+    from hw.linux.aplay import AplayPlayer  # noqa: PLC0415 - only where there is one
+
+    return SpeakerDriver(AplayPlayer(settings.device), clock)
+
+
+def linux_screen(settings: PanelSettings) -> ScreenPanel:
+    """The panel of this machine."""
+    from hw.linux.framebuffer import LinuxFramebuffer  # noqa: PLC0415 - as above
+
+    return ScreenDriver(LinuxFramebuffer(settings.device), settings.rotate)
+
+
+def file_screen(path: Path, size: tuple[int, int]) -> ScreenPanel:
+    """A panel that is a PNG file, for a rehearsal."""
+    from hw.sim.screen import PictureFile  # noqa: PLC0415 - a real board loads no simulation
+
+    return PictureFile(path, size)
+
+
+def play_once(settings: SpeakerSettings, sound: bytes) -> None:
+    """Play a WAV file and wait for its end; to try a loudspeaker. Raises `DeviceError` kinds."""
+    from hw.linux.aplay import AplayPlayer  # noqa: PLC0415
+
+    playing = AplayPlayer(settings.device).start(sound)
+    while not playing.ended():
+        time.sleep(LOOK_EVERY)
 
 
 def linux_sender(settings: WiegandOutSettings, gate: Wiring) -> WiegandSender:
@@ -200,6 +243,7 @@ def missing(
 
     Moves no lock: the gate's lines are not claimed, only its chip is opened.
     """
+    from hw.linux.cameras import first_picture  # noqa: PLC0415
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
     clock = SystemClock()
@@ -212,9 +256,12 @@ def missing(
             found.append(f"{name}: {error}")
 
     def probe_thermal() -> None:
-        sensor = Mlx90640Driver(_linux_bus(thermal), thermal, clock)
+        sensor = _linux_thermal(thermal, clock)
         try:
             sensor.open()
+        except DeviceError as error:
+            other = told_otherwise(_linux_bus(thermal), thermal)
+            raise DeviceError(f"{error}; {other}" if other else str(error)) from error
         finally:
             sensor.close()
 
@@ -222,6 +269,7 @@ def missing(
         device = CameraDriver(_linux_camera(camera, clock), camera, clock)
         try:
             device.open()
+            first_picture(device)
         finally:
             device.close()
 
@@ -282,6 +330,36 @@ def _linux_reader(settings: ReaderSettings, pins: Any, clock: Clock) -> Credenti
     return WiegandReader(settings, GpioWires(pins, (settings.d0 or 0, settings.d1 or 0)), clock)
 
 
+def _thermal_driver(
+    settings: ThermalSettings,
+    clock: Clock,
+    bus: I2cBus,
+    spi: Callable[[LeptonSettings], SpiBus],
+    reset: Callable[[int], ResetLine | None],
+) -> ThermalSensor:
+    """The driver that `settings` name; `spi` and `reset` give what only some of them need."""
+    if isinstance(settings, Mlx90640Settings):
+        return Mlx90640Driver(bus, settings, clock)
+    if isinstance(settings, Amg8833Settings):
+        return Amg8833Driver(bus, settings, clock)
+    line = None if settings.reset is None else reset(settings.reset)
+    return LeptonDriver(bus, spi(settings), settings, clock, reset=line)
+
+
+def _linux_thermal(settings: ThermalSettings, clock: Clock, *, pins: Any = None) -> ThermalSensor:
+    """The thermal sensor of this machine. Without `pins` a Lepton's reset line stays as it is."""
+    from hw.linux.reset import GpioResetLine  # noqa: PLC0415
+    from hw.linux.spi import LinuxSpiBus  # noqa: PLC0415
+
+    return _thermal_driver(
+        settings,
+        clock,
+        _linux_bus(settings),
+        lambda lepton: LinuxSpiBus(lepton.spi, lepton.spi_hz),
+        lambda line: None if pins is None else GpioResetLine(pins, line, clock),
+    )
+
+
 def _linux_bus(settings: ThermalSettings) -> I2cBus:
     from hw.linux.i2c import LinuxI2cBus  # noqa: PLC0415
 
@@ -289,12 +367,9 @@ def _linux_bus(settings: ThermalSettings) -> I2cBus:
 
 
 def _linux_camera(settings: CameraSettings, clock: Clock) -> FrameSource:
-    from hw.linux.v4l2 import V4l2Source  # noqa: PLC0415
+    from hw.linux.cameras import camera_source  # noqa: PLC0415
 
-    path = Path(settings.source)
-    if path.is_dir() or (path.is_file() and not path.is_char_device()):
-        raise DeviceMissing(f"{settings.source} holds recorded pictures; before a real lock stands a live camera")
-    return V4l2Source(settings.source, settings, clock)
+    return camera_source(settings, clock)
 
 
 def simulated_board(
@@ -311,34 +386,25 @@ def simulated_board(
 ) -> tuple[Board, Simulation]:
     """A board whose sensor, camera, turnstile and reader are simulated below the bus; the drivers are the shipped ones.
 
-    The sensor has the lens that the world's mount says. With `imperfections` its die settles above the room by their
+    An MLX90640 has the lens that the world's mount says. With `imperfections` its die settles above the room by their
     self-heating, and the scene reflects the room; without, die and room are equally warm, and Tr is 8 K below both.
+    Raises ValueError where `world` is made for an array of another size than the sensor's.
     """
     from hw.sim.camera import WorldCamera  # noqa: PLC0415
-    from hw.sim.i2c import SimulatedI2cBus  # noqa: PLC0415
-    from hw.sim.mlx90640 import SimulatedMlx90640  # noqa: PLC0415
+    from hw.sim.thermal import thermal_rig  # noqa: PLC0415
     from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
 
-    chip = SimulatedMlx90640(
-        world.heat,
-        clock,
-        seed=seed,
-        fov=world.mount.lens,
-        ambient=world.ambient + (imperfections.self_heating if imperfections else 0.0),
-        reflected=world.ambient if imperfections else None,
-        imperfections=imperfections,
-    )
-    bus = SimulatedI2cBus({thermal.address: chip}, clock)
+    rig = thermal_rig(thermal, world, clock, seed=seed, imperfections=imperfections)
     turnstile = SimulatedTurnstile(gate, clock)
     board = Board(
         name="simulated",
         real=False,
         clock=clock,
-        make_thermal=lambda: Mlx90640Driver(bus, thermal, clock),
+        make_thermal=lambda: _thermal_driver(thermal, clock, rig.bus, lambda _: rig.video, lambda _: rig.reset),
         make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
         gate=GpioGate(gate, turnstile.pin_factory, clock),
     )
-    simulation = Simulation(world, chip, bus, turnstile)
+    simulation = Simulation(world, rig, turnstile)
     if reader is not None:
         driver, played = _simulated_reader(reader, clock)
         board, simulation = replace(board, reader=driver), replace(simulation, reader=played)
@@ -365,11 +431,9 @@ def simulated_kind(
     from hw.sim.barrier import SimulatedBarrier  # noqa: PLC0415
     from hw.sim.camera import WorldCamera  # noqa: PLC0415
     from hw.sim.door import SimulatedDoor  # noqa: PLC0415
-    from hw.sim.i2c import SimulatedI2cBus  # noqa: PLC0415
-    from hw.sim.mlx90640 import SimulatedMlx90640  # noqa: PLC0415
+    from hw.sim.thermal import thermal_rig  # noqa: PLC0415
 
-    chip = SimulatedMlx90640(world.heat, clock, seed=seed, fov=world.mount.lens, ambient=world.ambient)
-    bus = SimulatedI2cBus({thermal.address: chip}, clock)
+    rig = thermal_rig(thermal, world, clock, seed=seed)
     mechanics: SimulatedDoor | SimulatedBarrier
     if isinstance(wiring, DoorSettings):
         mechanics = SimulatedDoor(wiring, clock, seed=seed)
@@ -381,13 +445,13 @@ def simulated_kind(
         name="simulated",
         real=False,
         clock=clock,
-        make_thermal=lambda: Mlx90640Driver(bus, thermal, clock),
+        make_thermal=lambda: _thermal_driver(thermal, clock, rig.bus, lambda _: rig.video, lambda _: rig.reset),
         make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
         gate=gate,
         reader=driver,
         arm=arm,
     )
-    return board, KindSimulation(world, chip, bus, mechanics, played)
+    return board, KindSimulation(world, rig, mechanics, played)
 
 
 def _simulated_reader(
@@ -405,7 +469,7 @@ def _simulated_reader(
 
 
 def recorded_board(
-    thermal: ThermalSettings,
+    thermal: Mlx90640Settings,
     camera: CameraSettings,
     gate: GateSettings,
     *,
@@ -413,7 +477,7 @@ def recorded_board(
     recording: Recording,
     pictures: Path,
 ) -> tuple[Board, SimulatedTurnstile]:
-    """A board that plays recorded sensor words and photographs, with a simulated turnstile behind them."""
+    """A board that plays an MLX90640's recorded words and photographs, with a simulated turnstile behind them."""
     from hw.linux.pictures import PictureSource  # noqa: PLC0415
     from hw.sim.i2c import SimulatedI2cBus  # noqa: PLC0415
     from hw.sim.recorded import RecordedMlx90640  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The seams between drivers and the wires: what a driver may ask of I2C, and nothing more.
+"""The seams between drivers and the wires: what a driver may ask of I2C or SPI, and nothing more.
 
 GPIO's seam is gpiozero's pin factory, except where the moment of an edge counts (`Wires`); a camera's is
 `FrameSource`, a keyboard's `KeySource`; what goes out as pulses is a `PulseTrain`. Real ends are in `hw.linux`,
@@ -42,10 +42,46 @@ class I2cBus(Protocol):
         ...
 
 
-class FrameSource(Protocol):
-    """Where pictures come from: a V4L2 node, a folder, a video, the simulated world."""
+class SpiBus(Protocol):
+    """A device on an SPI bus that only talks. Calls block for the transfer and raise `hw.errors.BusError` kinds."""
 
     name: str
+    """How people name it, e.g. `/dev/spidev0.0`."""
+
+    clock_hz: int
+    """SCLK frequency in hertz."""
+
+    longest: int
+    """Bytes of the longest transfer."""
+
+    def read(self, count: int) -> bytes:
+        """Clock `count` bytes in. Chip select is low for these alone, and high before and after."""
+        ...
+
+    def close(self) -> None:
+        """Release the device; harmless when closed. The next `read` opens it again."""
+        ...
+
+
+class ResetLine(Protocol):
+    """A line that restarts a device while it is held low."""
+
+    name: str
+
+    def pulse(self, seconds: float) -> None:
+        """Hold it low for `seconds`, then let it go. Raises `hw.errors.DeviceError` kinds naming the line."""
+        ...
+
+
+class FrameSource(Protocol):
+    """Where pictures come from: a V4L2 node, a stream, a folder, the simulated world."""
+
+    name: str
+
+    @property
+    def lost(self) -> int:
+        """Pictures since it was opened that came between two given ones and were not given."""
+        ...
 
     def open(self) -> None:
         """Open the source. Raises `hw.errors.DeviceMissing` or `DeviceError`."""
@@ -54,7 +90,8 @@ class FrameSource(Protocol):
     def grab(self, timeout: float) -> tuple[NDArray[np.uint8], float]:
         """Wait for the next picture: (BGR uint8[height, width, 3], monotonic seconds at exposure).
 
-        Raises `hw.errors.DeviceTimeout` after `timeout` seconds without one, `DeviceClosed` at the end of a recording.
+        Raises `hw.errors.DeviceTimeout` after `timeout` seconds without one, `FrameError` for one that is not whole,
+        `DeviceClosed` at the end of a recording.
         """
         ...
 
@@ -78,6 +115,60 @@ class Wires(Protocol):
 
     def close(self) -> None:
         """Let the lines go; harmless when closed."""
+        ...
+
+
+class Playing(Protocol):
+    """A sound that was begun."""
+
+    def ended(self) -> bool:
+        """Whether it is over. Raises `hw.errors.DeviceError` where it ended because the device would not play it."""
+        ...
+
+    def stop(self) -> None:
+        """Silence, at once or nearly; the device is free afterwards. Harmless when it is over."""
+        ...
+
+
+class SoundPlayer(Protocol):
+    """A sound card. Calls come from one thread."""
+
+    name: str
+
+    def start(self, sound: bytes) -> Playing:
+        """Begin a WAV file. Raises `hw.errors.DeviceError` kinds."""
+        ...
+
+
+class PixelLayout(NamedTuple):
+    """How a panel's memory holds its picture, from its upper left corner on."""
+
+    width: int
+    height: int
+    stride: int
+    """Bytes from one row to the next."""
+    bits: int
+    """Of a pixel, little-endian: 16, 24 or 32."""
+    red: tuple[int, int]
+    """Place and number of bits of a colour: (offset from the lowest bit, length)."""
+    green: tuple[int, int]
+    blue: tuple[int, int]
+
+
+class PixelMemory(Protocol):
+    """A panel's memory: what is written is seen."""
+
+    name: str
+
+    def open(self) -> tuple[PixelLayout, memoryview]:
+        """Map it: its layout, and writable bytes from its first visible pixel on, at least stride * height.
+
+        Raises `hw.errors.DeviceError` kinds.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let it go, with what it shows; harmless when closed."""
         ...
 
 

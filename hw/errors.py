@@ -53,3 +53,7 @@ class DeviceClosed(DeviceError, RuntimeError):  # noqa: N818
 
 class PulseError(DeviceError, OSError):
     """What was sent is not what the standard asks for; the message says by how much, and what helps."""
+
+
+class NotReady(DeviceError):  # noqa: N818
+    """A device works but has nothing to give for a moment, e.g. its shutter is closed; wait, and ask again."""

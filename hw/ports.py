@@ -28,7 +28,7 @@ class ThermalFrame:
     sequence: int
     """Counts frames since the sensor was opened, from 0; a gap is a lost frame."""
     subpage: int
-    """The subpage this frame renewed (0 or 1); the other half is one subpage older."""
+    """The subpage this frame renewed (0 or 1); the other half is one subpage older. 0 where frames come whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,7 @@ class ImageFrame:
     timestamp: float
     """Monotonic seconds at exposure."""
     sequence: int
-    """Counts pictures since the camera was opened, from 0."""
+    """Counts pictures since the camera was opened, from 0; a gap is one that did not come through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,9 @@ class ThermalSensor(Protocol):
     def read(self, timeout: float) -> ThermalFrame:
         """Wait for the next renewed frame.
 
-        Raises `DeviceTimeout` when none came within `timeout` s, `FrameError` for a torn or glitched one (try again),
-        `BusError` when the device is off the bus (open again).
+        Raises `DeviceTimeout` when none came within `timeout` s, `NotReady` when none can come now (a shutter is
+        closed: try again), `FrameError` for a torn or glitched one (try again), `BusError` when the device is off the
+        bus or lost its settings (open again).
         """
         ...
 
@@ -89,7 +90,11 @@ class Camera(Protocol):
         ...
 
     def read(self, timeout: float) -> ImageFrame:
-        """Wait for the next picture. Raises `DeviceTimeout`, `DeviceError`, or `DeviceClosed` at a recording's end."""
+        """Wait for the next picture.
+
+        Raises `DeviceTimeout`, `FrameError` for one that is not whole (try again), `DeviceError` (open again), or
+        `DeviceClosed` at a recording's end.
+        """
         ...
 
     def close(self) -> None:
@@ -212,6 +217,10 @@ class Gate(Protocol):
 
     def indicate(self, lamp: Lamp) -> None:
         """Show `lamp`."""
+        ...
+
+    def mute(self, *, on: bool) -> None:
+        """Keep the buzzer silent, alarms excepted, or end that."""
         ...
 
     def close(self) -> None:

@@ -1,8 +1,11 @@
-"""Settings of the devices, as they stand in gate.toml under [thermal], [camera], [gate] and [reader]."""
+"""Settings of the devices, as they stand in gate.toml under [camera], [gate] and [reader]."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,7 +24,6 @@ __all__ = [
     "GATE_LINES",
     "GATE_OUTPUTS",
     "POTENTIAL_CAP",
-    "REFRESH_RATES",
     "WIEGAND_FORMATS",
     "CameraSettings",
     "GateSettings",
@@ -29,47 +31,72 @@ __all__ = [
     "LineSettings",
     "ReaderSettings",
     "Span",
-    "ThermalSettings",
     "WiegandFormat",
 ]
 
-REFRESH_RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Subpage renewals a second that an MLX90640 can be set to, hertz."""
-
-
-class ThermalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The thermal sensor."""
-
-    driver: Literal["mlx90640"] = "mlx90640"
-    bus: str = "/dev/i2c-1"
-    """An I2C character device."""
-    address: Annotated[int, msgspec.Meta(ge=0x08, le=0x77)] = 0x33
-    refresh_hz: float = 16
-    """Subpage renewals a second: one of REFRESH_RATES."""
-    pattern: Literal["chess", "interleaved"] = "chess"
-    emissivity: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.98
-    """0.98 is human skin (ISO/TR 13154)."""
-    reflected: float | None = None
-    """Reflected temperature Tr in °C; None: Ta - 8, right for a sensor in open air."""
-    flip: bool = False
-    """Mirror left to right, where the sensor looks from behind a mirror or is mounted upside down."""
-
-    def __post_init__(self) -> None:
-        """Refuse a rate the sensor does not have."""
-        if self.refresh_hz not in REFRESH_RATES:
-            rates = ", ".join(f"{rate:g}" for rate in REFRESH_RATES)
-            raise ValueError(f"`refresh_hz` must be one of {rates}, not {self.refresh_hz:g}")
-
 
 class CameraSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The camera."""
+    """The camera; docs/cameras.md."""
 
     source: str = "/dev/video0"
-    """A V4L2 node, a video file, or a folder of pictures."""
+    """`/dev/v4l/by-id/…` or `/dev/videoN`, `picamera2:N` (a Pi's own camera), `rtsp://…`; in rehearsals a video file
+    or a folder of pictures as well."""
     width: Annotated[int, msgspec.Meta(ge=160, le=3840)] = 640
     height: Annotated[int, msgspec.Meta(ge=120, le=2160)] = 480
     fps: Annotated[float, msgspec.Meta(gt=0, le=120)] = 15
     rotate: Literal[0, 90, 180, 270] = 0
+    format: Literal["auto", "yuyv", "mjpeg"] = "auto"
+    """Of a V4L2 camera. auto: uncompressed where the camera is fast enough so, else MJPEG."""
+    mains: Literal[50, 60] | None = None
+    """Hertz: exposures that do not flicker under lamps; None: as the camera has it."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """Of an RTSP stream. UDP loses packets, and with each the pictures up to the next key frame."""
+    password_file: Path | None = None
+    """A file whose first line is the RTSP password; None: the systemd credential `camera.password`, where there is one.
+    It is never in this configuration and never in a log."""
+    delay: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0
+    """Seconds from exposure to the moment that the source tells: an RTSP camera's own latency (docs/cameras.md)."""
+
+    def __post_init__(self) -> None:
+        """Refuse a source that nothing could open."""
+        check_source(self.source)
+        if self.password_file is not None and not self.source.startswith(RTSP):
+            raise ValueError("`password_file` is for an rtsp:// source")
+
+
+RTSP = "rtsp://"
+PICAMERA = "picamera2:"
+
+
+def check_source(source: str) -> None:
+    """Raise ValueError, without the password that may stand in it, for a camera's source that cannot be meant."""
+    scheme, separator, _ = source.partition("://")
+    if not source.strip():
+        raise ValueError("`source` is empty; e.g. /dev/video0, picamera2:0, rtsp://user@host/path")
+    if source.startswith(PICAMERA):
+        if not source.removeprefix(PICAMERA).isdecimal():
+            raise ValueError(f"`source` is picamera2:N, with the camera's number from 0, not {source!r}")
+    elif source.startswith(RTSP):
+        _check_stream(source)
+    elif separator and scheme.isalnum():
+        raise ValueError(f"`source` is a path, picamera2:N or rtsp://…; {scheme}:// is none of them")
+    elif re.fullmatch(r"\d+|video\d+", source):
+        raise ValueError(f"`source` is a path: /dev/video{source.removeprefix('video')}, not {source!r}")
+
+
+def _check_stream(source: str) -> None:
+    try:
+        parts = urlsplit(source)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError("`source`: the host or port of the rtsp:// address is wrong") from error
+    if parts.password is not None:
+        raise ValueError(
+            "`source` holds a password: leave it out (rtsp://user@host/path) and put it into a file of mode 0600, "
+            "named by `password_file`, or into the systemd credential camera.password"
+        )
+    if not host:
+        raise ValueError("`source`: rtsp:// needs a host: rtsp://user@host/path")
 
 
 Bit = Annotated[int, msgspec.Meta(ge=0, le=127)]

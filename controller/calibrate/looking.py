@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from controller.calibrate.refusal import CalibrationError, Refusal
-from hw.errors import BusError, DeviceTimeout, FrameError
+from hw.errors import BusError, DeviceTimeout, FrameError, NotReady
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,6 +19,10 @@ READ_TIMEOUT: Final = 3.0
 """Seconds; a picture or frame is due within one, and an SD card's pause must not end a calibration."""
 BAD_FRAMES: Final = 0.5
 """Share of torn or glitched frames from which the sensor is no basis for anything."""
+
+
+BAD_PICTURES: Final = 10
+"""Pictures of one look that may not be whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ class Eyes:
         while clock.monotonic() < end:
             try:
                 frame = self._thermal.read(READ_TIMEOUT)
+            except NotReady:
+                continue
             except FrameError:
                 bad += 1
                 continue
@@ -115,8 +121,15 @@ class Eyes:
         clock = self.sensors.clock
         begun, limit = clock.monotonic(), time.monotonic() + 10 * READ_TIMEOUT
         found: list[ImageFrame] = []
+        bad = 0
         while len(found) < count:
-            picture = self._camera.read(READ_TIMEOUT)
+            try:
+                picture = self._camera.read(READ_TIMEOUT)
+            except FrameError:
+                bad += 1
+                if bad > BAD_PICTURES:
+                    raise
+                continue
             # A driver's buffer may still hold pictures of the scene as it was.
             if picture.timestamp >= begun:
                 found.append(picture)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 UNKNOWNS: Final = 10
+COARSE: Final = 32
+"""Columns of the array whose pixels all limits are in."""
 SAMPLING_BOUND: Final = 1.5
 """Thermal pixels within which a place supports a homography by random samples."""
 STEPS: Final = 60
@@ -54,6 +56,11 @@ class View:
     """Horizontal and vertical, degrees: only scales metres of parallax to pixels."""
     shared: float = 1.0
     """Share of the array's area that the camera sees too."""
+
+    @property
+    def grain(self) -> float:
+        """How much finer its pixels are than those of 32 columns, which the limits of a calibration are stated for."""
+        return max(1.0, self.columns / COARSE)
 
     @property
     def focal(self) -> tuple[float, float]:
@@ -168,7 +175,7 @@ def robust_start(camera: NDArray[np.float64], array: NDArray[np.float64], nearer
         unknowns[8 + axis] = -affine[3] / view.focal[axis]
     # Where all stand as they would at the common distance, a plain homography holds.
     common = array + nearer[:, None] * unknowns[8:] * np.array(view.focal)
-    found: Any = cv2.findHomography(camera - 0.5, common / size[0], cv2.RANSAC, SAMPLING_BOUND / size[0])
+    found: Any = cv2.findHomography(camera - 0.5, common / size[0], cv2.RANSAC, SAMPLING_BOUND * view.grain / size[0])
     # None where the places lie on a line, which OpenCV's stubs forget.
     matrix: NDArray[np.float64] | None = found[0]
     if matrix is not None and abs(matrix[2, 2]) > 1e-6:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from hw.arrays import array_of
 from hw.board import Sensors, simulated_board
 from hw.sim.clock import VirtualClock
 from hw.sim.figures import BlackBody, Person, WarmTarget
 from hw.sim.mlx90640_flaws import Imperfections
 from hw.sim.mount import Mount
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from controller.config import Config
@@ -89,6 +91,7 @@ class Practice:
             height=config.camera.height,
             ambient=ROOM,
             mount=mount,
+            array=array_of(config.thermal).shape,
         )
         self._temperature, self._emissivity = temperature, emissivity
         # A wide lens needs a larger target, though one as many thermal pixels wide would not fit the camera's picture.
@@ -100,7 +103,7 @@ class Practice:
             clock=self._clock,
             world=self._world,
             seed=seed,
-            imperfections=Imperfections(bias=BIAS),
+            imperfections=Imperfections(bias=BIAS) if isinstance(config.thermal, Mlx90640Settings) else None,
         )
         self.sensors = Sensors(
             "practice",
@@ -110,7 +113,8 @@ class Practice:
             # Somebody at the terminal may think for as long as they like; the lane's time waits for them.
             taking_part=lambda: self._clock.participant("calibration"),
         )
-        column, row = mount.to_array(*SOURCE, SOURCE_DISTANCE, 32, 24)
+        rows, columns = self._world.array
+        column, row = mount.to_array(*SOURCE, SOURCE_DISTANCE, columns, rows)
         self.truth = Truth(mount, (column, row))
 
     def target(self, x: float, y: float, distance: float) -> None:

@@ -96,10 +96,11 @@ class Registration:
 def register(
     places: Sequence[Place], view: View, settings: RegistrationSettings, *, bound: float = BOUND
 ) -> Registration:
-    """Fit the places; `settings` gives what is not fitted. `bound` is in thermal pixels.
+    """Fit the places; `settings` gives what is not fitted. `bound` is in pixels of 32 columns (`View.grain`).
 
     Raises `CalibrationError` that says which of the things that can be wrong is.
     """
+    bound *= view.grain
     require_layout(places, view)
     main = min({place.distance for place in places}, key=lambda far: abs(far - settings.homography_distance))
     used, off = _without_outliers(places, view, main, bound)
@@ -155,7 +156,7 @@ def require_layout(places: Sequence[Place], view: View) -> None:
 def _require_spread(points: NDArray[np.float64], view: View) -> None:
     """Refuse (column, row) float64[n, 2] on a line or in a corner."""
     across = np.linalg.svd(points - points.mean(axis=0), compute_uv=False) / math.sqrt(len(points))
-    if across[1] < LINE:
+    if across[1] < LINE * view.grain:
         left, right = points[points[:, 0].argmin()], points[points[:, 0].argmax()]
         raise CalibrationError(
             Refusal.ON_A_LINE,

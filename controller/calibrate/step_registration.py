@@ -10,7 +10,7 @@ import numpy as np
 
 from controller.calibrate import canvas
 from controller.calibrate.dialogue import Answer
-from controller.calibrate.mapping import Place, View
+from controller.calibrate.mapping import COARSE, Place, View
 from controller.calibrate.mark import Mark, find_mark, mean_picture
 from controller.calibrate.refusal import CalibrationError, Refusal
 from controller.calibrate.registering import BOUND, register
@@ -123,11 +123,12 @@ def sight(session: Session, distance: float) -> Sighting:
     scale = heat.mean.shape[1] / math.tan(math.radians(settings.thermal_fov[0]) / 2)
     scale *= math.tan(math.radians(settings.camera_fov) / 2) / width
     moved = scale * math.hypot(after.x - before.x, after.y - before.y)
-    if moved > STILL:
+    still_enough = STILL * max(1.0, heat.mean.shape[1] / COARSE)
+    if moved > still_enough:
         raise CalibrationError(
             Refusal.UNSTEADY,
-            f"the target moved by {moved:.1f} thermal pixels while it was looked at, {STILL:g} are allowed: hold it "
-            "against something, a stand is better than a hand",
+            f"the target moved by {moved:.1f} thermal pixels while it was looked at, {still_enough:g} are allowed: "
+            "hold it against something, a stand is better than a hand",
         )
     spot = find_spot(heat, mark.radius * scale)
     place = Place((mark.x / width, mark.y / height), (spot.column, spot.row), distance, mark.radius / width)

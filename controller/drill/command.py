@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from rich.console import Console
@@ -20,22 +21,27 @@ from controller.drill.scenario import draw
 from controller.drill.scoreboard import Scoreboard
 from controller.drill.workspace import workspace
 from controller.errors import ConfigError
+from controller.indicators.assembly import EXTRA
 from controller.observe.log import configure
 from controller.observe.settings import ObserveSettings
 from controller.perception.engines import open_engine
+from hw.thermal_settings import LeptonSettings, Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from controller.drill.scenario import Scenario
     from controller.gallery.index import GalleryIndex
     from controller.perception.types import FaceEngine
+    from hw.thermal_settings import ThermalSettings
 
 PASSED, FAILED, INTERRUPTED = 0, 1, 130
 LOG_NAME = "drill.log"
 LIVE_PACE = 4.0
 """At most so many gate seconds in a real one where somebody watches at --speed max."""
+
+
+SENSORS: Final[dict[str, ThermalSettings]] = {"mlx90640": Mlx90640Settings(), "lepton": LeptonSettings()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,10 @@ class Options:
     report: Path | None
     keep: Path | None
     plain: bool
+    sensor: str = "mlx90640"
+    """A key of SENSORS."""
+    screen: int | Path | None = None
+    """Draw what passers-by read: as a page on this loopback port, or into this PNG file."""
     kind: str = "turnstile"
     """What closes the lane."""
 
@@ -61,9 +71,13 @@ def rehearse(options: Options, console: Console | None = None) -> int:
     if options.kind != "turnstile":
         return _rehearse_kind(options, console)
     plain = options.plain or not console.is_terminal
+    if options.sensor == "lepton" and options.speed is not None:
+        raise ConfigError("a Lepton's video must be read within milliseconds of its time: rehearse it at --speed max")
     scenario = draw(options.people, options.seed)
     if options.report is not None:
-        _check_writable(options.report)
+        _check_writable(options.report, "report")
+    if options.screen is not None:
+        _check_screen(options.screen)
     engine = open_engine(options.engine, options.models)
     speed = "max" if options.speed is None else f"{options.speed:g}"
     title = f"Thermogate rehearsal: {engine.name} engine, seed {options.seed}, speed {speed}"
@@ -80,7 +94,9 @@ def rehearse(options: Options, console: Console | None = None) -> int:
             gallery=gallery,
             folder=folder,
             scores=scores,
-            pace=None if plain else LIVE_PACE,
+            pace=None if plain and options.screen is None else LIVE_PACE,
+            thermal=SENSORS[options.sensor],
+            screen=options.screen,
         )
         with contextlib.nullcontext() if plain else live_view(scores, console):
             complete = rehearsal.run()
@@ -97,7 +113,7 @@ def rehearse(options: Options, console: Console | None = None) -> int:
 def _rehearse_kind(options: Options, console: Console) -> int:
     """The same of a door or a barrier."""
     if options.report is not None:
-        _check_writable(options.report)
+        _check_writable(options.report, "report")
     with workspace(options.keep) as folder, _log_to(folder / LOG_NAME):
         report = rehearse_kind(options, console, folder)
     if options.report is not None:
@@ -126,10 +142,21 @@ def _log_to(path: Path) -> Iterator[None]:
             handle.close()
 
 
-def _check_writable(path: Path) -> None:
+def _check_screen(screen: int | Path) -> None:
+    """Refuse now a screen that can't be. Raises `ConfigError`."""
+    try:
+        from controller.indicators.typeface import find  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigError(f"--screen: {EXTRA} brings what draws it ({error})") from error
+    find(None)
+    if isinstance(screen, Path):
+        _check_writable(screen, "screen's picture")
+
+
+def _check_writable(path: Path, what: str) -> None:
     """Refuse now what would fail after the rehearsal. Raises `ConfigError`."""
     try:
         with path.open("ab"):
             pass
     except OSError as error:
-        raise ConfigError(f"{path}: the report cannot be written there: {error.strerror}") from error
+        raise ConfigError(f"{path}: the {what} cannot be written there: {error.strerror}") from error

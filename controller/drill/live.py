@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, Final
 
+import cv2
+import numpy as np
 from rich import box
 from rich.align import Align
 from rich.console import Group
@@ -70,7 +72,9 @@ class Board:
         if temperatures is None:
             picture: RenderableType = Align.center(Text("\nno thermal picture", style="yellow"), vertical="middle")
             return Panel(picture, title="heat", box=box.ROUNDED, padding=0)
-        content = Group(HeatView(temperatures, zoom), Segments(scale_bar(COLUMNS * zoom)))
+        # A finer array is shown as coarsely as the default one, so that it fits.
+        shown = cv2.resize(temperatures, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA).astype(np.float32)
+        content = Group(HeatView(shown, zoom), Segments(scale_bar(COLUMNS * zoom)))
         return Panel(content, title="heat", box=box.ROUNDED, padding=0)
 
     def _person(self) -> RenderableType:

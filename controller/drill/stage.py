@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from controller.drill.scenario import Visit
     from hw.board import Simulation
     from hw.clock import Clock
-    from hw.settings import ThermalSettings
 
 _FELT: Final = {
     PushResult.ROTATES: Arm.GIVES_WAY,
@@ -62,9 +61,8 @@ def indoors(visit: Visit) -> float | None:
 class SimulatedStage:
     """Moves what `hw.board.simulated_board` made. Satisfies `controller.drill.director.Stage`."""
 
-    def __init__(self, simulation: Simulation, thermal: ThermalSettings, clock: Clock, *, entry: Side) -> None:
+    def __init__(self, simulation: Simulation, clock: Clock, *, entry: Side) -> None:
         self._simulation = simulation
-        self._address = thermal.address
         self._clock = clock
         self._entry = entry
         self._exit = Side.B if entry is Side.A else Side.A
@@ -100,5 +98,4 @@ class SimulatedStage:
 
     def unplug_sensor(self, *, on: bool) -> None:
         """Take the thermal sensor off its bus, or put it back."""
-        absent = self._simulation.bus.faults.absent
-        (absent.add if on else absent.discard)(self._address)
+        self._simulation.thermal.unplug(on=on)

@@ -72,6 +72,10 @@ class WitnessedGate:
         """See `hw.ports.Gate`."""
         self._gate.indicate(lamp)
 
+    def mute(self, *, on: bool) -> None:
+        """See `hw.ports.Gate`."""
+        self._gate.mute(on=on)
+
     def close(self) -> None:
         """See `hw.ports.Gate`."""
         self._gate.close()

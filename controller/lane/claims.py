@@ -29,6 +29,7 @@ LASTING = frozenset(
         DenyReason.TOO_HOT,
         DenyReason.TOO_FAR,
         DenyReason.FACE_COVERED,
+        DenyReason.INTERLOCK,
     }
 )
 """Denials that another look may end, so that the card need not be presented again."""

@@ -18,6 +18,7 @@ from controller.lane.states import IDLE, State, Timer
 if TYPE_CHECKING:
     import enum
 
+    from controller.lane.interlock import Interlock
     from controller.lane.kind_settings import Others
     from controller.lane.model import Claim, Grant, LaneSettings, Waiting
 
@@ -87,10 +88,17 @@ class Core:
     Args:
         settings: times and limits.
         anti_passback: shared by the lanes of a bank.
+        interlock: shared by lanes of which only one may be open.
     """
 
-    def __init__(self, settings: LaneSettings, anti_passback: AntiPassback | None = None) -> None:
+    def __init__(
+        self,
+        settings: LaneSettings,
+        anti_passback: AntiPassback | None = None,
+        interlock: Interlock | None = None,
+    ) -> None:
         self.settings = settings
+        self.interlock = interlock
         self.anti_passback = AntiPassback(settings.anti_passback) if anti_passback is None else anti_passback
         tolerated = frozenset() if settings.on_journal_failure_deny else frozenset({FaultKind.JOURNAL})
         self.facts = Facts(tolerated=tolerated)
@@ -106,8 +114,7 @@ class Core:
         """Passage contacts that are active."""
         self.rose: dict[Direction, float] = {}
         """When each passage contact last became active."""
-        self.present = False
-        self.presence = 0
+        self.present, self.presence = False, 0
         self.fresh = False
         """Whoever stands there came after the latest grant."""
         self.failures = RepeatedFailures(settings.failed_attempts)
@@ -252,6 +259,17 @@ class Core:
             place = effects.moves if self._stopped or facts.key else effects.then
             place.append(fx.BlockEntry(on=self._stopped))
         return len(effects.then) > gated
+
+    @property
+    def interlocked(self) -> bool:
+        """Whether nobody may be let in, as another lane of the interlock is open."""
+        return self.interlock is not None and self.interlock.bars(self)
+
+    def note_open(self) -> None:
+        """Tell the interlock whether somebody may get in here, or is on the way; a barrier that isn't home is open."""
+        if self.interlock is not None:
+            entered = self.state in (State.GRANTED, State.PASSING) or Direction.ENTRY in self.facts.held
+            self.interlock.note(self, is_open=entered or self.facts.key or self.away)
 
     def expectation(self) -> fx.Expect:
         """Whom perception is to compare with: a function of the claim and of what this lane requires."""

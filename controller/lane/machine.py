@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from controller.lane.antipassback import AntiPassback
     from controller.lane.effects import Effect, Expect, Prompt
     from controller.lane.facts import Facts
+    from controller.lane.interlock import Interlock
     from controller.lane.model import FaultKind, Grant, LaneSettings
     from controller.lane.sensed import AnyEvent
     from controller.lane.table import Cell
@@ -78,10 +79,16 @@ class Lane:
     Args:
         settings: times and limits.
         anti_passback: give the same one to all lanes of a bank; None: the lane has its own.
+        interlock: give the same one to lanes of which only one may let people in at a time; None: it asks nobody.
     """
 
-    def __init__(self, settings: LaneSettings, anti_passback: AntiPassback | None = None) -> None:
-        self._core = Core(settings, anti_passback)
+    def __init__(
+        self,
+        settings: LaneSettings,
+        anti_passback: AntiPassback | None = None,
+        interlock: Interlock | None = None,
+    ) -> None:
+        self._core = Core(settings, anti_passback, interlock)
         self._mechanics = kinds.MECHANICS[settings.kind]
         if self._mechanics.start is not None:
             self._core.go(self._mechanics.start)
@@ -146,6 +153,7 @@ class Lane:
         core.tell_perception()
         core.undo = before if core.drive() else None
         self._mechanics.settle(core)
+        core.note_open()
         return core.take()
 
     def _cell(self, event: AnyEvent) -> Cell:

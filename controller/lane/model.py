@@ -118,6 +118,8 @@ class DenyReason(enum.Enum):
     CREDENTIAL_EXPIRED = "credential_expired"
     ANTI_PASSBACK = "anti_passback"
     LANE_OCCUPIED = "lane_occupied"
+    INTERLOCK = "interlock"
+    """Another lane of the interlock is open."""
     NO_VEHICLE = "no_vehicle"
     """Somebody on foot at a barrier."""
     PASSENGERS = "passengers"

@@ -111,6 +111,8 @@ def maintain(core: Core, event: Maintenance) -> None:
 def set_free(core: Core, event: SetFree) -> None:
     """Free or restore each way. Freeing the entry is refused where something shuts it, the exit never."""
     refused = core.facts.admission_bar if event.entry else None
+    if event.entry and refused is None and core.interlocked and Direction.ENTRY not in core.facts.free:
+        refused = "interlock"
     detail: dict[str, Scalar] = {"entry": event.entry, "exit": event.exit, "accepted": refused is None}
     _order(core, event, "set_free", detail | ({} if refused is None else {"refused": refused}))
     if core.facts.emergency:

@@ -187,6 +187,7 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.CREDENTIAL_EXPIRED: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.ANTI_PASSBACK: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.LANE_OCCUPIED: Advice(Prompt.ONE_AT_A_TIME, Counted.HERE),
+    DenyReason.INTERLOCK: Advice(Prompt.WAIT, Counted.NEVER),
     DenyReason.NO_VEHICLE: Advice(Prompt.DENIED, Counted.NEVER),
     DenyReason.PASSENGERS: Advice(Prompt.ASK_GUARD, Counted.NEVER),
     DenyReason.LOCKDOWN: Advice(Prompt.DENIED, Counted.NEVER),

@@ -67,6 +67,8 @@ def assess(core: Core, event: Assessed) -> None:
     passed_back = person is not None and core.anti_passback.blocks(person, event.now)
     context = claims.context(core, second_factor=event.second_factor, passed_back=passed_back)
     reason = decide(found, context) if claim is None else decide_claim(found, claim, context)
+    if reason is None and core.interlocked:
+        reason = DenyReason.INTERLOCK
     if reason is not None:
         _deny(core, event, reason)
         return
@@ -123,6 +125,8 @@ def open_entry(core: Core, event: OpenOnce) -> None:
     if event.temperature is None and waiting is not None and not waiting.measured:
         waiting = None
     bar = "repeated" if event.grant_id in core.used else core.facts.admission_bar
+    if bar is None and core.interlocked:
+        bar = DenyReason.INTERLOCK.value
     if bar is None and event.temperature is not None:
         bar = _temperature_bar(core, event.temperature, waiting)
     if bar is not None:

@@ -32,6 +32,9 @@ class Metrics:
         self.frames_torn = Counter(
             "thermogate_frames_torn", "Frames that could not be right: torn or glitched", ["device"], registry=registry
         )
+        self.frames_lost = Counter(
+            "thermogate_frames_lost", "Frames a device took that did not come through", ["device"], registry=registry
+        )
         self.reopened = Counter("thermogate_device_reopened", "Devices opened again", ["device"], registry=registry)
         self.device_up = Gauge("thermogate_device_up", "1 while a device works", ["device"], registry=registry)
         self.decisions = Counter(

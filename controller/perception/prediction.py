@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from controller.lane.model import Remark, Verdict
 from controller.perception.decision import guard_band
-from controller.perception.screening import Footing, Surface, noise_left, reading
+from controller.perception.screening import FINE, Footing, Reading, Surface, coldest, noise_left, reading
 
 if TYPE_CHECKING:
     from controller.perception.screening_settings import ScreeningSettings
@@ -40,12 +40,18 @@ class Scene:
     """What is known of the surface value's error besides noise, K: none where the hottest pixels are known."""
 
 
+def _reading(scene: Scene) -> Reading:
+    """What one look finds without noise. Where pixels tell the corners of the eyes, those are what is warmest."""
+    left = noise_left(scene.noise, scene.frames * scene.renewed)
+    warmest = scene.surface + scene.bias
+    seen = Surface(warmest, left, scene.room, scene.size, warmest if scene.size <= FINE else math.nan)
+    return reading(seen, Footing(0.0, remarks=(Remark.NO_REFERENCE,)))
+
+
 def value_of(scene: Scene) -> NormalDist:
     """The oral-equivalent temperature that one look finds, °C. The noise model is `surface`'s own."""
     left = noise_left(scene.noise, scene.frames * scene.renewed)
-    seen = Surface(scene.surface + scene.bias, left, scene.room, scene.size)
-    value = reading(seen, Footing(0.0, remarks=(Remark.NO_REFERENCE,))).value
-    return NormalDist(value, max(math.hypot(left, scene.spread), 1e-9))
+    return NormalDist(_reading(scene).value, max(math.hypot(left, scene.spread), 1e-9))
 
 
 def prediction(settings: ScreeningSettings, scene: Scene, *, final: bool = False) -> dict[Verdict, float]:
@@ -56,7 +62,7 @@ def prediction(settings: ScreeningSettings, scene: Scene, *, final: bool = False
     if left > settings.noise:
         return {Verdict.UNSTABLE: 1.0}
     value = value_of(scene)
-    cold = value.cdf(settings.coldest)
+    cold = value.cdf(coldest(settings, _reading(scene).parts))
     flagged = 1.0 - value.cdf(settings.alarm - guard_band(settings.guard, left, final=final))
     return {
         Verdict.TOO_COLD: cold,

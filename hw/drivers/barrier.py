@@ -115,6 +115,10 @@ class GpioBarrier:
         """Show `lamp`."""
         self._lines.indicate(lamp)
 
+    def mute(self, *, on: bool) -> None:
+        """Keep the buzzer silent, alarms excepted, or end that."""
+        self._lines.mute(on=on)
+
     def close(self) -> None:
         """De-energise everything and let the lines go; the arm stays where it is. Harmless when closed."""
         with self._state:

@@ -22,7 +22,7 @@ class CameraDriver:
 
     Args:
         source: owned by the driver, opened and closed with it.
-        settings: rotation; size and rate are the source's.
+        settings: rotation and delay; the rest is the source's.
         clock: bounds the waits; the source's timestamps are its monotonic seconds.
     """
 
@@ -33,14 +33,14 @@ class CameraDriver:
         self._settings = settings
         self._clock = clock
         self._open = False
-        self._sequence = 0
+        self._given = 0
         self._newest = float("-inf")
 
     def open(self) -> str:
         """Open the source, again if it was open. Raises `DeviceMissing` or another `DeviceError`."""
         self.close()
         self._source.open()
-        self._sequence = 0
+        self._given = 0
         self._newest = float("-inf")
         self._open = True
         turned = f", turned by {self._settings.rotate}°" if self._settings.rotate else ""
@@ -51,6 +51,7 @@ class CameraDriver:
 
         Raises:
             DeviceTimeout: none newer than the last within `timeout` seconds.
+            FrameError: one that is not whole; the next call goes on.
             DeviceClosed: not open, closed meanwhile, or a recording's end.
             DeviceError: the source failed; open again.
         """
@@ -79,9 +80,11 @@ class CameraDriver:
             raise DeviceClosed(f"{self._source.name} was closed") from error
 
     def _frame(self, pixels: NDArray[np.uint8], timestamp: float) -> ImageFrame:
+        # `timestamp` orders pictures; what is known to have passed before it is taken off.
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
             raise DeviceError(f"{self._source.name}: gave {pixels.dtype}{list(pixels.shape)}, not BGR uint8[h, w, 3]")
         upright = np.rot90(pixels, -self._settings.rotate // 90) if self._settings.rotate else pixels
         self._newest = timestamp
-        self._sequence += 1
-        return ImageFrame(np.ascontiguousarray(upright), timestamp, self._sequence - 1)
+        number = self._given + self._source.lost
+        self._given += 1
+        return ImageFrame(np.ascontiguousarray(upright), timestamp - self._settings.delay, number)

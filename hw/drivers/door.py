@@ -114,6 +114,10 @@ class GpioDoor:
         """Show `lamp`."""
         self._lines.indicate(lamp)
 
+    def mute(self, *, on: bool) -> None:
+        """Keep the buzzer silent, alarms excepted, or end that."""
+        self._lines.mute(on=on)
+
     def close(self) -> None:
         """De-energise everything: a strike locks, a magnet lets go. Harmless when closed."""
         with self._state:

@@ -136,6 +136,14 @@ class GpioGate:
         indicator.show(lamp)
         self._wake.set()
 
+    def mute(self, *, on: bool) -> None:
+        """Keep the buzzer silent, alarms excepted, or end that."""
+        indicator = self._indicator
+        if indicator is None:
+            raise DeviceClosed("the gate is closed")
+        indicator.mute(on=on)
+        self._wake.set()
+
     @property
     def counters(self) -> GateCounters:
         """What the inputs went through since `open`. Raises DeviceClosed before."""

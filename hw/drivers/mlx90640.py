@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hw.bus import I2cBus
     from hw.clock import Clock
     from hw.ports import ThermalFrame
-    from hw.settings import ThermalSettings
+    from hw.thermal_settings import Mlx90640Settings
 
 EEPROM_CLOCK_LIMIT: Final = 400_000
 """Hertz (Table 5, note 5)."""
@@ -60,7 +60,7 @@ class Mlx90640Driver:
         clock: waits and timestamps.
     """
 
-    def __init__(self, bus: I2cBus, settings: ThermalSettings, clock: Clock) -> None:
+    def __init__(self, bus: I2cBus, settings: Mlx90640Settings, clock: Clock) -> None:
         self.counters = Mlx90640Counters()
         self._settings = settings
         self._clock = clock

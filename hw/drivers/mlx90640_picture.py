@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from _fastcore.thermal import Mlx90640
     from hw.drivers.mlx90640_stream import Mlx90640Counters, Subpage
-    from hw.settings import ThermalSettings
+    from hw.thermal_settings import Mlx90640Settings
 
 
 class PictureBuilder:
@@ -44,7 +44,7 @@ class PictureBuilder:
         self,
         calibration: Mlx90640,
         eeprom: NDArray[np.uint16],
-        settings: ThermalSettings,
+        settings: Mlx90640Settings,
         counters: Mlx90640Counters,
         *,
         period: float,

@@ -107,6 +107,13 @@ class WiredLines:
         self._indicator.show(lamp)
         self._wake.set()
 
+    def mute(self, *, on: bool) -> None:
+        """Keep the buzzer silent, alarms excepted, or end that."""
+        if self._indicator is None:
+            raise DeviceClosed(f"[{self._section}] is closed")
+        self._indicator.mute(on=on)
+        self._wake.set()
+
     def stop(self) -> None:
         """End the thread; lines stay as they are."""
         self._running = False

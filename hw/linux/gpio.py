@@ -1,8 +1,9 @@
 """The board's real GPIO lines: gpiozero's lgpio pins on a GPIO character device, made fit for a lock.
 
 What gpiozero leaves open is closed here. An output gets its first level with the request that makes it one;
-in two steps an active-low relay would click at every start. A board that gpiozero doesn't know as a Pi gets the 40-pin
-header's numbering. And lgpio, which leaves a pipe in the current folder when it is imported, is imported elsewhere.
+in two steps an active-low relay would click at every start. A line that is closed is let go, with its callback. A
+board that gpiozero doesn't know as a Pi gets the 40-pin header's numbering. And lgpio, which leaves a pipe in the
+current folder when it is imported, is imported elsewhere.
 """
 
 from __future__ import annotations
@@ -82,6 +83,21 @@ def _factory_class(pins: Any, lgpio: Any) -> Any:
     class LockPin(pins.LGPIOPin):  # type: ignore[misc]
         def output_with_state(self, state: Any) -> None:
             lgpio.gpio_claim_output(self.factory._handle, self._number, int(bool(state)))  # noqa: SLF001 - no accessor
+
+        def close(self) -> None:
+            # gpiozero keeps both until its factory closes: the line, and a callback that ends the thread of all
+            # callbacks when it is called after its owner has gone.
+            # Each may find the line busy for as long as lgpio's own thread has not let an input's alerts go.
+            for step in (self._forget_callback, super().close, self._free):
+                with contextlib.suppress(lgpio.error):
+                    step()
+
+        def _forget_callback(self) -> None:
+            self.when_changed = None
+
+        def _free(self) -> None:
+            if self.factory._handle is not None:  # noqa: SLF001
+                lgpio.gpio_free(self.factory._handle, self._number)  # noqa: SLF001
 
     class LockFactory(pins.LGPIOFactory):  # type: ignore[misc]
         def __init__(self, chip: int) -> None:

@@ -44,6 +44,7 @@ class PictureSource:
         if fps is not None and fps <= 0:
             raise ValueError(f"fps must be positive, not {fps}")
         self.name = str(path)
+        self.lost = 0
         self._path = Path(path)
         self._clock = clock
         self._asked_fps = fps

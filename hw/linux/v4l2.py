@@ -1,234 +1,261 @@
-"""A V4L2 camera through OpenCV. A thread keeps only the newest picture, so a slow reader never sees an old one."""
+"""A camera by V4L2: the newest picture with the moment that its driver says, and a count of those that got lost."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
+import contextlib
 import os
-import stat
-import struct
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import cv2
+import numpy as np
 
-from hw.errors import DeviceClosed, DeviceDenied, DeviceError, DeviceMissing, DeviceTimeout
+from hw.errors import DeviceClosed, DeviceError, DeviceTimeout, FrameError
+from hw.linux import videodev2 as v4l2
+from hw.linux.v4l2_modes import MJPEG, USABLE, WANTED, ranked
+from hw.linux.v4l2_node import NoBandwidth, VideoNode, wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
     from numpy.typing import NDArray
 
     from hw.clock import Clock
+    from hw.linux.v4l2_modes import Mode
+    from hw.linux.v4l2_node import Filled, Layout
     from hw.settings import CameraSettings
 
-QUERYCAP: Final = 0x80685600
-"""VIDIOC_QUERYCAP, _IOR('V', 0, struct v4l2_capability) (linux/videodev2.h)."""
-CAPABILITY: Final = struct.Struct("=16s32s32sIII12x")
-"""driver, card, bus_info, version, capabilities, device_caps."""
-VIDEO_CAPTURE: Final = 0x1 | 0x1000
-"""Single- or multi-planar capture."""
-DEVICE_CAPS: Final = 0x80000000
 OLDEST_STAMP: Final = 5.0
-"""Seconds that a kernel timestamp may lie back and still be taken for one of this clock."""
+"""Seconds that a driver's stamp may lie back and still be taken for one of this clock."""
 RELEASE_PATIENCE: Final = 1.0
-"""Seconds that closing waits for the capture's last picture."""
-FAILURES: Final = 10
-"""Failed grabs in a row after which the camera counts as gone."""
-
-
-class Capture(Protocol):
-    """What is used of `cv2.VideoCapture`."""
-
-    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        """Whether the device is open."""
-        ...
-
-    def set(self, prop: int, value: float, /) -> bool:
-        """Set a property."""
-        ...
-
-    def get(self, prop: int, /) -> float:
-        """Get a property."""
-        ...
-
-    def read(self) -> tuple[bool, Any]:
-        """Wait for the next picture."""
-        ...
-
-    def release(self) -> None:
-        """Close."""
-        ...
-
-
-def capture_card(path: str) -> str:
-    """The name of the camera behind a V4L2 node.
-
-    Raises:
-        DeviceMissing: no such node.
-        DeviceDenied: not permitted.
-        DeviceError: the node is no camera, or does not answer.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-    except FileNotFoundError as error:
-        others = ", ".join(sorted(str(node) for node in Path(path).parent.glob("video*"))) or "none"
-        raise DeviceMissing(errno.ENOENT, f"{path}: no such camera; there is: {others}") from error
-    except PermissionError as error:
-        raise DeviceDenied(
-            errno.EACCES, f"{path}: permission denied: the service's user must be in group video"
-        ) from error
-    except OSError as error:
-        raise DeviceError(f"{path}: cannot be opened: {error.strerror}") from error
-    try:
-        if not stat.S_ISCHR(os.fstat(descriptor).st_mode):
-            raise DeviceError(f"{path}: not a camera but a file")
-        answer = fcntl.ioctl(descriptor, QUERYCAP, bytes(CAPABILITY.size))
-    except OSError as error:
-        raise DeviceError(f"{path}: not a V4L2 device: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
-    return parse_capability(path, answer)
-
-
-def parse_capability(path: str, answer: bytes) -> str:
-    """The card's name from a v4l2_capability; DeviceError where the node cannot capture."""
-    _, card, _, _, all_caps, node_caps = CAPABILITY.unpack(answer)
-    name = card.split(b"\0", 1)[0].decode(errors="replace")
-    if not (node_caps if all_caps & DEVICE_CAPS else all_caps) & VIDEO_CAPTURE:
-        raise DeviceError(f"{path}: {name!r} is not a camera (a codec or metadata node); try another /dev/video*")
-    return str(name)
+"""Seconds that closing waits for a read in another thread."""
+SEQUENCES: Final = 1 << 32
+POWER_LINE: Final = {50: 1, 60: 2}
 
 
 class V4l2Source:
     """`hw.bus.FrameSource` of a camera.
 
     Args:
-        path: the node, e.g. `/dev/video0`.
-        settings: size and rate asked for; the camera may choose others.
-        clock: the machine's: kernel timestamps are taken as its seconds where they fit.
-        make: opens a capture on a path; None: OpenCV's.
-        card: tells the camera's name or raises; None: asks the kernel.
+        path: the node: `/dev/v4l/by-id/…`, which names the camera wherever it is plugged in, or `/dev/videoN`.
+        settings: format, size and rate asked for; the camera may choose others.
+        clock: the machine's: drivers stamp pictures with its seconds.
     """
 
-    def __init__(
-        self,
-        path: str,
-        settings: CameraSettings,
-        clock: Clock,
-        *,
-        make: Callable[[str], Capture] | None = None,
-        card: Callable[[str], str] = capture_card,
-    ) -> None:
+    def __init__(self, path: str, settings: CameraSettings, clock: Clock) -> None:
         self.name = path
+        self.lost = 0
         self._path = path
         self._settings = settings
         self._clock = clock
-        self._make = make or _open_capture
-        self._card = card
-        self._pump: _Pump | None = None
+        self._lock = threading.Lock()
+        self._wake = -1
+        self._node: VideoNode | None = None
+        self._closed = True
+        self._layout: Layout | None = None
+        self._sequence: int | None = None
 
     def open(self) -> None:
         """Open the camera. Raises `DeviceMissing`, `DeviceDenied` or `DeviceError`."""
         self.close()
-        card = self._card(self._path)
-        capture = self._make(self._path)
-        if not capture.isOpened():
-            capture.release()
-            raise DeviceError(f"{self._path}: {card} does not open: another program may be using it")
-        # MJPG first: the raw formats of USB cameras do not reach full rate at larger sizes.
-        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._settings.width)
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._settings.height)
-        capture.set(cv2.CAP_PROP_FPS, self._settings.fps)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        size = f"{capture.get(cv2.CAP_PROP_FRAME_WIDTH):.0f}x{capture.get(cv2.CAP_PROP_FRAME_HEIGHT):.0f}"
-        self.name = f"{self._path} ({card}, {size}, {capture.get(cv2.CAP_PROP_FPS):.3g}/s)"
-        self._pump = _Pump(capture, self._clock, self._path)
+        node = VideoNode(self._path)
+        try:
+            told = self._start(node)
+        except BaseException:
+            node.close()
+            raise
+        place = self._path if node.node == self._path else f"{self._path} = {node.node}"
+        self.name = f"{place} ({node.card}, {told})"
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._sequence, self.lost = None, 0
+        self._node, self._closed = node, False
 
     def grab(self, timeout: float) -> tuple[NDArray[np.uint8], float]:
         """The newest picture not given before; waits for one.
 
         Raises:
             DeviceTimeout: none within `timeout` seconds.
-            DeviceError: the camera stopped giving pictures.
+            FrameError: one that is not whole; the next call goes on.
+            DeviceMissing: the camera was unplugged.
+            DeviceError: the camera failed; open again.
             DeviceClosed: not open.
         """
-        pump = self._pump
-        if pump is None:
-            raise DeviceClosed(f"{self._path} is not open")
-        return pump.take(timeout)
+        with self._lock:
+            node, layout = self._node, self._layout
+            self._require_open()
+            if node is None or layout is None:
+                raise DeviceClosed(f"{self._path} is not open")
+            deadline = self._clock.monotonic() + timeout
+            try:
+                while (newest := self._newest(node)) is None:
+                    left = deadline - self._clock.monotonic()
+                    if left <= 0 or not wait(node, self._wake, left):
+                        raise DeviceTimeout(f"{self._path}: no picture within {timeout:.3g} s")
+                    self._require_open()
+                try:
+                    self._count(newest)
+                    return decode(newest, layout, self._path), self._exposed_at(newest)
+                finally:
+                    _give_back(node, newest)
+            finally:
+                if self._closed:
+                    self._release()
 
     def close(self) -> None:
-        """Stop the thread; harmless when closed."""
-        pump, self._pump = self._pump, None
-        if pump is not None:
-            pump.stop()
+        """End a wait in another thread and release the camera; harmless when closed.
 
+        A read that hangs in the driver keeps the node until it comes back.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        os.eventfd_write(self._wake, 1)
+        if self._lock.acquire(timeout=RELEASE_PATIENCE):
+            try:
+                self._release()
+            finally:
+                self._lock.release()
 
-class _Pump:
-    """Reads a capture on a thread of its own. A capture that hangs holds only this thread, which nobody joins."""
+    def _require_open(self) -> None:
+        if self._closed:
+            raise DeviceClosed(f"{self._path} is not open")
 
-    def __init__(self, capture: Capture, clock: Clock, path: str) -> None:
-        self._capture = capture
-        self._clock = clock
-        self._path = path
-        self._changed = threading.Event()
-        self._lock = threading.Lock()
-        self._newest: tuple[NDArray[np.uint8], float] | None = None
-        self._error: DeviceError | None = None
-        self._stopped = False
-        self._thread = clock.spawn(self._run, f"camera {path}")
+    def _release(self) -> None:
+        node, self._node = self._node, None
+        if node is not None:
+            node.close()
+            os.close(self._wake)
 
-    def take(self, timeout: float) -> tuple[NDArray[np.uint8], float]:
-        deadline = self._clock.monotonic() + timeout
-        while True:
-            with self._lock:
-                if self._newest is not None:
-                    newest, self._newest = self._newest, None
-                    self._changed.clear()
-                    return newest
-                if self._error is not None:
-                    raise self._error
-            left = deadline - self._clock.monotonic()
-            if left <= 0 or not self._clock.wait(self._changed, left):
-                raise DeviceTimeout(f"{self._path}: no picture within {timeout:g} s")
+    def _start(self, node: VideoNode) -> str:
+        """Negotiate and start; returns what came of it."""
+        wish = self._settings
+        offered = list(node.modes(wish.width, wish.height))
+        refusal: DeviceError | None = None
+        for mode in ranked(offered, wish):
+            try:
+                told = self._try_mode(node, mode)
+            except NoBandwidth as error:
+                refusal = error
+                node.stop()
+                continue
+            if told is not None:
+                return told
+        raise refusal or DeviceError(f"{self._path}: {_unusable(node.card, offered, wish)}")
 
-    def stop(self) -> None:
-        self._stopped = True
-        self._fail(DeviceClosed(f"{self._path} was closed"))
-        # The kernel lets the camera be opened again only when the capture is released; a hung one is left behind.
-        self._thread.join(RELEASE_PATIENCE)
+    def _try_mode(self, node: VideoNode, mode: Mode) -> str | None:
+        """Start in a mode; None where the driver settled on another format."""
+        wish = self._settings
+        layout = node.set_mode(mode)
+        if layout.pixelformat != mode.pixelformat:
+            return None
+        if mode.pixelformat in MJPEG:
+            require_decoder(self._path)
+        told = [f"{v4l2.fourcc(layout.pixelformat)} {layout.width}x{layout.height}"]
+        rate = node.set_rate(wish.fps)
+        told.append("at a rate of its own" if rate is None else f"{rate:.3g}/s")
+        if (layout.width, layout.height) != (wish.width, wish.height) or (rate and abs(rate - wish.fps) > 0.01 * rate):
+            told.append(f"asked for {wish.width}x{wish.height} at {wish.fps:g}/s")
+        told += self._set_controls(node)
+        flags = node.start()
+        told.append(_stamps(flags))
+        self._layout = layout
+        return ", ".join(told)
 
-    def _fail(self, error: DeviceError) -> None:
-        with self._lock:
-            self._error = self._error or error
-            self._changed.set()
+    def _set_controls(self, node: VideoNode) -> list[str]:
+        """In the dark the rate holds and gain rises: the lane's times count on the rate."""
+        told = []
+        if node.set_control(v4l2.CID_EXPOSURE_AUTO_PRIORITY, 0):
+            told.append("rate kept in the dark")
+        mains = self._settings.mains
+        if mains is not None:
+            known = node.set_control(v4l2.CID_POWER_LINE_FREQUENCY, POWER_LINE[mains])
+            told.append(f"{mains} Hz mains" if known else f"no control for {mains} Hz mains")
+        return told
 
-    def _run(self) -> None:
-        failures = 0
-        try:
-            while not self._stopped and failures < FAILURES:
-                good, picture = self._capture.read()
-                failures = 0 if good else failures + 1
-                if good:
-                    with self._lock:
-                        self._newest = picture, self._exposed_at()
-                        self._changed.set()
-            self._fail(DeviceError(f"{self._path}: the camera stopped giving pictures; unplugged?"))
-        except cv2.error as error:
-            self._fail(DeviceError(f"{self._path}: OpenCV failed: {error}"))
-        finally:
-            self._capture.release()
+    def _newest(self, node: VideoNode) -> Filled | None:
+        """The newest filled buffer; the older ones go back."""
+        newest = None
+        for _ in range(node.buffers):
+            found = node.take()
+            if found is None:
+                return newest
+            if newest is not None:
+                _give_back(node, newest)
+            newest = found
+        # Every buffer had been filled: nobody read for a while, and the driver dropped what came since.
+        if newest is not None:
+            _give_back(node, newest)
+        return None
 
-    def _exposed_at(self) -> float:
-        """The kernel's timestamp of the picture where it is one of this clock, else now."""
+    def _count(self, found: Filled) -> None:
+        """Count what the driver took and nobody got; a driver that does not count says 0 for ever."""
+        if self._sequence is not None:
+            step = (found.sequence - self._sequence) % SEQUENCES
+            self.lost += step - 1 if 1 < step < SEQUENCES // 2 else 0
+        self._sequence = found.sequence
+
+    def _exposed_at(self, found: Filled) -> float:
+        """The driver's stamp where it is one of this clock, else now."""
         now = self._clock.monotonic()
-        stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
-        return stamp if now - OLDEST_STAMP < stamp <= now else now
+        ours = found.flags & v4l2.BUF_FLAG_TIMESTAMP_MASK == v4l2.BUF_FLAG_TIMESTAMP_MONOTONIC
+        return found.timestamp if ours and now - OLDEST_STAMP < found.timestamp <= now else now
 
 
-def _open_capture(path: str) -> Capture:
-    return cv2.VideoCapture(path, cv2.CAP_V4L2)
+def _give_back(node: VideoNode, found: Filled) -> None:
+    # A traceback may still hold an array over it; nobody reads that.
+    with contextlib.suppress(BufferError):
+        found.data.release()
+    node.give_back(found.index)
+
+
+def decode(found: Filled, layout: Layout, name: str) -> NDArray[np.uint8]:
+    """BGR uint8[height, width, 3] of a buffer, a copy of its own. Raises `FrameError` for what is not whole."""
+    if found.flags & v4l2.BUF_FLAG_ERROR:
+        raise FrameError(f"{name}: the driver says the picture is damaged")
+    if layout.pixelformat in MJPEG:
+        return _decode_mjpeg(found.data, layout, name)
+    if len(found.data) < layout.stride * layout.height:
+        raise FrameError(f"{name}: {len(found.data)} bytes of a picture of {layout.stride * layout.height}")
+    lines = np.frombuffer(found.data, np.uint8, layout.stride * layout.height).reshape(layout.height, layout.stride)
+    pairs = np.ascontiguousarray(lines[:, : 2 * layout.width]).reshape(layout.height, layout.width, 2)
+    return np.asarray(cv2.cvtColor(pairs, cv2.COLOR_YUV2BGR_YUYV), dtype=np.uint8)
+
+
+def _decode_mjpeg(data: memoryview, layout: Layout, name: str) -> NDArray[np.uint8]:
+    """Strictly: where anything is missing OpenCV would fill with grey and say nothing; here it is an error."""
+    import simplejpeg  # noqa: PLC0415 - only a board with such a camera has it
+
+    try:
+        picture = simplejpeg.decode_jpeg(data, colorspace="BGR", strict=True)
+    except ValueError as error:
+        raise FrameError(f"{name}: a picture that is not whole: {error}") from error
+    if picture.shape != (layout.height, layout.width, 3):
+        raise FrameError(f"{name}: a picture of {picture.shape[1]}x{picture.shape[0]}")
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def require_decoder(name: str) -> None:
+    """Raise `DeviceError` where MJPEG cannot be decoded."""
+    try:
+        import simplejpeg  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise DeviceError(f"{name}: MJPEG needs simplejpeg: `pip install '.[board]'`") from error
+
+
+def _unusable(card: str, offered: list[Mode], wish: CameraSettings) -> str:
+    formats = sorted({v4l2.fourcc(mode.pixelformat) for mode in offered})
+    told = f"{card} offers {', '.join(formats) or 'no format'}"
+    usable = {mode.pixelformat for mode in offered} & USABLE
+    if usable - WANTED[wish.format]:
+        return f'{told}, but [camera] format = "{wish.format}" allows none of them; set "auto"'
+    if usable:
+        return f"{told}, and takes none of them"
+    return (
+        f"{told}; needed is YUYV or MJPG. A Pi's own camera gives raw pictures here: "
+        'set [camera] source = "picamera2:0" for it'
+    )
+
+
+def _stamps(flags: int) -> str:
+    if flags & v4l2.BUF_FLAG_TIMESTAMP_MASK != v4l2.BUF_FLAG_TIMESTAMP_MONOTONIC:
+        return "stamped on arrival"
+    exposure = flags & v4l2.BUF_FLAG_TSTAMP_SRC_MASK == v4l2.BUF_FLAG_TSTAMP_SRC_SOE
+    return f"stamped at the {'start of exposure' if exposure else 'end of the frame'}"

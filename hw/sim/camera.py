@@ -26,6 +26,7 @@ class WorldCamera:
         if not fps > 0:
             raise ValueError(f"a camera's frame rate is positive, not {fps}")
         self.name = f"simulated world (seed {world.seed}), {world.width}x{world.height} at {fps:g} fps"
+        self.lost = 0
         self._world, self._clock, self._period = world, clock, 1 / fps
         self._next = 0.0
         self._closed = threading.Event()
@@ -34,6 +35,7 @@ class WorldCamera:
     def open(self) -> None:
         """Start to expose: the first picture is ready one period later."""
         self._next = self._clock.monotonic() + self._period
+        self.lost = 0
         self._closed = threading.Event()
 
     def grab(self, timeout: float) -> tuple[NDArray[np.uint8], float]:
@@ -41,7 +43,9 @@ class WorldCamera:
         now, closed = self._clock.monotonic(), self._closed
         due = self._next
         if due < now:
-            due += self._period * ((now - due) // self._period)
+            overtaken = (now - due) // self._period
+            due += self._period * overtaken
+            self.lost += int(overtaken)
         if self._clock.wait(closed, min(timeout, max(0.0, due - now))):
             raise DeviceClosed(f"{self.name} is closed")
         if due - now > timeout:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from hw.sim.placing import Box, Drawn
 
 ROWS, COLUMNS = 24, 32
-FINE = 4
-"""Cells of the heat scene per pixel of the array, each way."""
+"""Of an MLX90640."""
+FINE_CELLS = 128
+"""Cells of the heat scene across the array, at the least; each pixel has two or more, each way."""
 LENS_BLUR = 0.45
 """Standard deviation of the array's optical blur, pixels."""
 
@@ -42,6 +43,7 @@ class World:
         ambient: room temperature, °C.
         mount: geometry of camera and array.
         grain: camera noise, grey levels (1 sigma).
+        array: rows and columns of the array that looks at it.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class World:
         ambient: float = 22.0,
         mount: Mount | None = None,
         grain: float = 2.2,
+        array: tuple[int, int] = (ROWS, COLUMNS),
     ) -> None:
         self.clock, self.seed, self.ambient = clock, seed, ambient
         self.width, self.height = width, height
@@ -61,7 +64,9 @@ class World:
         self._lock = threading.Lock()
         self._drawn: dict[Seeable, Drawn] = {}
         self._backdrop = draw_backdrop(seed, width, height)
-        self._room = heat.room(seed, ROWS * FINE, COLUMNS * FINE)
+        self.array = array
+        self._fine = max(2, FINE_CELLS // array[1])
+        self._room = heat.room(seed, array[0] * self._fine, array[1] * self._fine)
         self._grain = Grain(seed, width, height, grain)
         self._flicker = np.random.default_rng((0xF11C, seed)).uniform(0, 2 * np.pi)
 
@@ -104,7 +109,7 @@ class World:
         return frame
 
     def heat(self, time: float | None = None) -> NDArray[np.float32]:
-        """Surface temperatures in °C as the array's optics deliver them at `time` (now): float32[24, 32].
+        """Surface temperatures in °C as the array's optics deliver them at `time` (now): float32[rows, columns].
 
         The scene is drawn on a finer grid, blurred by the lens and averaged over each pixel. No emissivity, reflection
         or noise: those belong to the sensor.
@@ -113,8 +118,9 @@ class World:
         field = self._room + np.float32(self.ambient)
         for drawn in self._seen(moment):
             drawn.warm(field, moment, self.ambient)
-        soft = cv2.GaussianBlur(field, (0, 0), LENS_BLUR * FINE)
-        return cast("NDArray[np.float32]", cv2.resize(soft, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA))
+        soft = cv2.GaussianBlur(field, (0, 0), LENS_BLUR * self._fine)
+        rows, columns = self.array
+        return cast("NDArray[np.float32]", cv2.resize(soft, (columns, rows), interpolation=cv2.INTER_AREA))
 
     def face_box(self, figure: Seeable, time: float | None = None) -> Box:
         """Where a placed figure's face is in the camera's picture: x, y, width, height in pixels, hairline to chin.

@@ -19,15 +19,18 @@ from controller.lane.model import FaultKind
 from controller.lane.states import State
 from controller.record.journal import Journal
 from controller.watch import Step, Watch
+from hw.arrays import array_of
 from hw.board import Board, Simulation, simulated_board
 from hw.errors import BusError, DeviceError
 from hw.executor import ClockExecutor
 from hw.ports import ThermalInfo
 from hw.settings import GateSettings
 from hw.sim.clock import VirtualClock
+from hw.sim.lepton import SimulatedLepton
 from hw.sim.mount import Mount
 from hw.sim.turnstile import RelayMove
 from hw.sim.world import World
+from hw.thermal_settings import Amg8833Settings, LeptonSettings, Mlx90640Settings, ThermalSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -79,16 +82,18 @@ GATE = GateSettings(stop=24, ready=16, fire=26)
 class Rig:
     """An app on a simulated board, on a virtual clock."""
 
-    def __init__(self, folder: Path, mount: Mount | None = None) -> None:
+    def __init__(self, folder: Path, mount: Mount | None = None, thermal: ThermalSettings | None = None) -> None:
         self.clock = VirtualClock()
-        self.config = Config(gate=GATE, store=StoreSettings(folder=folder))
+        thermal = thermal or Mlx90640Settings()
+        mount = mount or Mount(array_fov=array_of(thermal).fov)
+        self.config = Config(gate=GATE, thermal=thermal, store=StoreSettings(folder=folder))
         self.simulation: Simulation
         board, self.simulation = simulated_board(
             self.config.thermal,
             self.config.camera,
             GATE,
             clock=self.clock,
-            world=World(self.clock, seed=3, mount=mount),
+            world=World(self.clock, seed=3, mount=mount, array=array_of(thermal).shape),
             seed=3,
         )
         self.board: Board = board
@@ -146,12 +151,12 @@ def test_boot_and_end_move_no_relay(rig: Rig) -> None:
 
 def test_a_sensor_that_is_not_there_at_boot_is_a_fault_until_it_comes(rig: Rig) -> None:
     address = rig.config.thermal.address
-    rig.simulation.bus.faults.absent.add(address)
+    rig.simulation.thermal.bus.faults.absent.add(address)
 
     async def scene(app: App) -> None:
         await app.ready.wait()
         assert app.lane.state is State.FAULT
-        rig.simulation.bus.faults.absent.discard(address)
+        rig.simulation.thermal.bus.faults.absent.discard(address)
         await asyncio.sleep(10.0)
 
     rig.play(scene)
@@ -164,9 +169,9 @@ def test_a_sensor_that_drops_off_is_a_fault_and_comes_back(rig: Rig) -> None:
 
     async def scene(app: App) -> None:
         await app.ready.wait()
-        rig.simulation.bus.faults.absent.add(address)
+        rig.simulation.thermal.bus.faults.absent.add(address)
         await asyncio.sleep(4.0)
-        rig.simulation.bus.faults.absent.discard(address)
+        rig.simulation.thermal.bus.faults.absent.discard(address)
         await asyncio.sleep(10.0)
 
     rig.play(scene)
@@ -188,6 +193,46 @@ def test_a_lens_too_wide_for_the_mark_leaves_identity_and_a_temperature_by_hand(
     rig.play(scene)
     assert rig.states.seen == [State.SELFTEST, State.LOCKED]
     assert (FaultKind.SCREENING in rows[0]) is not fit
+
+
+@pytest.mark.parametrize(
+    ("thermal", "fit"), [(LeptonSettings(), True), (Amg8833Settings(), False)], ids=["lepton", "amg8833"]
+)
+def test_a_sensor_too_coarse_for_a_face_leaves_identity_and_a_finer_one_screens(
+    tmp_path: Path, thermal: ThermalSettings, *, fit: bool
+) -> None:
+    rig = Rig(tmp_path, thermal=thermal)
+    faults = []
+
+    async def scene(app: App) -> None:
+        await app.ready.wait()
+        await asyncio.sleep(2.0)
+        faults.append(app.lane.faults)
+
+    rig.play(scene)
+    assert rig.states.seen == [State.SELFTEST, State.LOCKED]
+    assert (FaultKind.SCREENING in faults[0]) is not fit
+
+
+def test_a_shutter_that_closes_is_no_loss_of_the_sensor(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, thermal=LeptonSettings(settle=1.0))
+    chip = rig.simulation.thermal.chip
+    assert isinstance(chip, SimulatedLepton)
+    counters = []
+
+    async def scene(app: App) -> None:
+        await app.ready.wait()
+        await asyncio.sleep(2.0)
+        # It is off the bus while it boots.
+        rig.states.devices.clear()
+        chip.correct(rig.clock.monotonic())
+        await asyncio.sleep(4.0)
+        counters.append(next(capture.counters for capture in app.captures if capture.name == "thermal"))
+
+    rig.play(scene)
+    assert rig.states.seen == [State.SELFTEST, State.LOCKED]
+    assert rig.states.devices == []
+    assert counters[0].not_ready >= 1
 
 
 def test_a_fire_that_burns_before_the_program_starts_opens_both_ways(rig: Rig) -> None:

@@ -6,12 +6,12 @@ import asyncio
 import itertools
 import math
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from controller.capture import Capture, CaptureLimits
-from hw.errors import BusError, DeviceClosed, DeviceTimeout, FrameError
+from hw.errors import BusError, DeviceClosed, DeviceTimeout, FrameError, NotReady
 from hw.sim.clock import VirtualClock
 from hw.sim.loop import run
 
@@ -61,7 +61,10 @@ class Log:
 
 
 def play(
-    scripts: list[list[object]], seconds: float, limits: CaptureLimits | None = None
+    scripts: list[list[object]],
+    seconds: float,
+    limits: CaptureLimits | None = None,
+    number: Callable[[Any], int] | None = None,
 ) -> tuple[Log, Capture[object]]:
     clock = VirtualClock()
     log = Log(clock)
@@ -81,6 +84,7 @@ def play(
             on_up=log.note("up"),
             on_down=log.note("down"),
             on_end=lambda: log.note("end")(None),
+            number=number,
             limits=limits,
         )
         capture.start()
@@ -97,6 +101,12 @@ def test_frames_arrive_in_order() -> None:
     log, capture = play([[1, 2, 3]], 0.5)
     assert [value for _, what, value in log.seen if what == "frame"] == [1, 2, 3]
     assert capture.counters.frames == 3
+
+
+def test_gaps_in_the_numbers_are_counted_and_each_device_counts_anew() -> None:
+    _, capture = play([[0, 1, 4, 5, BusError("no acknowledge")], [1, 2]], 1.0, number=int)
+    assert capture.counters.frames == 6
+    assert capture.counters.lost == 3
 
 
 def test_a_bad_frame_is_counted_and_the_device_kept() -> None:
@@ -119,6 +129,21 @@ def test_nothing_but_bad_frames_is_a_lost_device() -> None:
     log, _ = play([script, [1]], 2.5, CaptureLimits(lost_after=1.0))
     assert log.kinds()[:4] == ["up", "down", "up", "frame"]
     assert "no good frame" in str(log.seen[1][2])
+
+
+def test_a_device_that_is_not_ready_is_no_lost_one() -> None:
+    script: list[object] = [1, *(NotReady("shutter closed") for _ in range(25)), 2]
+    log, capture = play([script], 3.0, CaptureLimits(lost_after=1.0, pause_at_most=10.0))
+    assert log.kinds() == ["up", "frame", "frame"]
+    assert (capture.counters.not_ready, capture.counters.reopened) == (25, 0)
+
+
+def test_a_device_that_is_never_ready_is_lost() -> None:
+    script: list[object] = [1, *(NotReady("shutter closed") for _ in range(50))]
+    log, _ = play([script, [2]], 5.0, CaptureLimits(pause_at_most=2.0))
+    assert log.kinds()[:5] == ["up", "frame", "down", "up", "frame"]
+    assert "not ready for 2." in str(log.seen[2][2])
+    assert "shutter closed" in str(log.seen[2][2])
 
 
 def test_pauses_grow_to_a_bound() -> None:

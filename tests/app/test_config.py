@@ -9,6 +9,7 @@ import pytest
 
 from controller.config import Config, SiteSettings, load, parse
 from controller.errors import ConfigError
+from hw.thermal_settings import Mlx90640Settings
 
 EXAMPLE = Path(__file__).parents[2] / "image" / "gate.toml"
 
@@ -32,6 +33,18 @@ def test_the_example_says_what_the_defaults_are() -> None:
         ("[gates]\nchip = 0", r"unknown field `gates`"),
         ("[thermal]\nrefresh_hz = 3.0", r"\[thermal\]: `refresh_hz` must be one of 0\.5, 1,"),
         ("[thermal]\nemissivity = 0.0", r"\[thermal\] emissivity: .*> 0"),
+        (
+            "[thermal]\ndriver = 'lepton'\nrefresh_hz = 8.0",
+            r"\[thermal\] refresh_hz: driver \"lepton\" has no such",
+        ),
+        ("[thermal]\nspi = '/dev/spidev0.0'", r"\[thermal\] spi: driver \"mlx90640\" has no such key, only \"lepton\""),
+        ("[thermal]\ndriver = 'amg8833'\naddress = 0x33", r"\[thermal\] address: Invalid enum value 51"),
+        ("[thermal]\ndriver = 'lepton'\naddress = 0x33", r"\[thermal\] address: .*<= 42"),
+        ("[thermal]\ndriver = 'lepton'\nspi = 'spi0'", r"\[thermal\] spi: "),
+        ("[thermal]\ndriver = 'seek'", r"\[thermal\] driver: Invalid value 'seek'"),
+        ("[thermal]\ndriver = 3", r"\[thermal\] driver: Expected `str`"),
+        ("thermal = 3", r"\[thermal\]: Expected `object`"),
+        ("[thermal]\ndriver = 'lepton'\nreset = 17", r"GPIO line 17 is given twice: as \[gate\] unlock_a and as"),
         ("[lane]\nunlock_pulse = 9", r"\[lane\] unlock_pulse: .*<= 1\.5"),
         ("[lane]\nunlock_pulse = 1.0\n[gate]\npulse_cap = 0.5", r"\[lane\] unlock_pulse is 1 s: .* at most 0\.5 s"),
         ("[lane]\npassage_wait = 16.0\n[gate]\nmode = 'potential'", r"\[lane\] passage_wait is 16 s: .* at most 15 s"),
@@ -48,6 +61,16 @@ def test_the_example_says_what_the_defaults_are() -> None:
 def test_what_is_wrong_is_named(text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         parse(text, where="gate.toml")
+
+
+@pytest.mark.parametrize("driver", ["mlx90640", "lepton", "amg8833"])
+def test_each_sensor_has_a_section_of_its_own(driver: str) -> None:
+    thermal = parse(f"[thermal]\ndriver = '{driver}'\nflip = true", where="gate.toml").thermal
+    assert (thermal.driver, thermal.flip) == (driver, True)
+
+
+def test_a_section_that_names_no_sensor_is_the_default_ones() -> None:
+    assert parse("[thermal]\nrefresh_hz = 8.0", where="gate.toml").thermal == Mlx90640Settings(refresh_hz=8.0)
 
 
 def test_the_entry_has_a_lock() -> None:
@@ -72,3 +95,9 @@ def test_a_byte_order_mark_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "gate.toml"
     path.write_bytes(b"\xef\xbb\xbf[site]\nname = 'north'\n")
     assert load(path).site.name == "north"
+
+
+def test_a_camera_password_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigError, match=r"gate\.toml: \[camera\]: `source` holds a password") as caught:
+        parse('[camera]\nsource = "rtsp://gate:hunter2@camera/live"\n', where="gate.toml")
+    assert "hunter2" not in str(caught.value)

@@ -51,6 +51,9 @@ class RecordingGate:
     def indicate(self, lamp: Lamp) -> None:
         del lamp
 
+    def mute(self, *, on: bool) -> None:
+        del on
+
     def lower(self) -> bool:
         self.told.append(("lower", self.clear))
         return self.clear
@@ -195,7 +198,7 @@ def test_in_a_fire_no_arm_is_let_down() -> None:
     bench = Bench("barrier")
     bench.play(scene)
     assert ("lower", True) not in bench.gate.told
-    assert bench.gate.told[:2] == [("hold", Side.A, True), ("hold", Side.B, True)]
+    assert bench.gate.told[:3] == [("stop", False), ("hold", Side.A, True), ("hold", Side.B, True)]
 
 
 def test_a_level_counts_again_only_when_its_detector_works() -> None:

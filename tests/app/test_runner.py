@@ -58,6 +58,9 @@ class FakeGate:
     def indicate(self, lamp: Lamp) -> None:
         self.told.append(("lamp", lamp))
 
+    def mute(self, *, on: bool) -> None:
+        self.told.append(("mute", on))
+
     def close(self) -> None:
         self.told.append(("close",))
 

@@ -59,6 +59,7 @@ def test_what_the_lane_counts_is_measured(tmp_path: Path) -> None:
     assert value("frames_total", device="thermal") >= 16 * 10 * 0.9
     assert value("frames_total", device="camera") >= 15 * 10 * 0.9
     assert value("frames_torn_total", device="thermal") == 0
+    assert value("frames_lost_total", device="camera") == 0
     assert value("device_up", device="camera") == 1
     assert value("journal_entries_total") >= 1
     assert value("journal_failures_total") == 0

@@ -10,10 +10,11 @@ import pytest
 from controller.calibrate.looking import Eyes
 from controller.calibrate.stillness import StillMap, still
 from hw.board import Sensors, simulated_board
-from hw.settings import CameraSettings, GateSettings, ThermalSettings
+from hw.settings import CameraSettings, GateSettings
 from hw.sim.clock import VirtualClock
 from hw.sim.mount import Mount
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ class Lane:
         clock = VirtualClock()
         self.world = World(clock, seed=self.seed, mount=self.mount)
         board, _ = simulated_board(
-            ThermalSettings(),
+            Mlx90640Settings(),
             CameraSettings(),
             GateSettings(),
             clock=clock,

@@ -47,14 +47,17 @@ class Thermal:
 class Camera:
     """Its driver still holds two old pictures."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock, self._old = clock, [0.0, 0.1]
+    def __init__(self, clock: Clock, whole: Callable[[int], bool] = lambda _: True) -> None:
+        self._clock, self._old, self._whole, self._reads = clock, [0.0, 0.1], whole, 0
 
     def open(self) -> str:
         return "fake"
 
     def read(self, timeout: float) -> ImageFrame:  # noqa: ARG002 - as the port has it
         self._clock.sleep(1 / 15)
+        self._reads += 1
+        if not self._whole(self._reads):
+            raise FrameError("half")
         at = self._old.pop(0) if self._old else self._clock.monotonic()
         return ImageFrame(np.zeros((48, 64, 3), np.uint8), at, 0)
 
@@ -97,3 +100,15 @@ def test_torn_frames_are_left_out_until_they_are_most() -> None:
     with pytest.raises(CalibrationError, match="were torn: see to the bus") as caught:
         looking.frames(2.0)
     assert caught.value.refusal is Refusal.SENSOR
+
+
+def test_pictures_that_are_not_whole_are_left_out() -> None:
+    def look(whole: Callable[[int], bool]) -> int:
+        clock = ManualClock(100.0)
+        thermal = Thermal(clock, lambda _: None)
+        with Eyes(Sensors("fake", clock, lambda: thermal, lambda: Camera(clock, whole))) as looking:
+            return len(looking.pictures(4))
+
+    assert look(lambda number: number % 3 != 0) == 4
+    with pytest.raises(FrameError):
+        look(lambda _: False)

@@ -107,6 +107,9 @@ class Gate:
     def indicate(self, lamp: Lamp) -> None:
         self.calls.append(("indicate", lamp))
 
+    def mute(self, *, on: bool) -> None:
+        self.calls.append(("mute", on))
+
     def close(self) -> None:
         self.calls.append("close")
 
@@ -132,6 +135,7 @@ def test_the_witness_passes_everything_on_and_looks_before_it_opens() -> None:
     gate.relock(Side.A)
     gate.stop(on=True)
     gate.indicate(Lamp.GO)
+    gate.mute(on=True)
     gate.close()
     assert gate.read(Signal.READY) is True
     assert gate.sightings == [Sighting(5.0, Side.A, 3), Sighting(5.0, Side.B, 4)]
@@ -144,5 +148,6 @@ def test_the_witness_passes_everything_on_and_looks_before_it_opens() -> None:
         ("relock", Side.A),
         ("stop", True),
         ("indicate", Lamp.GO),
+        ("mute", True),
         "close",
     ]

@@ -22,6 +22,7 @@ from controller.drill.readback import read_journal
 from controller.drill.rehearsal import Rehearsal, hold_back
 from controller.drill.scenario import Kind, Scenario, draw
 from controller.drill.scoreboard import Scoreboard
+from controller.errors import ConfigError
 from controller.perception.engines import open_engine
 from hw.sim.clock import VirtualClock
 
@@ -55,6 +56,17 @@ def test_a_rehearsal_of_every_kind_passes(rehearsed: tuple[int, str, dict[str, A
     assert [finding for finding in report["findings"] if finding["fails"]] == []
     assert report["passed"]
     assert report["complete"]
+
+
+def test_a_rehearsal_with_a_lepton_passes() -> None:
+    out = io.StringIO()
+    assert rehearse(options(people=3, seed=1, sensor="lepton"), Console(file=out, width=120)) == 0, out.getvalue()
+    assert "sensor Lepton 3.5" in out.getvalue()
+
+
+def test_a_lepton_is_rehearsed_in_its_own_time_only() -> None:
+    with pytest.raises(ConfigError, match="at --speed max"):
+        rehearse(options(sensor="lepton", speed=2.0), Console(file=io.StringIO()))
 
 
 def test_what_was_rehearsed_is_in_the_journal(rehearsed: tuple[int, str, dict[str, Any], Path]) -> None:

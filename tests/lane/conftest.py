@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.lane.antipassback import AntiPassback
+    from controller.lane.interlock import Interlock
     from controller.lane.sensed import AnyEvent
 
 ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
@@ -345,9 +346,9 @@ if TYPE_CHECKING:
 def make_rig() -> MakeRig:
     """Make a rig that hasn't booted, with some settings changed."""
 
-    def make(bank: AntiPassback | None = None, **settings: Any) -> Rig:
+    def make(bank: AntiPassback | None = None, interlock: Interlock | None = None, **settings: Any) -> Rig:
         chosen = LaneSettings(**settings)
-        return Rig(Lane(chosen, bank), chosen)
+        return Rig(Lane(chosen, bank, interlock), chosen)
 
     return make
 

@@ -24,6 +24,7 @@ class Script:
 
     def __init__(self, clock: Any, *steps: Any) -> None:
         self.clock = clock
+        self.lost = 0
         self.steps = deque(steps)
         self.opened = 0
         self.closed = 0

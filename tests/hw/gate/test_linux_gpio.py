@@ -102,6 +102,19 @@ def test_a_gate_on_real_lines(lgpio: Any, devices: Path, active_low: bool) -> No
     assert [(edge.signal, edge.active) for edge in edges] == [(Signal.PASS_A, True), (Signal.PASS_A, False)]
 
 
+def test_a_closed_gate_has_let_its_lines_go(lgpio: Any, devices: Path) -> None:
+    factory = pin_factory(GateSettings(), devices=devices)
+    gate, edges = GpioGate(GateSettings(), factory, ManualClock()), list[Edge]()
+    gate.open(edges.append)
+    gate.close()
+    chip = lgpio()
+    last = {line: what for what, line, _ in chip.log}
+    assert {line for line, what in last.items() if what == "free"} == {17, 27, 22, 23, 5, 6}
+    # A callback whose owner has gone would raise on lgpio's only thread of callbacks, and end it for all others.
+    assert not chip._callbacks
+    factory.close()
+
+
 def test_a_line_another_program_holds_is_named(lgpio: Any, devices: Path) -> None:
     settings = GateSettings()
     factory = pin_factory(settings, devices=devices)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from hw.drivers.mlx90640 import Mlx90640Driver
-from hw.settings import ThermalSettings
 from hw.sim.i2c import SimulatedI2cBus
 from hw.sim.mlx90640 import SimulatedMlx90640
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +69,6 @@ def make_rig(clock: SteppingClock) -> Callable[..., Rig]:
             see = scene if callable(scene) else lambda _: np.broadcast_to(np.asarray(scene, dtype=float), (24, 32))
             chip = SimulatedMlx90640(see, clock, **options)
         bus = SimulatedI2cBus({ADDRESS: chip}, clock, clock_hz, seed=3)
-        return Rig(clock, chip, bus, Mlx90640Driver(bus, settings or ThermalSettings(), clock))
+        return Rig(clock, chip, bus, Mlx90640Driver(bus, settings or Mlx90640Settings(), clock))
 
     return make

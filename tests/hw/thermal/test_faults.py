@@ -19,10 +19,10 @@ from hw.errors import (
     DeviceTimeout,
     FrameError,
 )
-from hw.settings import ThermalSettings
 from hw.sim.i2c import SimulatedI2cBus
 from hw.sim.mlx90640 import SimulatedMlx90640
 from hw.sim.mlx90640_eeprom import synthetic_eeprom
+from hw.thermal_settings import Mlx90640Settings
 
 ADDRESS = 0x33
 
@@ -83,7 +83,7 @@ def test_the_first_frame_has_both_subpages_after_power_on(make_rig: Any) -> None
 
 
 def test_a_measurement_begun_in_the_other_pattern_is_left_out(make_rig: Any) -> None:
-    rig = make_rig(31.0, settings=ThermalSettings(pattern="interleaved"))
+    rig = make_rig(31.0, settings=Mlx90640Settings(pattern="interleaved"))
     rig.clock.sleep(3.0)
     rig.driver.open()
     assert np.abs(rig.frames(1)[0].temperatures - 31.0).max() < 0.5
@@ -161,7 +161,7 @@ def test_a_sensor_that_stops_measuring_times_out_soon(make_rig: Any) -> None:
 
 
 def test_a_short_timeout_is_kept_and_nothing_is_lost(make_rig: Any) -> None:
-    rig = started(make_rig, settings=ThermalSettings(refresh_hz=1))
+    rig = started(make_rig, settings=Mlx90640Settings(refresh_hz=1))
     rig.frames(1)
     before = rig.clock.now
     with pytest.raises(DeviceTimeout):
@@ -214,7 +214,7 @@ def test_a_clock_that_the_kernel_does_not_tell(make_rig: Any) -> None:
     [(100_000, 64, 4.0), (400_000, 64, 16.0), (1_000_000, 64, 32.0), (400_000, 16, 16.0), (100_000, 2, 2.0)],
 )
 def test_a_rate_too_fast_for_the_bus_is_lowered(make_rig: Any, clock_hz: int, asked: Any, runs: float) -> None:
-    rig = make_rig(clock_hz=clock_hz, settings=ThermalSettings(refresh_hz=asked))
+    rig = make_rig(clock_hz=clock_hz, settings=Mlx90640Settings(refresh_hz=asked))
     info = rig.driver.open()
     assert info.frame_rate == runs
     assert any(f"too long for {asked} Hz: running at {runs:g} Hz" in text for text in info.warnings) == (runs != asked)
@@ -250,7 +250,7 @@ def test_a_reader_that_was_away_sees_a_gap(make_rig: Any) -> None:
 
 def test_a_glitchy_bus_never_shows_a_fever_that_is_not_there(make_rig: Any) -> None:
     """One byte in 500 is wrong: without the nets 300 to 1000 °C would be seen."""
-    rig = started(make_rig, 30.0, netd=None, settings=ThermalSettings(refresh_hz=8))
+    rig = started(make_rig, 30.0, netd=None, settings=Mlx90640Settings(refresh_hz=8))
     rig.frames(2)
     rig.bus.faults.glitch_rate = 1 / 500
     shown, refused = [], 0
@@ -442,7 +442,7 @@ def test_reading_a_closed_sensor(make_rig: Any) -> None:
 def test_closing_ends_a_wait_in_another_thread() -> None:
     clock = SystemClock()
     chip = SimulatedMlx90640(lambda _: np.full((24, 32), 30.0), clock, seed=1)
-    driver = Mlx90640Driver(SimulatedI2cBus({ADDRESS: chip}, clock), ThermalSettings(refresh_hz=0.5), clock)
+    driver = Mlx90640Driver(SimulatedI2cBus({ADDRESS: chip}, clock), Mlx90640Settings(refresh_hz=0.5), clock)
     driver.open()
     ended: list[Exception] = []
     reading = threading.Event()

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from hw.board import simulated_board
-from hw.settings import CameraSettings, GateSettings, ThermalSettings
+from hw.settings import CameraSettings, GateSettings
 from hw.sim.clock import ManualClock
 from hw.sim.mlx90640_flaws import ZONES, Imperfections
 from hw.sim.mount import Mount
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 ROOM = 22.0
 
@@ -137,7 +138,7 @@ def test_age_is_a_walk_that_lies_behind(make_rig: Any) -> None:
 
 @pytest.mark.parametrize("pattern", ["chess", "interleaved"])
 def test_the_subpages_differ_by_the_checkerboard(make_rig: Any, pattern: Any) -> None:
-    settings = ThermalSettings(pattern=pattern)
+    settings = Mlx90640Settings(pattern=pattern)
     shown = read(opened(make_rig, settings=settings, imperfections=Imperfections(checkerboard=0.6)))
     row, column = np.mgrid[:24, :32]
     later = (row + column if pattern == "chess" else row) % 2 == 1
@@ -219,7 +220,7 @@ def test_no_other_lens_is_sold() -> None:
 def test_a_board_has_the_worlds_lens_and_the_given_faults(degrees: int, kind: str) -> None:
     clock = ManualClock()
     world = World(clock, seed=1, mount=Mount.with_lens(degrees))
-    settings = ThermalSettings(), CameraSettings(), GateSettings()
+    settings = Mlx90640Settings(), CameraSettings(), GateSettings()
     faults = Imperfections(bias=1.0, self_heating=8.0)
     shown = []
     for given in (None, faults):

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from hw.errors import DeviceMissing, DeviceTimeout, RecordingError
-from hw.settings import ThermalSettings
 from hw.sim.recorded import RecordedMlx90640, Recording, load_recording
+from hw.thermal_settings import Mlx90640Settings
 
 OWN = Path(__file__).parents[2] / "data" / "own_golden.npz"
 
 
 def play(make_rig: Any, clock: Any, recording: Recording, **options: Any) -> Any:
-    settings = ThermalSettings(emissivity=recording.emissivity or 0.98, reflected=recording.reflected)
+    settings = Mlx90640Settings(emissivity=recording.emissivity or 0.98, reflected=recording.reflected)
     chip = RecordedMlx90640(recording.eeprom, recording.frames, clock, **options)
     rig = make_rig(chip=chip, settings=settings)
     rig.driver.open()
@@ -60,7 +60,7 @@ def test_melexis_own_expected_temperatures(make_rig: Any, clock: Any, testdata: 
     file = testdata / "thermal" / "raw" / "melexis_xlsx.json"
     recording = load_recording(file)
     chip = RecordedMlx90640(recording.eeprom, recording.frames, clock)
-    rig = make_rig(chip=chip, settings=ThermalSettings(emissivity=1.0, reflected=None))
+    rig = make_rig(chip=chip, settings=Mlx90640Settings(emissivity=1.0, reflected=None))
     rig.driver.open()
     shown = rig.driver.read(5.0).temperatures.reshape(-1)
     expected = json.loads(file.read_text())["to_expected_by_melexis_emissivity1_tr_ta_minus_8"]

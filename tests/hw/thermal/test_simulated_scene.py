@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from _fastcore.thermal import Mlx90640
-from hw.settings import ThermalSettings
 from hw.sim.mlx90640_calibration import decode
 from hw.sim.mlx90640_eeprom import synthetic_eeprom
+from hw.thermal_settings import Mlx90640Settings
 
 
 def half_step(chip: Any, celsius: float) -> Any:
@@ -31,7 +31,7 @@ def test_a_uniform_scene_comes_back(make_rig: Any, seed: int, pattern: Any, cels
         ambient=29.3,
         supply=3.27,
         fov=(55, 110)[seed % 2],
-        settings=ThermalSettings(pattern=pattern),
+        settings=Mlx90640Settings(pattern=pattern),
     )
     rig.driver.open()
     frame = rig.frames(2)[-1]
@@ -46,7 +46,7 @@ def test_a_uniform_scene_comes_back(make_rig: Any, seed: int, pattern: Any, cels
 def test_each_pixel_keeps_its_place_and_flip_mirrors(make_rig: Any) -> None:
     scene = 20.0 + np.arange(768).reshape(24, 32) / 20.0
     for flip in (False, True):
-        rig = make_rig(scene, fov=110, settings=ThermalSettings(flip=flip))
+        rig = make_rig(scene, fov=110, settings=Mlx90640Settings(flip=flip))
         rig.driver.open()
         shown = rig.frames(2)[-1].temperatures
         wanted = scene[:, ::-1] if flip else scene
@@ -56,14 +56,14 @@ def test_each_pixel_keeps_its_place_and_flip_mirrors(make_rig: Any) -> None:
 
 @pytest.mark.parametrize(("emissivity", "reflected"), [(0.98, None), (0.9, 21.0), (1.0, None)])
 def test_emissivity_and_reflection_are_undone(make_rig: Any, emissivity: float, reflected: float | None) -> None:
-    settings = ThermalSettings(emissivity=emissivity, reflected=reflected)
+    settings = Mlx90640Settings(emissivity=emissivity, reflected=reflected)
     rig = make_rig(36.6, ambient=31.0, emissivity=emissivity, reflected=reflected, settings=settings)
     rig.driver.open()
     assert abs(float(rig.frames(2)[-1].temperatures.mean()) - 36.6) < 0.02
 
 
 def test_a_mismatch_of_emissivity_shows(make_rig: Any) -> None:
-    rig = make_rig(36.6, emissivity=0.9, settings=ThermalSettings(emissivity=0.98))
+    rig = make_rig(36.6, emissivity=0.9, settings=Mlx90640Settings(emissivity=0.98))
     rig.driver.open()
     assert float(rig.frames(2)[-1].temperatures.mean()) < 36.0
 
@@ -71,7 +71,7 @@ def test_a_mismatch_of_emissivity_shows(make_rig: Any) -> None:
 @pytest.mark.parametrize(("fov", "refresh", "netd"), [(55, 1, 0.25), (110, 4, 0.28), (55, 16, 1.0)])
 def test_noise_is_the_data_sheets(make_rig: Any, fov: int, refresh: Any, netd: float) -> None:
     rig = make_rig(
-        25.0, fov=fov, netd=None, emissivity=1.0, settings=ThermalSettings(refresh_hz=refresh, emissivity=1.0)
+        25.0, fov=fov, netd=None, emissivity=1.0, settings=Mlx90640Settings(refresh_hz=refresh, emissivity=1.0)
     )
     info = rig.driver.open()
     assert info.noise == pytest.approx(netd)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from hw.drivers.mlx90640 import Mlx90640Driver
-from hw.settings import ThermalSettings
 from hw.sim.figures import BlackBody, Lamp, Mug, Person, Thing, WarmTarget, programme
 from hw.sim.i2c import SimulatedI2cBus
 from hw.sim.mlx90640 import SimulatedMlx90640
@@ -16,6 +15,7 @@ from hw.sim.mount import Mount
 from hw.sim.skin import face_maximum, open_mouth
 from hw.sim.things import apparent
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def pixels_of(world: World, thing: Thing, share: float) -> Any:
 def through_the_driver(world: World, clock: ManualClock, seconds: float, *, netd: float | None) -> list[Any]:
     """Frames of a sensor that looks at `world`, for so long; the scene reflects the room."""
     chip = SimulatedMlx90640(world.heat, clock, seed=2, ambient=world.ambient + 8, reflected=world.ambient, netd=netd)
-    driver = Mlx90640Driver(SimulatedI2cBus({0x33: chip}, clock), ThermalSettings(), clock)
+    driver = Mlx90640Driver(SimulatedI2cBus({0x33: chip}, clock), Mlx90640Settings(), clock)
     driver.open()
     until, frames = clock.monotonic() + seconds, []
     while clock.monotonic() < until:

@@ -180,3 +180,22 @@ def test_people_come_and_go_while_pictures_are_taken(world: World) -> None:
             world.place(figure)
     watcher.join()
     assert not failures
+
+
+@pytest.mark.parametrize("array", [(60, 80), (120, 160), (8, 8)])
+def test_every_array_sees_the_same_warmth(clock: ManualClock, array: tuple[int, int]) -> None:
+    """The coarser of two pictures is the mean of the finer one, but for lens and room."""
+    person = Person(identity=3, core=36.9, moment=1, distance=0.6, x=0.02, arrival=0.0, minutes_indoors=None)
+    pictures = []
+    for shape in ((24, 32), array):
+        world = World(clock, seed=5, array=shape)
+        world.place(person)
+        pictures.append(world.heat(10.0))
+    usual, other = pictures
+    assert other.shape == array
+    rows, columns = min(usual.shape[0], array[0]), min(usual.shape[1], array[1])
+    both = [cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA) for picture in pictures]
+    assert np.abs(both[0] - both[1]).mean() < 0.5
+    assert float(np.corrcoef(both[0].reshape(-1), both[1].reshape(-1))[0, 1]) > 0.98
+    # A finer pixel mixes the warmest spot with less.
+    assert bool(other.max() > usual.max()) is (array[1] > 32)

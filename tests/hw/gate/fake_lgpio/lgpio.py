@@ -63,6 +63,7 @@ def gpio_claim_alert(handle: int, line: int, edges: int, flags: int = 0) -> None
 
 def gpio_free(handle: int, line: int) -> None:
     _flags.pop(line, None)
+    log.append(("free", line, 0))
 
 
 def gpio_get_mode(handle: int, line: int) -> int:

@@ -1,0 +1,153 @@
+"""Prove the board: `python -m image.proof [--write docs/board-proof.md] [--only GROUP ...]`.
+
+Prints a table: claim, how it was shown, figure. The exit status is 1 where a claim failed. Kernels, roots and wheels
+are kept in build/proof; a second run only boots. Models are those that THERMOGATE_MODELS names; without them the claims
+of the whole program are skipped, for it refuses a real lock without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from image.proof import kernels, machine, raspberry
+from image.proof.claims import Evidence, failed, markdown, missing, parse
+from image.proof.inside import watchdog
+from image.proof.inside.groups import GROUPS
+from image.proof.kernels import ProofError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CACHE: Final = machine.ROOT / "build" / "proof"
+BOARD: Final = ("lgpio", "smbus2")
+"""What the extra thermogate[board] brings besides what a workstation has."""
+BUSES: Final = machine.ROOT / "tests" / "hw" / "buses"
+RASPBERRY: Final = "raspberry"
+BUS: Final = "buses"
+TABLE: Final = ("<!-- table -->", "<!-- end of table -->")
+SECONDS: Final = 480.0
+"""Most that the emulated PC may take."""
+
+
+def main() -> int:
+    """Prove, print, and write the page where that is asked for."""
+    options = _options()
+    began = time.monotonic()
+    try:
+        found = prove(options.only or [BUS, RASPBERRY, *GROUPS], console=options.console)
+    except (ProofError, subprocess.CalledProcessError) as error:
+        print(f"board-proof: {error}", file=sys.stderr)
+        return 1
+    table = markdown(found)
+    counts = [f"{sum(one.status == status for one in found)} {status}" for status in ("shown", "FAILED", "skipped")]
+    print(f"{table}\nboard-proof: {', '.join(counts)}, in {time.monotonic() - began:.0f} s")
+    if options.write is not None:
+        page = options.write.read_text(encoding="utf-8")
+        options.write.write_text(rewritten(page, table), encoding="utf-8")
+    return int(failed(found))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="board-proof", description=__doc__)
+    parser.add_argument("--write", type=Path, metavar="PAGE.MD", help="put the table into this page")
+    parser.add_argument("--only", nargs="+", choices=(BUS, RASPBERRY, *GROUPS), help="some groups of claims")
+    parser.add_argument("--console", action="store_true", help="also show what the emulated PC's console said")
+    return parser.parse_args()
+
+
+def prove(groups: Sequence[str], *, console: bool = False) -> list[Evidence]:
+    """The evidence for these groups of claims. Raises ProofError where the proof itself cannot be done."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    found: list[Evidence] = []
+    if BUS in groups:
+        found.append(buses())
+    inside = [name for name in groups if name in GROUPS]
+    if inside:
+        found += _pc(inside, console=console)
+    if RASPBERRY in groups:
+        found += raspberry.prove(CACHE)
+    return found
+
+
+def buses() -> Evidence:
+    """The tests of I2C and SPI below unmodified smbus2 and spidev, in this machine's own kernel."""
+    claim, how = "I2C and SPI below the client libraries", "the tests of this folder, with umockdev: "
+    how += str(BUSES.relative_to(machine.ROOT))
+    if not BUSES.is_dir():
+        return Evidence(claim, "skipped", how, "there are no such tests")
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", str(BUSES)]
+    done = subprocess.run(command, cwd=machine.ROOT, capture_output=True, text=True, check=False)
+    return judged(claim, how, done.returncode, done.stdout)
+
+
+def judged(claim: str, how: str, status: int, output: str) -> Evidence:
+    """What a run of pytest shows: nothing where a test was skipped."""
+    last = output.strip().splitlines()[-1] if output.strip() else "it said nothing"
+    if status:
+        return Evidence(claim, "FAILED", how, last)
+    skipped = re.search(r"^SKIPPED .*?: (.+)$", output, re.MULTILINE)
+    if skipped is not None or "skipped" in last:
+        return Evidence(claim, "skipped", how, f"{last}: {skipped[1] if skipped else 'no reason'}")
+    return Evidence(claim, "shown", how, last)
+
+
+def _pc(groups: list[str], *, console: bool) -> list[Evidence]:
+    kernel = kernels.native(CACHE)
+    accelerator = machine.accelerator(kernel, CACHE)
+    site = _site()
+    models = os.environ.get("THERMOGATE_MODELS")
+    folders = machine.shares(site, *([Path(models).resolve()] if models else []))
+    exports = [f"PYTHONPATH={shlex.quote(str(site))}"]
+    if models:
+        exports.append(f"THERMOGATE_MODELS={shlex.quote(str(Path(models).resolve()))}")
+    line = f"cd {machine.ROOT}; export {' '.join(exports)}; {sys.executable} -m image.proof.inside {' '.join(groups)}"
+    disk = machine.ram_disk(kernel, CACHE, folders, line)
+    said = machine.boot(kernel, disk, folders, accelerator, seconds=SECONDS)
+    if console:
+        print(said.console, file=sys.stderr)
+    booted = f"the emulated PC ({kernel.source}, {accelerator.upper()}) "
+    why = (
+        booted + ("ended" if said.ended else f"was stopped after {SECONDS:.0f} s") + " before it said anything of this"
+    )
+    found = parse(said.evidence)
+    if "watchdog" in groups and watchdog.EVENT in said.events:
+        (check,) = watchdog.CHECKS
+        figure = f"reset by the card, {watchdog.HEARTBEAT} s of heartbeat"
+        found.append(Evidence(check.claim, "shown", check.how, figure))
+    expected = [(check.claim, check.how) for name in groups for check in GROUPS[name]]
+    print(f"board-proof: {booted}ran for {said.seconds:.0f} s", file=sys.stderr)
+    return found + missing(expected, found, why)
+
+
+def _site() -> Path:
+    """The board's own libraries, beside and not in the environment that runs this."""
+    site = CACHE / "site"
+    lock = (machine.ROOT / "requirements.lock").read_text()
+    stamp = site / "stamp"
+    if not stamp.is_file() or stamp.read_text() != lock:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--constraint=requirements.lock"]
+        kernels.run([*command, f"--target={site}", *BOARD], machine.ROOT)
+        stamp.write_text(lock)
+    return site
+
+
+def rewritten(page: str, table: str) -> str:
+    """The page with its table replaced. Raises ProofError where the page has no place for one."""
+    begin, end = TABLE
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ProofError(f"the page has no place for the table: {begin} and {end}")
+    return f"{before}{begin}\n{table}{end}{after}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

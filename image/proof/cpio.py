@@ -1,0 +1,66 @@
+"""An initial RAM disk: files, folders, links and devices as the kernel unpacks them (cpio "newc", no tool needed)."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Archive:
+    """A RAM disk in the making."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._count = 0
+
+    def folder(self, name: str) -> None:
+        """Add a folder; its parent must have been added."""
+        self._add(name, stat.S_IFDIR | 0o755, b"")
+
+    def link(self, name: str, goal: str) -> None:
+        """Add a symbolic link."""
+        self._add(name, stat.S_IFLNK | 0o777, goal.encode())
+
+    def file(self, name: str, content: bytes, mode: int = 0o644) -> None:
+        """Add a file."""
+        self._add(name, stat.S_IFREG | mode, content)
+
+    def device(self, name: str, major: int, minor: int) -> None:
+        """Add a character device."""
+        self._add(name, stat.S_IFCHR | 0o600, b"", (major, minor))
+
+    def tree(self, path: Path, name: str, skip: Callable[[Path], bool] = lambda _: False) -> None:
+        """Add a folder with all that is in it and that `skip` does not leave out."""
+        self.folder(name)
+        for entry in sorted(path.iterdir()):
+            if skip(entry):
+                continue
+            inner = f"{name}/{entry.name}"
+            if entry.is_symlink():
+                self.link(inner, str(entry.readlink()))
+            elif entry.is_dir():
+                self.tree(entry, inner, skip)
+            elif entry.is_file():
+                self.file(inner, entry.read_bytes(), entry.stat().st_mode & 0o777)
+
+    def packed(self) -> bytes:
+        """The archive, whole."""
+        end = Archive()
+        end._add("TRAILER!!!", 0, b"")
+        return b"".join([*self._parts, *end._parts])
+
+    def _add(self, name: str, mode: int, content: bytes, device: tuple[int, int] = (0, 0)) -> None:
+        self._count += 1
+        path = name.encode() + b"\0"
+        # Inode, mode, user, group, links, time, size, four device numbers (the last two its own), name's size, no sum.
+        numbers = (self._count, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
+        header = b"070701" + b"".join(b"%08X" % number for number in numbers)
+        self._parts += [_even(header + path), _even(content)]
+
+
+def _even(part: bytes) -> bytes:
+    return part + bytes(-len(part) % 4)

@@ -1,0 +1,121 @@
+"""What the machines are made of, and what is concluded from them: RAM disk, modules, the kernel's log, pins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from image.proof.cpio import Archive
+from image.proof.inside.groups import GROUPS
+from image.proof.inside.pins import Setting, parse_trace
+from image.proof.kernels import _load_after
+from image.proof.machine import shares
+from image.proof.raspberry import Heard, judge
+from image.proof.raspberry_inside import GRANTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRACE = """\
+# tracer: nop
+ python3-97      [001] d..1.    41.000125: gpio_value: 1013 set 1
+ python3-97      [001] .....    41.000200: gpio_direction: 1013 out (0)
+ python3-97      [001] d..1.    41.300125: gpio_value: 1013 set 0
+ python3-97      [001] d..1.    41.400000: gpio_value: 1001 get 1
+"""
+
+
+def test_the_kernels_log_is_read() -> None:
+    assert parse_trace(TRACE, 996) == [Setting(41.000125, 17, level=True), Setting(41.300125, 17, level=False)]
+
+
+def unpacked(data: bytes) -> dict[str, tuple[int, bytes]]:
+    found: dict[str, tuple[int, bytes]] = {}
+    at = 0
+    while True:
+        assert data[at : at + 6] == b"070701"
+        fields = [int(data[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
+        size, length = fields[6], fields[11]
+        name = data[at + 110 : at + 110 + length - 1].decode()
+        at += (110 + length + 3) // 4 * 4
+        if name == "TRAILER!!!":
+            assert at == len(data)
+            return found
+        found[name] = (fields[1], data[at : at + size])
+        at += (size + 3) // 4 * 4
+
+
+def test_a_ram_disk_is_what_the_kernel_unpacks(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "run").write_bytes(b"odd")
+    (tmp_path / "inner" / "run").chmod(0o755)
+    (tmp_path / "inner" / "link").symlink_to("run")
+    (tmp_path / "left.out").touch()
+    disk = Archive()
+    disk.tree(tmp_path, "usr", skip=lambda path: path.suffix == ".out")
+    disk.device("console", 5, 1)
+    assert unpacked(disk.packed()) == {
+        "usr": (0o40755, b""),
+        "usr/inner": (0o40755, b""),
+        "usr/inner/link": (0o120777, b"run"),
+        "usr/inner/run": (0o100755, b"odd"),
+        "console": (0o20600, b""),
+    }
+
+
+def test_a_module_is_loaded_behind_what_it_needs(tmp_path: Path) -> None:
+    needs = {"gpio_sim": "configfs,irq_sim", "irq_sim": "", "configfs": "", "loop": "gpio-sim,built_in"}
+    modules = {}
+    for name, others in needs.items():
+        modules[name] = tmp_path / f"{name}.ko"
+        modules[name].write_bytes(b"\x7fELF\0name=x\0depends=" + others.encode() + b"\0more")
+    order: list[str] = []
+    _load_after("loop", modules, order)
+    assert order == ["configfs", "irq_sim", "gpio_sim", "loop"]
+
+
+def test_a_folder_within_another_is_shared_once(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    found = shares(tmp_path / "a", tmp_path / "a" / "b", tmp_path / "not there")
+    assert found.count(tmp_path / "a") == 1
+    assert tmp_path / "a" / "b" not in found
+    assert tmp_path / "not there" not in found
+
+
+def test_no_claim_is_made_twice() -> None:
+    claims = [check.claim for checks in GROUPS.values() for check in checks]
+    assert len(claims) == len(set(claims))
+
+
+def board(*, pulses: int = GRANTS, early: bool = False, function: int = 0) -> Heard:
+    heard = Heard()
+    if early:
+        heard.pins += [(1.0, 17, True), (1.01, 17, False)]
+    for number in range(GRANTS):
+        heard.said.append((10.0 + number, "order"))
+    for number in range(pulses):
+        heard.pins += [(10.1 + number, 17, True), (10.4 + number, 17, False)]
+    heard.said += [(20.0, "lane locked, 0 impossible events"), (30.0, "held"), (40.0, "killed"), (41.0, "done")]
+    heard.pins += [(29.0, 17, True)]
+    heard.registers = {"held": (1 << 21, 1 << 17), "killed": (function << 21, 0)}
+    return heard
+
+
+def test_pulses_that_were_seen_outside_are_shown() -> None:
+    found = judge(board(), "")
+    assert [evidence.status for evidence in found] == ["shown"] * 3
+    assert "300 ms, 300 ms, 300 ms" in found[0].figure
+
+
+@pytest.mark.parametrize(
+    ("heard", "statuses"),
+    [
+        (board(pulses=2), ["FAILED", "shown", "shown"]),
+        (board(early=True), ["shown", "FAILED", "shown"]),
+        (board(function=1), ["shown", "shown", "FAILED"]),
+        (Heard(), ["FAILED"] * 3),
+    ],
+)
+def test_what_was_not_seen_is_not_shown(heard: Heard, statuses: list[str]) -> None:
+    assert [evidence.status for evidence in judge(heard, "Kernel panic")] == statuses
