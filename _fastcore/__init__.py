@@ -1,4 +1,4 @@
-"""Kernels in C behind Cython: thermal-frame calibration and exact embedding search.
+"""Kernels in C behind Cython: thermal-frame calibration and exact embedding search; and pulses that need the processor.
 
 Each kernel is built for the architecture's baseline and for the instruction sets worth having; the fastest that the
 processor has is taken at import. Every path gives the same bits. `THERMOGATE_ISA=baseline` forces the baseline.

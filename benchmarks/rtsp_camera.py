@@ -25,7 +25,7 @@ from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 WIDTH, HEIGHT, SQUARE = 640, 480, 20
 PIPELINE = (
-    "( appsrc name=eye is-live=true do-timestamp=true format=time max-buffers=1 leaky-type=downstream "
+    "( appsrc name=eye is-live=true format=time max-buffers=1 leaky-type=downstream "
     f"caps=video/x-raw,format=GRAY8,width={WIDTH},height={HEIGHT},framerate=0/1 "
     "! videoconvert ! video/x-raw,format=I420 "
     "! openh264enc usage-type=camera complexity=low gop-size=15 bitrate=2000000 multi-thread=1 "
@@ -56,7 +56,13 @@ class Camera:
             if self.stalled.is_set():
                 continue
             for eye in list(self._eyes):
-                eye.emit("push-buffer", Gst.Buffer.new_wrapped(picture(round(1000 * time.monotonic()))))
+                # GStreamer's system clock is CLOCK_MONOTONIC too. Stamped by hand: a thread may stand still on its way.
+                moment = time.monotonic_ns() // 1_000_000 * 1_000_000
+                started = eye.get_base_time()
+                if eye.get_clock() is not None and 0 < started <= moment:
+                    taken = Gst.Buffer.new_wrapped(picture(moment // 1_000_000))
+                    taken.pts = moment - started
+                    eye.emit("push-buffer", taken)
 
 
 def picture(moment: int) -> bytes:

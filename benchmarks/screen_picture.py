@@ -99,17 +99,17 @@ def sheet(seen: Seen, painter: Painter) -> NDArray[np.uint8]:
 
 
 def timed(seen: Seen, painter: Painter) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Milliseconds of a painting with a new camera picture, and of its JPEG."""
+    """Milliseconds of processor time of a painting with a new camera picture, and of its JPEG."""
     mirror = Mirror(seen.registration, heat=True, flip=True)
     size = painter.picture_size(Prompt.LOOK_HERE, None)
     paints, jpegs = np.empty(TIMES), np.empty(TIMES)
     for number in range(TIMES):
-        begun = time.perf_counter()
+        begun = time.process_time()
         own = mirror.seen(seen.picture, seen.face, seen.temperatures, size)
         painted = painter.paint(Prompt.LOOK_HERE, None, own)
-        between = time.perf_counter()
+        between = time.process_time()
         encoded(painted)
-        paints[number], jpegs[number] = between - begun, time.perf_counter() - between
+        paints[number], jpegs[number] = between - begun, time.process_time() - between
     return 1000 * paints, 1000 * jpegs
 
 

@@ -81,6 +81,7 @@ def add_parser(commands: Subparsers) -> None:
     add("--models", type=Path, metavar="DIR", help="models folder (default $THERMOGATE_MODELS, or the user's own)")
     add("--report", type=Path, metavar="FILE", help="also write the report as JSON (docs/drill.md has the schema)")
     add("--keep", type=Path, metavar="DIR", help="keep journal and gallery in a new or empty folder")
+    add("--cards", action="store_true", help="four more come with a card or a PIN: theirs, lent, expired, guessed")
     add("--plain", action="store_true", help="a line for each person in place of the live view")
     add(
         "--screen",
@@ -107,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         plain=arguments.plain,
         kind=arguments.kind,
         screen=arguments.screen,
+        cards=arguments.cards,
     )
     return rehearse(options)
 

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = Config() if arguments.config is None else load(arguments.config)
     findings = software(config, None if arguments.config is None else config.store.folder)
     if arguments.config is not None:
-        findings += devices(config)
+        findings += devices(config) + gate_wiring(config)
         findings += [Finding(name, ok, text, needed=False) for name, ok, text in looked_at(config)]
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
@@ -84,6 +84,13 @@ def devices(config: Config) -> list[Finding]:
         Finding(name, name not in lacking, lacking.get(name, "answers"))
         for name in ("thermal sensor", "camera", "gate", *(["reader"] if config.reader else []))
     ]
+
+
+def gate_wiring(config: Config) -> list[Finding]:
+    """Look at each line of the gate; a chip that is not there is told already."""
+    from hw.board import wiring
+
+    return [Finding(found.name, found.ok, str(found)) for found in wiring(config.gate) if found.name != "gate chip"]
 
 
 def thermal_kernel() -> str:

@@ -20,10 +20,12 @@ from hw.gate_settings import READBACK_LIMIT
 from hw.kind_settings import BARRIER_LINES, DOOR_LINES, BarrierSettings, DoorSettings, Wiring
 from hw.sender_settings import WiegandOutSettings
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
-from hw.thermal_settings import Mlx90640Settings, ThermalSettings
+from hw.thermal_settings import LeptonSettings, Mlx90640Settings, ThermalSettings
 
 I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
 """GPIO lines of the I2C buses of a 40-pin header."""
+SPI_LINES = {"/dev/spidev0": (7, 8, 9, 10, 11), "/dev/spidev1": (16, 17, 18, 19, 20, 21)}
+"""GPIO lines of its SPI buses, chip selects included: the kernel has them all."""
 
 LINES_ELSEWHERE = (
     ("reader", ("d0", "d1")),
@@ -160,18 +162,25 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.reader is None and self.lane.require in ("card", "face_and_card"):
             raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
 
+    def _video_lines(self) -> tuple[int, ...]:
+        spi = self.thermal.spi if isinstance(self.thermal, LeptonSettings) else ""
+        return SPI_LINES.get(spi.rpartition(".")[0], ())
+
+    def _check_duty(self, line: int | None, place: str) -> None:
+        if line in I2C_LINES.get(self.thermal.bus, ()):
+            raise ValueError(
+                f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; {place} takes another"
+            )
+        if line in self._video_lines():
+            raise ValueError(f"GPIO line {line} is of SPI, where [thermal] spi has its sensor; {place} takes another")
+
     def _check_lines(self) -> None:
         """Lines that two sections name, or that have another duty on the board."""
         own, names = self.lines
-        taken = I2C_LINES.get(self.thermal.bus, ())
-        for name in names:
-            line = getattr(self.wiring, name)
-            if line in taken:
-                raise ValueError(
-                    f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; "
-                    f"[{own}] {name} takes another"
-                )
         lines = {getattr(self.wiring, name): f"[{own}] {name}" for name in names}
+        for line, place in lines.items():
+            self._check_duty(line, place)
+        lines |= dict.fromkeys(self._video_lines(), "[thermal] spi")
         for section, keys in LINES_ELSEWHERE:
             for name in keys:
                 line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"

@@ -22,7 +22,7 @@ class WiegandOutSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """In place of them, a serial port for each wire, whose hardware times the pulses (docs/gate-wiring.md)."""
     port1: str | None = None
     sense0: Gpio | None = None
-    """Inputs behind the driver stage: what came out is then measured by the kernel's timestamps of its edges."""
+    """Inputs behind the driver stage: what came out is then what they saw fall, by the kernel's timestamps."""
     sense1: Gpio | None = None
     format: Literal["w26", "w34", "w37", "w37n"] = "w26"
     custom: WiegandFormat | None = None

@@ -39,8 +39,12 @@ static int set_line(const tg_wires *wires, int wire, int active)
 
 static int pulse_line(const tg_wires *wires, int wire, int64_t width, tg_pulse *seen)
 {
+    /* The first write after a sleep is slow, and how slow is not known: let it be one that changes nothing. */
+    int fault = set_line(wires, wire, 0);
+    if (fault)
+        return fault;
     seen->fell_after = now();
-    int fault = set_line(wires, wire, 1);
+    fault = set_line(wires, wire, 1);
     seen->fell_before = now();
     /* Half of each write counts to the pulse: so the next one begins `width` after this one began. */
     while (!fault && now() < seen->fell_after + width)

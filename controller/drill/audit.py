@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from controller.drill.diary import Arm
 from controller.drill.figures import count_interval, upper_bound
-from controller.drill.scenario import NEVER_GRANTED, Ending
+from controller.drill.scenario import NEVER_GRANTED, Ending, Kind
 from controller.lane.effects import RecordKind
-from controller.lane.model import Direction, Outcome, Verdict
+from controller.lane.model import CredentialKind, DenyReason, Direction, Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,6 +177,28 @@ def outages_are_recorded(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("granted-blind", text, visit=log.visit.number)
 
 
+TOLD: Final = {
+    Kind.CARD: (RecordKind.GRANT, None, CredentialKind.CARD),
+    Kind.BORROWED_CARD: (RecordKind.DENY, DenyReason.FACE_MISMATCH, CredentialKind.CARD),
+    Kind.EXPIRED_CARD: (RecordKind.DENY, DenyReason.CREDENTIAL_EXPIRED, CredentialKind.CARD),
+    Kind.GUESSED_PIN: (RecordKind.DENY, DenyReason.PIN_LOCKED, CredentialKind.PIN),
+}
+"""What the journal must say of those who come with a card or a PIN."""
+
+
+def cards_are_told(evidence: Evidence) -> Iterator[Finding]:
+    """Whoever came with a card or a PIN is in the journal with it, and with the reason where they were refused."""
+    for log in evidence.visits:
+        if log.visit.kind not in TOLD:
+            continue
+        kind, reason, credential = TOLD[log.visit.kind]
+        found = (row.entry.detail for row in _rows(evidence, kind) if log.begin <= row.entry.monotonic < log.end)
+        wanted = {"credential": credential.value} | ({} if reason is None else {"reason": reason.value})
+        if not any(wanted.items() <= detail.items() for detail in found):
+            text = f"no {kind.value} of a {log.visit.kind.value} says " + ", ".join(map(str, wanted.values()))
+            yield Finding("card-unrecorded", text, visit=log.visit.number)
+
+
 BLIND_AFTER: Final = 1.5
 """Seconds into an outage after which evidence from before it must no longer count."""
 
@@ -238,6 +260,7 @@ RULES: Final[tuple[Callable[[Evidence], Iterator[Finding]], ...]] = (
     passages_out_are_recorded,
     alarms_are_right,
     outages_are_recorded,
+    cards_are_told,
     endings,
     false_rejects_are_few,
     screening_rates_are_as_predicted,

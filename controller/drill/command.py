@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from controller.drill.cards import with_cards
 from controller.drill.enrolment import enrol
 from controller.drill.kinds.command import rehearse_kind
 from controller.drill.live import live_view
@@ -57,6 +58,8 @@ class Options:
     report: Path | None
     keep: Path | None
     plain: bool
+    cards: bool = False
+    """Whether a reader is rehearsed as well."""
     sensor: str = "mlx90640"
     """A key of SENSORS."""
     screen: int | Path | None = None
@@ -74,6 +77,8 @@ def rehearse(options: Options, console: Console | None = None) -> int:
     if options.sensor == "lepton" and options.speed is not None:
         raise ConfigError("a Lepton's video must be read within milliseconds of its time: rehearse it at --speed max")
     scenario = draw(options.people, options.seed)
+    if options.cards:
+        scenario = with_cards(scenario)
     if options.report is not None:
         _check_writable(options.report, "report")
     if options.screen is not None:
@@ -82,7 +87,7 @@ def rehearse(options: Options, console: Console | None = None) -> int:
     speed = "max" if options.speed is None else f"{options.speed:g}"
     title = f"Thermogate rehearsal: {engine.name} engine, seed {options.seed}, speed {speed}"
     say = (lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)) if plain else None
-    scores = Scoreboard(title, options.people, say)
+    scores = Scoreboard(title, len(scenario.visits), say)
     with workspace(options.keep) as folder, _log_to(folder / LOG_NAME):
         if plain:
             scores.tell(title)

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from controller.drill.cards import keyed
 from controller.drill.diary import Arm, Outage, Push, Sign, Stay, Try, VisitLog
 from controller.drill.scenario import WARMED_UP, Ending, Kind
 from controller.lane.effects import Prompt
@@ -42,6 +43,7 @@ UNPLUG_AFTER: Final = 0.2
 OUTAGE: Final = 3.0
 """Seconds that the sensor is off the bus."""
 EGRESS_DURING_OUTAGE: Final = 1.5
+WITH_CARD: Final = frozenset({Kind.CARD, Kind.BORROWED_CARD, Kind.EXPIRED_CARD})
 READ_SIGN: Final = 0.6
 """Seconds to read a refusal before walking off."""
 
@@ -59,6 +61,14 @@ class Stage(Protocol):
 
     def step_off(self) -> None:
         """Clear the mark."""
+        ...
+
+    def present(self, visit: Visit) -> None:
+        """Hold this visit's card to the reader."""
+        ...
+
+    async def key_in(self, text: str) -> None:
+        """Key something in on the reader."""
         ...
 
     def push(self, *, outward: bool) -> Arm:
@@ -179,6 +189,8 @@ class Director:
                 return await self._come_with_glasses(notes)
             case Kind.SENSOR_DROPOUT:
                 return await self._come_while_the_sensor_is_away(notes)
+            case Kind.GUESSED_PIN:
+                return await self._guess(notes)
             case _:
                 return await self._come(notes, warm_minutes=None)
 
@@ -200,6 +212,18 @@ class Director:
         if notes.visit.kind is Kind.STRANGER and self._push(notes, outward=False) is Arm.GIVES_WAY:
             await asyncio.sleep(WALK_THROUGH)
             return Ending.ADMITTED
+        return Ending.TURNED_AWAY
+
+    async def _guess(self, notes: _Notes) -> Ending:
+        """Key in one PIN after the other behind somebody's number, and at last the right one."""
+        await self._step_up(notes, None, bare=True)
+        await self._answer(notes)
+        for text in keyed(notes.visit):
+            self._sign.forget()
+            await self._stage.key_in(text)
+            answer = await self._sign.until(lambda sign: sign.admits or sign.refuses, READ_SIGN)
+            if answer is not None and answer.admits:
+                return await self._use_grant(notes)
         return Ending.TURNED_AWAY
 
     async def _come_from_the_cold(self, notes: _Notes) -> Ending:
@@ -248,6 +272,8 @@ class Director:
         self._sign.forget()
         notes.standing, notes.fresh = (self._clock.monotonic(), warm_minutes), True
         self._stage.step_up(notes.visit, warm_minutes=warm_minutes, bare=bare)
+        if notes.visit.kind in WITH_CARD:
+            self._stage.present(notes.visit)
 
     def _step_off(self, notes: _Notes) -> None:
         self._stage.step_off()

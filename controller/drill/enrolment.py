@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 
+from controller.drill.cards import equip
 from controller.drill.scenario import person_id
 from controller.errors import GalleryError
 from controller.gallery.enrol import Enroller
@@ -53,6 +54,7 @@ def enrol(scenario: Scenario, engine: FaceEngine, folder: Path, progress: Callab
             # No face stays on disk in the clear.
             shutil.rmtree(photos)
             progress(done)
+        equip(scenario, store)
         index = _index(engine)
         index.load(store)
     return index

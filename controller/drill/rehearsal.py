@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import _fastcore
 from controller.app import App
 from controller.config import Config, StoreSettings
+from controller.drill.cards import READER, has_cards
 from controller.drill.director import Director, SignReader
 from controller.drill.evidence import ArmTurn, Evidence
 from controller.drill.lens import Lens
@@ -29,6 +30,7 @@ from controller.perception.screening_settings import ScreeningSettings
 from controller.perception.settings import PerceptionSettings
 from controller.record.boot import read_boot_id
 from controller.record.journal import Journal
+from controller.service import book_of
 from hw.arrays import array_of
 from hw.board import file_screen, simulated_board
 from hw.executor import ClockExecutor
@@ -108,11 +110,14 @@ class Rehearsal:
         world = World(self._clock, seed=scenario.seed, mount=mount, array=self._array.shape)
         screening = ScreeningSettings(offset=DRAWN if self._array.shape[1] > DRAWN_COLUMNS else 0.0)
         perception = PerceptionSettings(registration=registration_of(world.mount), screening=screening)
-        self._config = Config(gate=GATE, thermal=thermal, perception=perception, store=StoreSettings(folder=folder))
+        reader = READER if has_cards(scenario.visits) else None
+        store = StoreSettings(folder=folder)
+        self._config = Config(gate=GATE, thermal=thermal, reader=reader, perception=perception, store=store)
         self._path = folder / "journal.sqlite3"
         board, self._simulation = simulated_board(
-            self._config.thermal, self._config.camera, GATE, clock=self._clock, world=world, seed=scenario.seed
-        )
+            self._config.thermal, self._config.camera, GATE, clock=self._clock, world=world, seed=scenario.seed,
+            reader=reader,
+        )  # fmt: skip
         self._gate = WitnessedGate(board.gate, self._clock)
         self._board = replace(board, gate=self._gate)
         self._entry = Side(self._config.site.entry)
@@ -153,6 +158,7 @@ class Rehearsal:
             journal=journal,
             watches=(self.lens, *signs.watches),
             services=tuple(signs.services),
+            credentials=None if self._board.reader is None else book_of(self._config),
         )
         try:
             await app.run(lambda: self._director.play(self._scenario.visits))

@@ -45,21 +45,29 @@ class Kind(enum.Enum):
     GLASSES = "glasses"
     WALK_AWAY = "walk away"
     LEAVER = "leaver"
+    CARD = "card"
+    BORROWED_CARD = "borrowed card"
+    EXPIRED_CARD = "expired card"
+    GUESSED_PIN = "guessed PIN"
 
     @property
     def is_registered(self) -> bool:
         """Whether the face shown is in the gallery."""
-        return self not in (Kind.STRANGER, Kind.LEAVER)
+        return self not in {Kind.STRANGER, Kind.LEAVER, *CARD_KINDS}
 
     @property
     def is_screened(self) -> bool:
         """Whether a bare living face is before a working sensor, so that the first reading can be predicted."""
-        return self not in (Kind.PHOTOGRAPH, Kind.LEAVER, Kind.SENSOR_DROPOUT, Kind.GLASSES)
+        return self not in {Kind.PHOTOGRAPH, Kind.LEAVER, Kind.SENSOR_DROPOUT, Kind.GLASSES, *CARD_KINDS}
 
     @property
     def may_enter(self) -> bool:
         """Whether this person ought to be granted in the end: the ones whose refusal is a false reject."""
         return self in NEEDS_GRANT | {Kind.ENROLLED}
+
+
+CARD_KINDS: Final = (Kind.CARD, Kind.BORROWED_CARD, Kind.EXPIRED_CARD, Kind.GUESSED_PIN)
+"""Come only where a reader is rehearsed (`controller.drill.cards`)."""
 
 
 class Ending(enum.Enum):
@@ -85,9 +93,15 @@ EXPECTED: Final[dict[Kind, Ending]] = {
     Kind.GLASSES: Ending.ADMITTED,
     Kind.WALK_AWAY: Ending.LEFT_UNUSED,
     Kind.LEAVER: Ending.WENT_OUT,
+    Kind.CARD: Ending.ADMITTED,
+    Kind.BORROWED_CARD: Ending.TURNED_AWAY,
+    Kind.EXPIRED_CARD: Ending.TURNED_AWAY,
+    Kind.GUESSED_PIN: Ending.TURNED_AWAY,
 }
 
-NEVER_GRANTED: Final = frozenset({Kind.STRANGER, Kind.PHOTOGRAPH})
+NEVER_GRANTED: Final = frozenset(
+    {Kind.STRANGER, Kind.PHOTOGRAPH, Kind.BORROWED_CARD, Kind.EXPIRED_CARD, Kind.GUESSED_PIN}
+)
 """A grant to one of these is a safety violation. A missed fever is judged with the screening rates."""
 
 
@@ -101,7 +115,7 @@ class Visit:
     identity: int
     """Whose face it is: a number of `hw.sim.faces`. For a photograph, who is on it."""
     companion: int | None
-    """Identity of the tailgater, or of who holds the photograph."""
+    """Identity of the tailgater, of who holds the photograph, or of a card's or PIN's owner."""
     core: float
     """Core temperature, °C."""
     scatter: float
@@ -154,7 +168,7 @@ def draw(people: int, seed: int) -> Scenario:
     dice = random.Random(f"thermogate-drill-{seed}")
     kinds = _kinds(people, dice)
     faces = iter(dice.sample(range(1, 100_000), 2 * people + ABSENT))
-    visits = tuple(_visit(number, kind, faces, dice) for number, kind in enumerate(kinds, start=1))
+    visits = tuple(visit_of(number, kind, faces, dice) for number, kind in enumerate(kinds, start=1))
     registered = [visit.identity for visit in visits if visit.kind.is_registered]
     registered += [next(faces) for _ in range(ABSENT)]
     return Scenario(seed, visits, tuple(sorted(registered)))
@@ -162,7 +176,7 @@ def draw(people: int, seed: int) -> Scenario:
 
 def _kinds(people: int, dice: random.Random) -> list[Kind]:
     """One of each as far as they go, then mostly registered people; the first to come is one of them."""
-    specials = list(Kind)[:people]
+    specials = [kind for kind in Kind if kind not in CARD_KINDS][:people]
     others = people - len(specials)
     rest = [Kind.STRANGER if dice.random() < 0.1 else Kind.ENROLLED for _ in range(max(0, others - 3))]
     rest += [Kind.ENROLLED] * (others - len(rest))
@@ -175,9 +189,10 @@ NEEDS_GRANT: Final = frozenset({Kind.TAILGATE, Kind.SENSOR_DROPOUT, Kind.FROM_CO
 """Kinds whose point comes after a grant. They are drawn near the mean, so that no borderline temperature hides it."""
 
 
-def _visit(number: int, kind: Kind, faces: Iterator[int], dice: random.Random) -> Visit:
-    has_companion = kind in (Kind.TAILGATE, Kind.PHOTOGRAPH)
-    spread = 0.3 if kind in NEEDS_GRANT else 1.0
+def visit_of(number: int, kind: Kind, faces: Iterator[int], dice: random.Random) -> Visit:
+    """Draw a visit of a kind; takes one or two of `faces`."""
+    has_companion = kind in (Kind.TAILGATE, Kind.PHOTOGRAPH, Kind.BORROWED_CARD, Kind.GUESSED_PIN)
+    spread = 0.3 if kind in NEEDS_GRANT or kind in CARD_KINDS else 1.0
     return Visit(
         number=number,
         kind=kind,

@@ -6,11 +6,13 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Final
 
+from controller.drill.cards import FACILITY, number_of
 from controller.drill.diary import Arm
 from controller.drill.scenario import WARMED_UP, Kind
 from hw.executor import ClockExecutor
 from hw.ports import Side
 from hw.sim.figures import Card, Person
+from hw.sim.reader import SimulatedWires
 from hw.sim.turnstile import PushResult
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from hw.board import Simulation
     from hw.clock import Clock
 
+KEYS: Final = "0123456789*#"
+KEY_PAUSE: Final = 0.15
+"""Seconds from key to key."""
 _FELT: Final = {
     PushResult.ROTATES: Arm.GIVES_WAY,
     PushResult.BLOCKED: Arm.LOCKED,
@@ -87,6 +92,18 @@ class SimulatedStage:
     def step_off(self) -> None:
         """Clear the mark."""
         self._simulation.world.clear()
+
+    def present(self, visit: Visit) -> None:
+        """Hold this visit's card to the reader."""
+        if isinstance(self._simulation.reader, SimulatedWires):
+            self._simulation.reader.hold(FACILITY, number_of(visit))
+
+    async def key_in(self, text: str) -> None:
+        """Key something in on the reader."""
+        for key in text:
+            if isinstance(self._simulation.reader, SimulatedWires):
+                self._simulation.reader.send([int(bit) for bit in f"{KEYS.index(key):04b}"])
+            await asyncio.sleep(KEY_PAUSE)
 
     def push(self, *, outward: bool) -> Arm:
         """Lean on the arm."""

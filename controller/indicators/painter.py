@@ -5,6 +5,7 @@ The words are laid out once for each prompt and kept; a new camera picture costs
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from controller.indicators.typeface import Typeface
 
-ROOMY: Final = 1.2
-"""Letters grow up to so many times what distance asks for, where there is place."""
+SCALES: Final = tuple(step / 40 for step in range(48, 11, -1))
+"""Sizes of the large letters over what their distance asks for, the first that fits: from 1.2 down to 0.3."""
 SMALL_SCALES: Final = (1.15, 1.0, 0.85, 0.7)
 """The small letters over what their own distance asks for; the last ones only where a long text meets a small panel."""
 SIGN_SHARES: Final = (0.92, 0.8, 0.68, 0.56, 0.45)
@@ -148,14 +149,15 @@ class Painter:
     def _headline(self, prompt: Prompt) -> tuple[list[_Line], Heights]:
         """The large lines, from 0 down, as large as there is place for; smaller than needed only if they must be."""
         text = headline(prompt)
-        least = 0.3
-        scale = ROOMY
-        while True:
-            lines, heights = self._lines(text.chinese, text.english.upper(), scale)
-            fits = all(line.place.right <= self.size[0] - self._margin for line in lines)
-            if (fits and lines[-1].bottom <= (1 - LEAST_PART) * self.size[1]) or scale <= least:
-                return lines, heights
-            scale -= 0.025
+
+        def fits(scale: float) -> bool:
+            lines, _ = self._lines(text.chinese, text.english.upper(), scale)
+            inside = all(line.place.right <= self.size[0] - self._margin for line in lines)
+            return inside and lines[-1].bottom <= (1 - LEAST_PART) * self.size[1]
+
+        # SCALES fall, so the first that fits is where "does not fit" ends.
+        place = bisect.bisect_left(SCALES, True, hi=len(SCALES) - 1, key=fits)
+        return self._lines(text.chinese, text.english.upper(), SCALES[place])
 
     def _lines(self, chinese: str, english: str, scale: float) -> tuple[list[_Line], Heights]:
         face = self._typeface

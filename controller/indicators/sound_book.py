@@ -38,6 +38,9 @@ def path_of(folder: Path, language: str, prompt: Prompt) -> Path:
 
 def load(settings: SoundSettings) -> SoundBook:
     """Read what is spoken. A file that can't be played takes only its own words away."""
+    if not settings.folder.is_dir():
+        advice = f"`thermogate prompts make --folder {settings.folder}` makes it"
+        return SoundBook({}, (f"{settings.folder}: no such folder; {advice}",))
     sounds: dict[Prompt, bytes] = {}
     problems: list[str] = []
     for prompt in spoken(settings):

@@ -56,6 +56,7 @@ class Typeface:
         left, top, right, bottom = self.font(size).getbbox(text, anchor="ls")
         return round(left), round(top), round(right), round(bottom)
 
+    @functools.lru_cache(maxsize=256)  # noqa: B019 - as above
     def size_for(self, sample: str, height: float) -> int:
         """The least size at which the ink of `sample` is at least `height` pixels high."""
         _, top, _, bottom = self.ink(sample, 200)

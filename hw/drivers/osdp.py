@@ -299,7 +299,7 @@ class OsdpReader:
 
     def _status(self, report: bytes) -> None:
         """osdp_LSTATR: tamper and power failure, a byte each."""
-        tampered, unpowered = bool(report[0]), len(report) > 1 and bool(report[1])
+        tampered, unpowered = report[:1] > b"\0", report[1:2] > b"\0"
         text = "its housing is open" if tampered else "its housing is closed"
         self._on_state(ReaderState(up=True, text=text + (", its power fails" if unpowered else ""), tampered=tampered))
 

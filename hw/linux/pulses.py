@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import termios
-import tty
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from _fastcore import pulses as core
 from hw.bus import Pulse
 from hw.errors import DeviceDenied, DeviceError, DeviceMissing
+from hw.linux.serial import SerialLine
 from hw.sender_settings import BAUD
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class GpioPulses:
         self._priority = priority
         self._out: Any = None
         self._in: Any = None
+        self._lock = threading.Lock()
+        """Held while pulses are played: a descriptor that is closed under them may soon be another file's."""
 
     def open(self) -> str:
         """Claim the lines at rest. Raises `DeviceMissing`, `DeviceDenied`, or `DeviceError` (held by another)."""
@@ -57,7 +59,7 @@ class GpioPulses:
         output = gpiod.LineSettings(direction=line.Direction.OUTPUT, active_low=not self._inverted)
         sensed = gpiod.LineSettings(
             direction=line.Direction.INPUT,
-            edge_detection=line.Edge.BOTH,
+            edge_detection=line.Edge.RISING,  # of the active level, which is low
             bias=line.Bias.PULL_UP,
             active_low=True,
         )
@@ -68,10 +70,10 @@ class GpioPulses:
         except BaseException:
             self.close()
             raise
-        locked = _permitted(core.lock_memory)
+        locked = not self._priority or _permitted(core.lock_memory)
         with realtime(self._priority) as granted:
             how = "real-time" if granted else "without real-time priority"
-        measured = "measured by edges" if self._in is not None else "measured by its writes"
+        measured = "measured by its writes" + ("" if self._in is None else " and sensed")
         return f"timed by the processor, {how}{'' if locked else ', memory not locked'}, {measured}"
 
     def _request(self, gpiod: Any, lines: tuple[int, int], settings: Any) -> Any:
@@ -88,6 +90,10 @@ class GpioPulses:
 
     def play(self, wires: bytes, width: float, spacing: float, longest: float) -> list[Pulse]:
         """Play pulses; see `PulseTrain`."""
+        with self._lock:
+            return self._play(wires, width, spacing, longest)
+
+    def _play(self, wires: bytes, width: float, spacing: float, longest: float) -> list[Pulse]:
         if self._out is None:
             raise DeviceError(f"[wiegand_out] {self.name} is closed")
         self._drain()
@@ -99,28 +105,29 @@ class GpioPulses:
                 seen = core.play_lines(self._out.fd, places, wires, **times)
         except OSError as error:
             raise DeviceError(f"[wiegand_out] {self.name}: {error.strerror}") from error
-        return _pulses(wires, seen) if self._in is None else self._edges()
+        written = _pulses(wires, seen)
+        return written if self._in is None else as_sensed(written, self._falls())
 
     def close(self) -> None:
         """Let the lines go, at rest."""
-        for request in (self._out, self._in):
-            if request is not None:
-                request.release()
-        self._out = self._in = None
+        with self._lock:
+            for request in (self._out, self._in):
+                if request is not None:
+                    request.release()
+            self._out = self._in = None
 
     def _drain(self) -> None:
         """Edges from before are none of this card's."""
         while self._in is not None and self._in.wait_edge_events(0):
             self._in.read_edge_events()
 
-    def _edges(self) -> list[Pulse]:
-        """What was seen on the inputs, by the kernel's timestamps."""
-        edges: list[tuple[int, int, bool]] = []
+    def _falls(self) -> list[tuple[int, int]]:
+        """What was seen to fall on the inputs: (nanoseconds, wire) by the kernel's timestamps."""
+        found: list[tuple[int, int]] = []
         while self._in.wait_edge_events(SETTLE):
-            for event in self._in.read_edge_events():
-                began = event.event_type is event.Type.RISING_EDGE  # of the active level, which is low
-                edges.append((event.timestamp_ns, (self._sense or ()).index(event.line_offset), began))
-        return pair_edges(edges)
+            events = self._in.read_edge_events()
+            found += [(event.timestamp_ns, (self._sense or ()).index(event.line_offset)) for event in events]
+        return sorted(found)
 
 
 class SerialPulses:
@@ -137,15 +144,15 @@ class SerialPulses:
 
     def __init__(self, ports: tuple[str, str], *, priority: int) -> None:
         self.name = f"{ports[0]} and {ports[1]}"
-        self._ports = ports
+        self._ports = [SerialLine(port, BAUD, "wiegand_out") for port in ports]
         self._priority = priority
-        self._open: list[int] = []
+        self._lock = threading.Lock()
 
     def open(self) -> str:
         """Open the ports. Raises `DeviceMissing`, `DeviceDenied`, or `DeviceError`: in use, or no serial port."""
         try:
             for port in self._ports:
-                self._open.append(_serial(port))
+                port.open()
         except BaseException:
             self.close()
             raise
@@ -154,12 +161,10 @@ class SerialPulses:
     def play(self, wires: bytes, width: float, spacing: float, longest: float) -> list[Pulse]:
         """Play pulses; see `PulseTrain`. A width is rounded to whole bits of the port."""
         del longest  # a byte is as long as it is
-        if not self._open:
-            raise DeviceError(f"[wiegand_out] {self.name} is closed")
         mark, real = mark_of(width)
         try:
-            with realtime(self._priority):
-                first, second = self._open
+            with self._lock, realtime(self._priority):
+                first, second = (port.fileno() for port in self._ports)
                 seen = core.play_ports(first, second, wires, mark=mark, width=_ns(real), spacing=_ns(spacing))
         except OSError as error:
             raise DeviceError(f"[wiegand_out] {self.name}: {error.strerror}") from error
@@ -169,9 +174,9 @@ class SerialPulses:
 
     def close(self) -> None:
         """Let the ports go."""
-        for descriptor in self._open:
-            os.close(descriptor)
-        self._open = []
+        with self._lock:
+            for port in self._ports:
+                port.close()
 
 
 def mark_of(width: float) -> tuple[int, float]:
@@ -180,17 +185,15 @@ def mark_of(width: float) -> tuple[int, float]:
     return 0xFF << bits - 1 & 0xFF, bits / BAUD
 
 
-def pair_edges(edges: list[tuple[int, int, bool]]) -> list[Pulse]:
-    """Pulses of edges (nanoseconds, wire, whether it fell), in the order of their falls; half a pulse is none."""
-    found: list[Pulse] = []
-    fell: dict[int, int] = {}
-    for at, wire, began in sorted(edges):
-        if began:
-            fell[wire] = at
-        elif wire in fell:
-            start, end = fell.pop(wire) / 1e9, at / 1e9
-            found.append(Pulse(wire, start, start, end - start, end - start))
-    return sorted(found, key=lambda pulse: pulse.fell_after)
+def as_sensed(written: list[Pulse], falls: list[tuple[int, int]]) -> list[Pulse]:
+    """What came out: wire and moment of each fall as it was sensed, with the width it was written with.
+
+    Only falls are sensed. Which way an edge of both kinds went, the kernel reads from the line afterwards, and a pulse
+    of 50 us may be over by then; its next edge waits for that. A fall without a write has no width.
+    """
+    widths = [(pulse.narrowest, pulse.widest) for pulse in written]
+    widths += [(0.0, 0.0)] * (len(falls) - len(widths))
+    return [Pulse(wire, at / 1e9, at / 1e9, *width) for (at, wire), width in zip(falls, widths, strict=False)]
 
 
 @contextlib.contextmanager
@@ -214,28 +217,6 @@ def _permitted(call: Any) -> bool:
     except OSError:
         return False
     return True
-
-
-def _serial(port: str) -> int:
-    """A serial port that sends bytes as they are."""
-    try:
-        descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise DeviceMissing(f"[wiegand_out] {port} is not there; on a Raspberry Pi a dtoverlay makes it") from error
-    except PermissionError as error:
-        raise DeviceDenied(f"[wiegand_out] {port}: permission denied: the service's user must be in dialout") from error
-    except OSError as error:
-        raise DeviceError(f"[wiegand_out] {port}: cannot be opened: {error.strerror}") from error
-    try:
-        tty.setraw(descriptor)
-        settings = termios.tcgetattr(descriptor)
-        settings[2] = termios.CS8 | termios.CLOCAL
-        settings[4] = settings[5] = termios.B115200
-        termios.tcsetattr(descriptor, termios.TCSANOW, settings)
-    except termios.error as error:
-        os.close(descriptor)
-        raise DeviceError(f"[wiegand_out] {port}: is no serial port") from error
-    return descriptor
 
 
 def _gpiod() -> Any:

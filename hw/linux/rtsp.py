@@ -146,6 +146,7 @@ class _Pump:
         self._clock = clock
         self._name = name
         self._stamps = StreamClock()
+        self._stamped = False
         self._changed = threading.Event()
         self._lock = threading.Lock()
         self._newest: tuple[NDArray[np.uint8], float] | None = None
@@ -199,7 +200,12 @@ class _Pump:
 
     def _keep(self, picture: NDArray[np.uint8], now: float) -> None:
         stamp = self._stream.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
-        taken = self._stamps.place(stamp, now) if stamp > 0 else now
+        self._stamped = self._stamped or stamp > 0
+        if self._stamped and stamp <= 0:
+            # One without a stamp among others that have theirs: its moment would be out of their order.
+            self.overtaken += 1
+            return
+        taken = self._stamps.place(stamp, now) if self._stamped else now
         with self._lock:
             self.overtaken += self._newest is not None
             self._newest = picture, taken

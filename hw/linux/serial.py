@@ -75,6 +75,12 @@ class SerialLine:
             raise DeviceError(f"{where}: is no serial port") from error
         self._descriptor = descriptor
 
+    def fileno(self) -> int:
+        """Its descriptor, for who sees to it that nobody closes it meanwhile. Raises `DeviceClosed`."""
+        if self._descriptor is None:
+            raise DeviceClosed(f"[{self._section}] {self.name} is closed")
+        return self._descriptor
+
     def read(self, most: int) -> bytes:
         """What has arrived. Raises `DeviceClosed`, or `DeviceError` when it was unplugged."""
         return self._use(lambda descriptor: os.read(descriptor, most)) or b""

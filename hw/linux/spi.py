@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 LONGEST: Final = 4096
-"""Bytes of a transfer that every kernel allows by default, and all that spidev's `readbytes` reads."""
+"""Bytes of a transfer that every kernel allows by default, and all that spidev's `xfer2` takes."""
 
 
 class LinuxSpiBus:
@@ -45,7 +45,8 @@ class LinuxSpiBus:
         """Clock `count` bytes in with MOSI low. Raises `BusError`, `DeviceMissing` or `DeviceDenied`."""
         device = self._open()
         try:
-            data = bytes(device.readbytes(count))
+            # Not `readbytes`: that holds the interpreter while the bytes come, which is half of the time with a Lepton.
+            data = bytes(device.xfer2([0] * count))
         except OSError as error:
             self.close()
             code = error.errno or errno.EIO
@@ -94,7 +95,7 @@ class LinuxSpiBus:
             )
         if error.errno in {errno.EACCES, errno.EPERM}:
             return DeviceDenied(
-                errno.EACCES, f"{self.name}: permission denied: the service's user must be in group spi"
+                errno.EACCES, f"{self.name}: permission denied: the service needs group spi and DeviceAllow=char-spi"
             )
         code = error.errno or errno.EIO
         return BusError(code, f"{self.name}: cannot be set up: {os.strerror(code)}")

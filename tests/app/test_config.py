@@ -44,6 +44,14 @@ def test_the_example_says_what_the_defaults_are() -> None:
         ("[thermal]\ndriver = 'seek'", r"\[thermal\] driver: Invalid value 'seek'"),
         ("[thermal]\ndriver = 3", r"\[thermal\] driver: Expected `str`"),
         ("thermal = 3", r"\[thermal\]: Expected `object`"),
+        (
+            "[thermal]\ndriver = 'lepton'\n[gate]\nstop = 9",
+            r"line 9 is of SPI, where \[thermal\] spi .* \[gate\] stop takes",
+        ),
+        (
+            "[thermal]\ndriver = 'lepton'\n[reader]\ndriver = 'wiegand'\nd0 = 10\nd1 = 21",
+            r"GPIO line 10 is given twice: as \[thermal\] spi and as \[reader\] d0",
+        ),
         ("[thermal]\ndriver = 'lepton'\nreset = 17", r"GPIO line 17 is given twice: as \[gate\] unlock_a and as"),
         ("[lane]\nunlock_pulse = 9", r"\[lane\] unlock_pulse: .*<= 1\.5"),
         ("[lane]\nunlock_pulse = 1.0\n[gate]\npulse_cap = 0.5", r"\[lane\] unlock_pulse is 1 s: .* at most 0\.5 s"),

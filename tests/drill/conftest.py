@@ -80,6 +80,13 @@ class ScriptedGate:
             if not self.sign.current.admits:
                 self._say(Prompt.IDLE)
 
+    def present(self, visit: Visit) -> None:
+        self._note(f"card {visit.number}")
+
+    async def key_in(self, text: str) -> None:
+        self._note(f"key {text}")
+        self._say(Prompt.DENIED, "unknown_credential")
+
     def push(self, *, outward: bool) -> Arm:
         self._note("push out" if outward else "push in")
         if outward:

@@ -9,7 +9,7 @@ import pytest
 from controller.drill.audit import RULES, audit, false_rejects
 from controller.drill.diary import Arm, Outage, Push, Sign, Stay, Try, VisitLog
 from controller.drill.evidence import ArmTurn, Evidence, Reading, RelayMove
-from controller.drill.scenario import Ending, Kind, Visit
+from controller.drill.scenario import CARD_KINDS, NEVER_GRANTED, Ending, Kind, Visit
 from controller.lane.effects import Prompt
 from controller.lane.model import Direction, Verdict
 from controller.record.entry import Entry, Stored
@@ -18,6 +18,13 @@ TURN = 10.0
 """Seconds of each visit's turn."""
 
 MOSTLY_NORMAL = {Verdict.NORMAL: 0.99, Verdict.ELEVATED: 0.01}
+
+
+DENIED = {
+    Kind.BORROWED_CARD: {"reason": "face_mismatch", "credential": "card"},
+    Kind.EXPIRED_CARD: {"reason": "credential_expired", "credential": "card"},
+    Kind.GUESSED_PIN: {"reason": "pin_locked", "credential": "pin"},
+}
 
 
 class Morning:
@@ -46,7 +53,7 @@ class Morning:
                 self.row("passage", begin + 2, direction="exit", outcome="completed")
             case Ending.TURNED_AWAY:
                 pushes = []
-                self.row("deny", begin + 2, reason="unknown_person")
+                self.row("deny", begin + 2, **DENIED.get(kind, {"reason": "unknown_person"}))
             case _:
                 pushes = self._granted(visit, begin)
         if kind.is_screened:
@@ -65,7 +72,8 @@ class Morning:
             self.row("fault_cleared", begin + 1.5)
         self.grants += 1
         grant = f"g{self.grants}"
-        self.row("grant", begin + 2, grant=grant, person=visit.person, direction="entry")
+        by = "card" if visit.kind is Kind.CARD else "face"
+        self.row("grant", begin + 2, grant=grant, person=visit.person, direction="entry", credential=by)
         self.relay.append(RelayMove(begin + 2.01, Direction.ENTRY, active=True, grants_on_disk=self.grants))
         self.relay.append(RelayMove(begin + 2.3, Direction.ENTRY, active=False, grants_on_disk=0))
         if visit.kind is Kind.WALK_AWAY:
@@ -242,6 +250,26 @@ def test_somebody_who_walked_out_unrecorded(morning: Evidence) -> None:
     out = of(morning, Kind.SENSOR_DROPOUT)
     push = Push(out.begin + 1, outward=True, felt=Arm.GIVES_WAY)
     assert rules(ended(morning, Kind.SENSOR_DROPOUT, pushes=(*out.pushes, push))) == {"egress-unrecorded"}
+
+
+@pytest.mark.parametrize("kind", CARD_KINDS)
+def test_a_card_that_the_journal_does_not_tell_of(morning: Evidence, kind: Kind) -> None:
+    begin = of(morning, kind).begin
+    rows = tuple(
+        replace(row, entry=replace(row.entry, detail={**row.entry.detail, "credential": "face"}))
+        if begin <= row.entry.monotonic < begin + 100
+        else row
+        for row in morning.journal
+    )
+    assert rules(replace(morning, journal=rows, reported=rows)) == {"card-unrecorded"}
+
+
+@pytest.mark.parametrize("kind", sorted(NEVER_GRANTED & set(CARD_KINDS), key=str))
+def test_a_card_or_pin_that_lets_in_somebody_else(morning: Evidence, kind: Kind) -> None:
+    begin = of(morning, kind).begin
+    grant = entry("grant", begin + 3, "gx", "p00501", direction="entry")
+    end = entry("passage", begin + 3.5, "gx", "p00501", direction="entry", outcome="completed")
+    assert f"{kind.value}-let-in" in rules(ended(with_rows(morning, grant, end), kind, ending=Ending.ADMITTED))
 
 
 def test_a_tailgater_without_an_alarm(morning: Evidence) -> None:

@@ -180,6 +180,12 @@ def test_an_interrupted_morning_keeps_what_is_over_and_clears_the_mark() -> None
         def step_off(self) -> None:
             off.append(clock.monotonic())
 
+        def present(self, visit: Visit) -> None:
+            pass
+
+        async def key_in(self, text: str) -> None:
+            pass
+
         def push(self, *, outward: bool) -> Arm:
             return Arm.GIVES_WAY if outward else Arm.LOCKED
 

@@ -16,11 +16,12 @@ import pytest
 from rich.console import Console
 
 from controller.drill.audit import audit
+from controller.drill.cards import number_of, with_cards
 from controller.drill.command import Options, rehearse
 from controller.drill.enrolment import enrol
 from controller.drill.readback import read_journal
 from controller.drill.rehearsal import Rehearsal, hold_back
-from controller.drill.scenario import Kind, Scenario, draw
+from controller.drill.scenario import CARD_KINDS, Kind, Scenario, draw
 from controller.drill.scoreboard import Scoreboard
 from controller.errors import ConfigError
 from controller.perception.engines import open_engine
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = 10
-"""As many as there are kinds: one of each."""
+"""As many as there are kinds without a card: one of each."""
 
 
 def options(**changes: Any) -> Options:
@@ -45,7 +46,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, dict[
     folder = tmp_path_factory.mktemp("drill")
     out = io.StringIO()
     console = Console(file=out, width=120)
-    status = rehearse(options(report=folder / "report.json", keep=folder / "kept"), console)
+    status = rehearse(options(report=folder / "report.json", keep=folder / "kept", cards=True), console)
     return status, out.getvalue(), json.loads((folder / "report.json").read_bytes()), folder / "kept"
 
 
@@ -78,6 +79,29 @@ def test_what_was_rehearsed_is_in_the_journal(rehearsed: tuple[int, str, dict[st
     outcomes = {row.entry.detail["outcome"] for row in rows if row.entry.kind == "passage"}
     assert {"completed", "expired"} <= outcomes
     assert {"entry", "exit"} <= {row.entry.detail.get("direction") for row in rows if row.entry.kind == "passage"}
+
+
+def test_what_came_with_cards_is_in_the_journal_without_their_numbers(
+    rehearsed: tuple[int, str, dict[str, Any], Path],
+) -> None:
+    *_, folder = rehearsed
+    rows = read_journal(folder / "journal.sqlite3")
+    reasons = {str(row.entry.detail.get("reason")) for row in rows if row.entry.kind == "deny"}
+    assert {"face_mismatch", "credential_expired", "unknown_credential", "pin_locked"} <= reasons
+    assert "card" in {row.entry.detail.get("credential") for row in rows if row.entry.kind == "grant"}
+    assert "repeated_failures" in {row.entry.detail.get("reason") for row in rows if row.entry.kind == "warning"}
+    numbers = [f"{number_of(visit)}" for visit in with_cards(draw(PEOPLE, 4)).visits if visit.kind in CARD_KINDS]
+    told = [value for row in rows for value in row.entry.detail.values() if isinstance(value, str)]
+    assert not [text for text in told if any(number in text for number in numbers)]
+
+
+def test_cards_change_nothing_for_everybody_else() -> None:
+    plain = draw(PEOPLE, 4)
+    cards = with_cards(plain)
+    assert cards.visits[:PEOPLE] == plain.visits
+    assert [visit.kind for visit in cards.visits[PEOPLE:]] == list(CARD_KINDS)
+    assert set(cards.registered) > set(plain.registered)
+    assert with_cards(plain) == cards
 
 
 def test_no_face_is_kept_in_the_clear(rehearsed: tuple[int, str, dict[str, Any], Path]) -> None:

@@ -148,6 +148,13 @@ def test_a_book_has_all_languages_in_order_and_names_what_is_wrong(tmp_path: Pat
     assert "alarm: languages of one prompt differ" in mixed
 
 
+def test_a_missing_folder_is_one_problem_with_its_remedy(tmp_path: Path) -> None:
+    book = load(SoundSettings(folder=tmp_path / "nowhere"))
+    assert not book.sounds
+    (problem,) = book.problems
+    assert "thermogate prompts make --folder" in problem
+
+
 def test_a_slip_of_a_name_is_found(tmp_path: Path) -> None:
     write(tmp_path, "zh", Prompt.PASS, tone())
     (tmp_path / "zh" / "come-closer.wav").write_bytes(waves.encode(tone()))

@@ -25,6 +25,8 @@ READ = 0x0001
 FUNCTIONS = 0x0EFF0009
 ENOTTY = 25
 SPI_TYPE = 0x6B
+TRANSFER = 32
+MESSAGE = 1 << 30 | TRANSFER << 16 | SPI_TYPE << 8
 MODE, BITS, SPEED, MODE32 = 1, 3, 4, 5
 
 
@@ -85,6 +87,9 @@ class SpiDevice(UMockdev.IoctlBase):
         request, arg = client.get_property("request"), client.get_property("arg")
         number, kind, size, direction = request & 0xFF, request >> 8 & 0xFF, request >> 16 & 0x3FFF, request >> 30
         key = MODE if number == MODE32 else number
+        if request == MESSAGE:
+            self.transfer(client, arg.resolve(0, TRANSFER))
+            return True
         if kind != SPI_TYPE or key not in self.settings:
             client.complete(-1, ENOTTY)
         elif direction == 2:
@@ -95,16 +100,16 @@ class SpiDevice(UMockdev.IoctlBase):
             client.complete(0, 0)
         return True
 
-    def do_handle_read(self, client):
-        buffer = client.get_property("arg")
-        count = len(bytes(buffer.retrieve()))
-        answer = far.ask(bus="spi", count=count, mode=self.settings[MODE], hz=self.settings[SPEED])
+    def transfer(self, client, block):
+        """SPI_IOC_MESSAGE(1): one transfer, chip select low for it alone."""
+        _, _, count, speed = struct.unpack_from("<QQII", bytes(block.retrieve()))
+        sent = bytes(block.resolve(0, count).retrieve()).hex()
+        answer = far.ask(bus="spi", sent=sent, mode=self.settings[MODE], hz=speed)
         if answer["errno"]:
             client.complete(-1, answer["errno"])
         else:
-            buffer.update(0, bytes.fromhex(answer["read"]))
+            block.resolve(8, count).update(0, bytes.fromhex(answer["read"]))
             client.complete(count, 0)
-        return True
 
 
 DEVICES = {

@@ -1,4 +1,4 @@
-"""The drivers through unmodified smbus2 and spidev, down to ioctl and read of character devices that umockdev plays.
+"""The drivers through unmodified smbus2 and spidev, down to the ioctls of character devices that umockdev plays.
 
 Three processes: the client with the drivers; umockdev's server, which takes the system calls apart; and this one, which
 has the simulated chips. No root and no kernel module.
@@ -121,12 +121,14 @@ class Chips:
 
     def _spi(self, question: dict[str, Any]) -> dict[str, Any]:
         self.modes.add((question["mode"], question["hz"]))
+        count = len(question["sent"]) // 2
+        assert question["sent"] == "00" * count
         if self.spi is None:
             return {"errno": errno.EIO}
         start = self.clock.monotonic()
         if isinstance(self.clock, ReadersClock):
-            self.clock.sleep(question["count"] * SPI_BYTE)
-        return {"errno": 0, "read": self.spi.talk(question["count"], start, SPI_BYTE).hex()}
+            self.clock.sleep(count * SPI_BYTE)
+        return {"errno": 0, "read": self.spi.talk(count, start, SPI_BYTE).hex()}
 
 
 @contextmanager

@@ -187,6 +187,7 @@ class Script:
         self.steps = list(steps)
         self.position = 0.0
         self.released = threading.Event()
+        self.played = threading.Event()
         self.go_on = threading.Event()
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
@@ -197,6 +198,7 @@ class Script:
 
     def read(self) -> tuple[bool, Any]:
         if not self.steps:
+            self.played.set()
             self.go_on.wait(PATIENCE)
             return False, None
         step = self.steps.pop(0)
@@ -245,5 +247,15 @@ def test_a_stream_without_stamps_is_stamped_on_arrival() -> None:
     assert before <= taken <= SystemClock().monotonic()
     with pytest.raises(DeviceTimeout, match=r"no picture within 0\.01 s"):
         source.grab(0.01)
+    script.go_on.set()
+    source.close()
+
+
+def test_a_picture_without_a_stamp_among_stamped_ones_is_left_out() -> None:
+    script = Script((0.0, 1), (100.0, 2), (0.0, 3))
+    source = scripted(script)
+    assert script.played.wait(PATIENCE)
+    assert source.grab(PATIENCE)[0][0, 0, 0] == 2
+    assert source.lost == 2
     script.go_on.set()
     source.close()

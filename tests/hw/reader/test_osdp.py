@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hw.clock import SystemClock
-from hw.drivers.osdp import OsdpReader
+from hw.drivers.osdp import SHOWN, OsdpReader
 from hw.drivers.wiegand import encode
 from hw.errors import DeviceClosed, DeviceDenied, DeviceError, DeviceMissing
 from hw.linux.serial import SerialLine, read_key
@@ -225,6 +225,10 @@ def test_the_lamp_and_the_sounder_follow_the_lane(make: Callable[..., Desk]) -> 
     desk.reader.indicate(Lamp.ALARM)
     led, sound = command_of(device, osdp.Command.LED), command_of(device, osdp.Command.Buzzer)
     assert (led["on_color"], led["off_color"]) == (osdp.CommandLEDColor.Red, osdp.CommandLEDColor.Black)
+
+
+def test_everything_that_a_lamp_tells_can_be_shown() -> None:
+    assert set(SHOWN) == set(Lamp)
 
 
 def test_an_opened_housing_is_told(make: Callable[..., Desk]) -> None:

@@ -19,7 +19,7 @@ from _fastcore import pulses as core
 from hw.bus import Pulse
 from hw.drivers.wiegand_out import WiegandSender, judge
 from hw.errors import DeviceError, DeviceMissing, PulseError
-from hw.linux.pulses import GpioPulses, SerialPulses, mark_of, pair_edges, realtime
+from hw.linux.pulses import GpioPulses, SerialPulses, as_sensed, mark_of, realtime
 from hw.sender_settings import WiegandOutSettings
 from hw.settings import WiegandFormat
 from hw.sim.clock import ManualClock
@@ -168,12 +168,16 @@ def test_what_is_not_for_sure_the_standards_is_no_card(pulses: list[Pulse], wron
     assert bool(said) == bool(wrong)
 
 
-def test_edges_are_pulses_and_half_a_pulse_is_none() -> None:
-    edges = [(2_050, 1, False), (1_000, 0, True), (1_050, 0, False), (2_000, 1, True), (3_000, 0, True), (9, 1, False)]
-    assert [(one.wire, round(1e9 * one.fell_after), round(1e9 * one.widest)) for one in pair_edges(edges)] == [
-        (0, 1_000, 50),
-        (1, 2_000, 50),
-    ]
+def test_what_was_sensed_is_what_came_out() -> None:
+    written = card()
+    falls = [(round(1e9 * one.fell_after) + 1000, one.wire) for one in written]
+    assert judge(b"\0\1\1", as_sensed(written, falls)) == ""
+    assert "nothing came out on D0" in judge(b"\0\1\1", as_sensed(written, falls[1:]))
+    assert "2 pulses came out for 3 bits" in judge(b"\0\1\1", as_sensed(written, falls[:2]))
+    assert "on the wrong wires" in judge(b"\0\1\1", as_sensed(written, [(at, 1 - wire) for at, wire in falls]))
+    late = [falls[0], (falls[1][0] + 25_000_000, 1), (falls[2][0] + 25_000_000, 1)]
+    assert "pulse 2 came" in judge(b"\0\1\1", as_sensed(written, late))
+    assert "pulse 4 was 0 to 0 us wide" in judge(b"\0\1\1", as_sensed(written, [*falls, (10**10, 0)]))
 
 
 # Settings
@@ -339,16 +343,18 @@ def played(shim: Path, fail: int = -1) -> tuple[object, list[tuple[int, int, int
 def test_lines_are_set_as_the_kernel_declares_and_the_clock_encloses_each_write(shim: Path) -> None:
     seen, calls = played(shim)
     assert isinstance(seen, list)
-    assert [(bits, mask) for _, bits, mask in calls] == [(2, 2), (0, 2), (1, 1), (0, 1), (1, 1), (0, 1), (2, 2), (0, 2)]
+    assert [mask for _, _, mask in calls] == [2] * 3 + [1] * 6 + [2] * 3, "wire 0 is the request's second line"
+    assert [bool(bits) for _, bits, _ in calls] == [False, True, False] * 4, "at rest once more, then a pulse"
+    assert all(bits in (0, mask) for _, bits, mask in calls)
     for place, (fell_after, fell_before, rose_after, rose_before) in enumerate(seen):
-        fell, rose = calls[2 * place][0], calls[2 * place + 1][0]
+        fell, rose = calls[3 * place + 1][0], calls[3 * place + 2][0]
         assert fell_after <= fell <= fell_before <= rose_after <= rose <= rose_before
         assert rose_after - fell_after >= 50_000
     starts = [one[0] for one in seen]
     assert all(after - before >= 300_000 for before, after in itertools.pairwise(starts))
 
 
-@pytest.mark.parametrize(("fail", "left"), [(0, [(0, 2)]), (1, [(2, 2), (0, 2)])])
+@pytest.mark.parametrize(("fail", "left"), [(0, []), (1, [(0, 2), (0, 2)]), (2, [(0, 2), (2, 2), (0, 2)])])
 def test_a_write_that_fails_ends_it_and_the_wire_is_let_go(shim: Path, fail: int, left: list[tuple[int, int]]) -> None:
     seen, calls = played(shim, fail)
     assert seen == 5

@@ -239,7 +239,7 @@ def test_a_module_that_does_not_boot_is_given_up(lepton: Any) -> None:
     before = rig.clock.now
     with pytest.raises(DeviceTimeout, match="does not boot: status 0x0002"):
         rig.open()
-    assert 5.0 <= rig.clock.now - before < 6.0
+    assert 2.0 <= rig.clock.now - before < 2.5
 
 
 def test_a_module_that_stays_busy_is_given_up(lepton: Any) -> None:
@@ -392,7 +392,8 @@ def test_video_that_is_not_connected_is_told_after_the_restart(lepton: Any, leve
     with pytest.raises((BusStuck, DeviceTimeout), match=said):
         rig.open()
     assert rig.chip.resets == 1
-    assert rig.clock.now - before < 4.0
+    # Longer, and the thread would count as hanging.
+    assert rig.clock.now - before < 3.5
 
 
 def test_a_restart_of_its_own_is_noticed(lepton: Any) -> None:

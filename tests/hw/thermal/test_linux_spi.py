@@ -23,11 +23,12 @@ class Device:
         if self.library.refuses:
             raise self.library.refuses
 
-    def readbytes(self, count: int) -> list[int]:
+    def xfer2(self, values: list[int]) -> list[int]:
         if self.library.fails:
             raise self.library.fails
-        self.library.reads.append((self.mode, self.max_speed_hz, count))
-        return [7] * (count - self.library.short)
+        assert not any(values)
+        self.library.reads.append((self.mode, self.max_speed_hz, len(values)))
+        return [7] * (len(values) - self.library.short)
 
     def close(self) -> None:
         self.library.closed += 1
@@ -67,7 +68,7 @@ def test_a_read_in_mode_3_at_the_given_clock() -> None:
     ("code", "kind", "said"),
     [
         (errno.ENOENT, DeviceMissing, r"/dev/spidev0\.0: no such SPI device: put dtparam=spi=on into config\.txt"),
-        (errno.EACCES, DeviceDenied, "permission denied: the service's user must be in group spi"),
+        (errno.EACCES, DeviceDenied, "permission denied: the service needs group spi and DeviceAllow=char-spi"),
         (errno.EBUSY, BusError, "cannot be set up: Device or resource busy"),
     ],
 )
