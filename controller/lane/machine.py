@@ -18,6 +18,9 @@ A lane is four machines that share one memory (`core.Core`):
 3. The way out (`egress`): it runs beside the others in every state, because nothing here may ever limit it.
 4. The alarm that is shown for a while over what else would be shown.
 
+A door and a barrier have a fifth, for their leaf or arm (`mechanics`, `door`, `barrier`): a table of its own, which
+tells the visit when a passage begins and ends. Their visit is the turnstile's but for the few cells they name.
+
 A card, a code or a PIN (`claims`) is no way past the visit but a way into it: it makes a claim, under which whoever
 stands there is screened, with their face compared with that one person's or not at all.
 
@@ -26,7 +29,7 @@ stands there is screened, with their face compared with that one person's or not
 a) Image. A stale timer, and a contact reported at the level it has already, are no events at all. Otherwise the image
    of the inputs is renewed, whatever the state: who stands on the mark, which contacts are active.
 b) Table. `TRANSITIONS[state][trigger]` is a handler, IGNORE or ILLEGAL. An ILLEGAL event changes nothing and is
-   counted.
+   counted. A sensor's or a timer's event of the mechanics is looked up in their table instead.
 c) Settling, as transitions that are triggered by state and not by an event. If the facts now call for a standing
    state that outranks the present one, the lane goes there. A person in the arms is let through first (only fire is
    stronger); a grant not yet used is taken back by the key, by a lockdown and by a relay that doesn't obey, and may
