@@ -111,12 +111,13 @@ class App:
             journal=journal,
             append_timeout=config.store.append_timeout,
             degraded_without_disk=not config.lane.on_journal_failure_deny,
-            latching=config.gate.mode == "pulse",
+            latching=config.lane.kind == "turnstile" and config.gate.mode == "pulse",
             clock=board.clock,
             clock_state=clock_state,
             on_reassess=self._reassess,
             on_expect=lambda person, face: self.eyes.expect(person, face=face),
             watches=watches,
+            arm=board.arm,
         )
         self._footing = FootingState(config, board)
         self.eyes = Eyes(
@@ -325,7 +326,9 @@ class App:
         self.post(ev.Booted(now=clock.monotonic()))
         for signal in Signal:
             level = self.board.gate.read(signal)
-            if level is not None and level is not (signal in ACTIVE_AT_REST):
+            # A door's and a barrier's sensors say nothing before they said something, and that is not "clear".
+            at_rest = self.config.lane.kind == "turnstile" and level is (signal in ACTIVE_AT_REST)
+            if level is not None and not at_rest:
                 self.runner.on_level(signal, clock.monotonic(), active=level)
 
     async def _self_test(self) -> None:

@@ -20,7 +20,6 @@ from controller.lane.antipassback import AntiPassback
 from controller.lane.interlock import Interlock
 from controller.notify import Notifier, together
 from hw.executor import ClockExecutor
-from hw.settings import GATE_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -180,10 +179,10 @@ def _claims(config: Config) -> Iterator[tuple[str, str]]:
     yield f"the folder {config.store.folder}", "[store] folder"
     yield f"the sensor {config.thermal.bus} {config.thermal.address:#x}", "[thermal] bus, address"
     yield f"the camera {config.camera.source}", "[camera] source"
-    for section, names in (("gate", GATE_LINES), *LINES_ELSEWHERE):
+    for section, names in (config.lines, *LINES_ELSEWHERE):
         for name in names:
             if (line := getattr(getattr(config, section), name, None)) is not None:
-                yield f"GPIO line {line} of chip {config.gate.chip}", f"[{section}] {name}"
+                yield f"GPIO line {line} of chip {config.wiring.chip}", f"[{section}] {name}"
     for section, name in (("reader", "device"), ("reader", "port"), ("thermal", "spi"), ("watchdog", "device")):
         if (device := getattr(getattr(config, section), name, None)) is not None:
             yield f"the device {device}", f"[{section}] {name}"

@@ -105,7 +105,7 @@ def _board(config: Config) -> Board:
     return linux_board(
         config.thermal,
         config.camera,
-        config.gate,
+        config.wiring,
         config.reader,
         config.wiegand_out,
         speaker=config.sound,
@@ -131,7 +131,7 @@ def what_is_missing(config: Config) -> list[str]:
         gallery_of(config, engine)
     except GateError as error:
         lacking.append(f"recognition: {error}")
-    return lacking + missing(config.thermal, config.camera, config.gate, config.reader)
+    return lacking + missing(config.thermal, config.camera, config.wiring, config.reader)
 
 
 def _serve(lanes: list[tuple[Config, Board]], notifier: Notifier) -> int:

@@ -141,7 +141,7 @@ def devices(config: Config) -> list[Finding]:
     from controller.selftest.finding import Finding
     from hw.board import missing
 
-    lacking = dict(line.split(": ", 1) for line in missing(config.thermal, config.camera, config.gate, config.reader))
+    lacking = dict(line.split(": ", 1) for line in missing(config.thermal, config.camera, config.wiring, config.reader))
     return [
         Finding(name, name not in lacking, lacking.get(name, "answers"))
         for name in ("thermal sensor", "camera", "gate", *(["reader"] if config.reader else []))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from controller import kind_config
 from controller.errors import ConfigError
 from controller.gallery.settings import EnrolmentSettings
 from controller.indicators.settings import IndicatorSettings, ScreenSettings, SoundSettings
@@ -16,6 +17,7 @@ from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
 from hw.gate_settings import READBACK_LIMIT
+from hw.kind_settings import BARRIER_LINES, DOOR_LINES, BarrierSettings, DoorSettings, Wiring
 from hw.sender_settings import WiegandOutSettings
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
 from hw.thermal_settings import LeptonSettings, Mlx90640Settings, ThermalSettings
@@ -76,6 +78,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     thermal: ThermalSettings = Mlx90640Settings()
     camera: CameraSettings = CameraSettings()
     gate: GateSettings = GateSettings()
+    """The lines of a turnstile."""
+    door: DoorSettings = DoorSettings()
+    barrier: BarrierSettings = BarrierSettings()
     reader: ReaderSettings | None = None
     """None: no cards."""
     wiegand_out: WiegandOutSettings | None = None
@@ -96,34 +101,59 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         """Refuse sections that contradict each other: the first grant would be the first to notice."""
+        self._check_reader()
+        self._check_lines()
+        if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
+            raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
+        if self.lane.kind == "turnstile":
+            self._check_turnstile()
+        elif self.lane.kind == "door":
+            self._check_door()
+
+    @property
+    def wiring(self) -> Wiring:
+        """The lines of this lane, of whatever kind it is."""
+        match self.lane.kind:
+            case "door":
+                return self.door
+            case "barrier":
+                return self.barrier
+            case _:
+                return self.gate
+
+    @property
+    def lines(self) -> tuple[str, tuple[str, ...]]:
+        """The section of `wiring`, and its keys that name a GPIO line."""
+        match self.lane.kind:
+            case "door":
+                return "door", DOOR_LINES
+            case "barrier":
+                return "barrier", BARRIER_LINES
+            case _:
+                return "gate", GATE_LINES
+
+    def _check_turnstile(self) -> None:
         if getattr(self.gate, f"unlock_{self.site.entry}") is None:
             raise ValueError(f"[gate] unlock_{self.site.entry} is not wired, and [site] entry = {self.site.entry!r}")
         if self.gate.mode == "pulse":
             asked, longest, key, cap = self.lane.unlock_pulse, self.gate.pulse_cap, "unlock_pulse", "[gate] pulse_cap"
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
-        self._check_reader()
-        self._check_lines()
-        self._check_duties()
-        if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
-            raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
+        self._check_readback()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 
-    def _check_duties(self) -> None:
-        """Lines that have another duty on the board, and a pulse too short for the read-back to tell anything."""
-        taken = I2C_LINES.get(self.thermal.bus, ())
-        for name in GATE_LINES:
-            line = getattr(self.gate, name)
-            if line in taken:
-                raise ValueError(
-                    f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; "
-                    f"[gate] {name} takes another"
-                )
-            if line in self._video_lines():
-                raise ValueError(
-                    f"GPIO line {line} is of SPI, where [thermal] spi has its sensor; [gate] {name} takes another"
-                )
+    def _check_door(self) -> None:
+        asked, longest = self.lane.passage_wait, self.door.release_cap
+        if not 0 < asked <= longest:
+            raise ValueError(
+                f"[lane] passage_wait is {asked:g} s: it must be over 0 and at most {longest:g} s, [door] release_cap"
+            )
+        if self.lane.door.on_rex_stuck == "lock" and self.door.lock == "magnet":
+            raise ValueError('[lane.door] on_rex_stuck = "lock" with [door] lock = "magnet": nobody could leave')
+
+    def _check_readback(self) -> None:
+        """A pulse too short for the read-back to tell anything."""
         pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
         if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
             raise ValueError(
@@ -146,11 +176,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         spi = self.thermal.spi if isinstance(self.thermal, LeptonSettings) else ""
         return SPI_LINES.get(spi.rpartition(".")[0], ())
 
+    def _check_duty(self, line: int | None, place: str) -> None:
+        if line in I2C_LINES.get(self.thermal.bus, ()):
+            raise ValueError(
+                f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; {place} takes another"
+            )
+        if line in self._video_lines():
+            raise ValueError(f"GPIO line {line} is of SPI, where [thermal] spi has its sensor; {place} takes another")
+
     def _check_lines(self) -> None:
-        lines = {getattr(self.gate, name): f"[gate] {name}" for name in GATE_LINES}
+        """Lines that two sections name, or that have another duty on the board."""
+        own, names = self.lines
+        lines = {getattr(self.wiring, name): f"[{own}] {name}" for name in names}
+        for line, place in lines.items():
+            self._check_duty(line, place)
         lines |= dict.fromkeys(self._video_lines(), "[thermal] spi")
-        for section, names in LINES_ELSEWHERE:
-            for name in names:
+        for section, keys in LINES_ELSEWHERE:
+            for name in keys:
                 line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"
                 if line is not None and line in lines:
                     raise ValueError(f"GPIO line {line} is given twice: as {lines[line]} and as {place}")
@@ -178,8 +220,10 @@ def parse(text: str, *, where: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: {error}") from error
     try:
-        return msgspec.convert(_with_driver(raw), Config, strict=True, dec_hook=_decode)
-    except msgspec.ValidationError as error:
+        kind_config.refuse_foreign(raw)
+        return msgspec.convert(_with_driver(kind_config.with_defaults(raw)), Config, strict=True, dec_hook=_decode)
+    except ValueError as error:
+        # msgspec's own ValidationError is one.
         raise ConfigError(f"{where}: {_with_path(str(error))}") from error
 
 

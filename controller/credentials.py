@@ -36,6 +36,7 @@ _KINDS: Final = {
     ReadKind.CARD: CredentialKind.CARD,
     ReadKind.QR: CredentialKind.QR,
     ReadKind.PIN: CredentialKind.PIN,
+    ReadKind.PLATE: CredentialKind.PLATE,
 }
 
 log = get_logger("credentials")

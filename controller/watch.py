@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from controller.health import Report
     from controller.lane.effects import Effect
-    from controller.lane.events import LaneEvent
+    from controller.lane.sensed import AnyEvent
     from controller.lane.states import State
     from controller.perception.types import Face
     from controller.record.entry import Stored
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Step:
     """One event fed to the lane, and what came of it."""
 
-    event: LaneEvent
+    event: AnyEvent
     before: State
     after: State
     effects: tuple[Effect, ...]

@@ -110,7 +110,10 @@ class Side(enum.Enum):
 
 
 class Signal(enum.Enum):
-    """What a gate tells: its contacts, and what it finds out about its own relays."""
+    """What a gate tells: its contacts, and what it finds out about its own relays.
+
+    Which of them a gate has depends on what it is (`hw.gate_settings`, `hw.kind_settings`).
+    """
 
     PASS_A = "pass_a"
     PASS_B = "pass_b"
@@ -125,6 +128,28 @@ class Signal(enum.Enum):
     RELAY_A = "relay_a"
     """The relay of side A has not been what was commanded for longer than a relay takes; no contact of its own."""
     RELAY_B = "relay_b"
+
+    # A door's
+    DOOR = "door"
+    """Active: the door is open."""
+    REX = "rex"
+    """Active: somebody inside asks for the door."""
+    SECURE = "secure"
+    """Active: the lock holds."""
+
+    # A barrier's
+    LOOP_FRONT = "loop_front"
+    LOOP_ARM = "loop_arm"
+    LOOP_EXIT = "loop_exit"
+    PHOTOCELL = "photocell"
+    """Active: the beam is broken."""
+    LOOP_FAULT = "loop_fault"
+    """Active: the detector of the loop under the arm can't be relied on."""
+    PHOTOCELL_FAULT = "photocell_fault"
+    ARM_UP = "arm_up"
+    ARM_DOWN = "arm_down"
+    POWER_FAIL = "power_fail"
+    """Active: the barrier has no mains."""
 
 
 RELAY_FAULTS: Final = {Side.A: Signal.RELAY_A, Side.B: Signal.RELAY_B}
@@ -235,6 +260,18 @@ class HardwareWatchdog(Protocol):
         ...
 
 
+class BarrierArm(Protocol):
+    """The arm of a barrier, beside its `Gate`, whose `unlock` and `hold` send it up. May be called from any thread."""
+
+    def lower(self) -> bool:
+        """Send the arm down; False, and nothing moves, where the lines say that something may be under it."""
+        ...
+
+    def lift(self) -> None:
+        """Send it up at once."""
+        ...
+
+
 class ReadKind(enum.Enum):
     """What a credential reader read."""
 
@@ -243,6 +280,8 @@ class ReadKind(enum.Enum):
     """The text of a QR or bar code."""
     PIN = "pin"
     """`NUMBER*PIN`, as it was keyed in."""
+    PLATE = "plate"
+    """A vehicle's number plate, as a camera that reads them types it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class Rehearsal:
         mount = Mount(array_fov=self._array.fov)
         world = World(self._clock, seed=scenario.seed, mount=mount, array=self._array.shape)
         screening = ScreeningSettings(offset=DRAWN if self._array.shape[1] > DRAWN_COLUMNS else 0.0)
-        perception = PerceptionSettings(registration=_registration(world.mount), screening=screening)
+        perception = PerceptionSettings(registration=registration_of(world.mount), screening=screening)
         reader = READER if has_cards(scenario.visits) else None
         store = StoreSettings(folder=folder)
         self._config = Config(gate=GATE, thermal=thermal, reader=reader, perception=perception, store=store)
@@ -244,7 +244,7 @@ def hold_back(clock: Clock, pace: float, over: threading.Event) -> None:
             real, gate = time.perf_counter(), clock.monotonic()  # what computing took is not made up for
 
 
-def _registration(mount: Mount) -> RegistrationSettings:
+def registration_of(mount: Mount) -> RegistrationSettings:
     """What an installer would measure at this mount."""
     return RegistrationSettings(
         camera_fov=mount.camera_fov, thermal_fov=mount.array_fov, offset_x=mount.array_x, offset_y=mount.array_y

@@ -110,6 +110,8 @@ def context(core: Core, *, second_factor: bool, passed_back: bool) -> PolicyCont
         minimum_quality=core.settings.minimum_quality,
         card_first=core.card_first,
         second_factor=second_factor,
+        vehicle=core.vehicle_there,
+        others=core.others,
     )
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from controller.lane.kind_settings import BarrierTimes, DoorTimes, Seconds
+
 
 class Direction(enum.Enum):
     """A passage is into the protected area or out of it."""
@@ -80,6 +82,8 @@ class CredentialKind(enum.Enum):
     CARD = "card"
     QR = "qr"
     PIN = "pin"
+    PLATE = "plate"
+    """A vehicle's number plate; its tag is a CARD."""
     REMOTE = "remote"
     KEY = "key"
 
@@ -118,6 +122,10 @@ class DenyReason(enum.Enum):
     LANE_OCCUPIED = "lane_occupied"
     INTERLOCK = "interlock"
     """Another lane of the interlock is open."""
+    NO_VEHICLE = "no_vehicle"
+    """Somebody on foot at a barrier."""
+    PASSENGERS = "passengers"
+    """Others are in the car, and the guard is to look at them first."""
     LOCKDOWN = "lockdown"
     MAINTENANCE = "maintenance"
     LANE_FAULT = "lane_fault"
@@ -138,6 +146,26 @@ class FaultKind(enum.Enum):
     NOT_HOME = "not_home"
     MAINS = "mains"
     """The mains is gone: the lane works on, on its battery."""
+    DOOR_FORCED = "door_forced"
+    """Opened without a grant, an order or a request to exit."""
+    DOOR_HELD_OPEN = "door_held_open"
+    LOCK_NOT_SECURE = "lock_not_secure"
+    """The door is shut and ought to be locked, and its lock says that it is not."""
+    REX_STUCK = "rex_stuck"
+    ARM_STUCK = "arm_stuck"
+    """The arm did not arrive where it was sent."""
+    ARM_MOVED = "arm_moved"
+    """The arm left its place uncommanded: lifted, sunk or broken off."""
+    ARM_CONTACTS = "arm_contacts"
+    """The arm says that it is up and down."""
+    LOOP = "loop"
+    """The loop under the arm is lost, or occupied for longer than any car stays."""
+    LOOP_EXIT = "loop_exit"
+    """The loop inside is occupied for longer than any car waits."""
+    PHOTOCELL = "photocell"
+    """The same of the photocell."""
+    POWER = "power"
+    """The barrier has no mains; it stands where it stood, or has risen by its weight."""
 
 
 class Outcome(enum.Enum):
@@ -353,8 +381,6 @@ class Claim:
 
 Require = Literal["face", "card", "face_or_card", "face_and_card"]
 
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
-
 
 class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Times of the lane, seconds, as they stand in gate.toml under [lane].
@@ -362,6 +388,10 @@ class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Defaults are the field's figures for tripods and swing gates (PERCo, TiSO and Castle manuals, GB 50396-2007).
     """
 
+    kind: Literal["turnstile", "door", "barrier"] = "turnstile"
+    """What closes the lane. Keys of another kind are refused."""
+    door: DoorTimes = DoorTimes()
+    barrier: BarrierTimes = BarrierTimes()
     require: Require = "face_or_card"
     """By what people pass here; `card` stands for a card, a code or a PIN. Somebody known without a face passes by card
     at every lane, somebody who needs a second factor by both."""

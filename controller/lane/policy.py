@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.lane.events import Presented
+    from controller.lane.kind_settings import Others
     from controller.lane.model import Assessment, Claim, Require
 
 
@@ -32,6 +33,10 @@ class PolicyContext:
     """Nobody passes this lane without a card."""
     second_factor: bool = False
     """Whoever was recognised may not pass by their face alone."""
+    vehicle: bool = True
+    """At a barrier: a vehicle stands before it."""
+    others: Others = "refuse"
+    """What further faces mean: at a barrier they are passengers."""
 
 
 TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
@@ -47,7 +52,8 @@ TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
 }
 
 _RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ...] = (
-    (DenyReason.LANE_OCCUPIED, lambda found, _: found.faces > 1),
+    (DenyReason.NO_VEHICLE, lambda _, context: not context.vehicle),
+    (DenyReason.LANE_OCCUPIED, lambda found, context: found.faces > 1 and context.others == "refuse"),
     (DenyReason.SPOOF_SUSPECTED, lambda found, _: found.liveness is Liveness.SPOOF),
     (DenyReason.CREDENTIAL_NEEDED, lambda _, context: context.card_first),
     (DenyReason.POOR_PICTURE, lambda found, context: not found.quality >= context.minimum_quality),
@@ -68,7 +74,8 @@ _RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ..
 
 
 _CLAIM_RULES: tuple[tuple[DenyReason, Callable[[Assessment, Claim, PolicyContext], bool]], ...] = (
-    (DenyReason.LANE_OCCUPIED, lambda found, _, __: found.faces > 1),
+    (DenyReason.NO_VEHICLE, lambda _, __, context: not context.vehicle),
+    (DenyReason.LANE_OCCUPIED, lambda found, _, context: found.faces > 1 and context.others == "refuse"),
     (DenyReason.SPOOF_SUSPECTED, lambda found, _, __: found.liveness is Liveness.SPOOF),
     (
         DenyReason.POOR_PICTURE,
@@ -134,7 +141,10 @@ def decide(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
 def _by_temperature(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
     if context.manual:
         return DenyReason.MANUAL_TEMPERATURE
-    return TEMPERATURE_REASONS[assessment.screening.verdict]
+    reason = TEMPERATURE_REASONS[assessment.screening.verdict]
+    if reason is None and assessment.faces > 1 and context.others == "guard":
+        return DenyReason.PASSENGERS
+    return reason
 
 
 def identified(assessment: Assessment) -> str | None:
@@ -188,6 +198,8 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.ANTI_PASSBACK: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.LANE_OCCUPIED: Advice(Prompt.ONE_AT_A_TIME, Counted.HERE),
     DenyReason.INTERLOCK: Advice(Prompt.WAIT, Counted.NEVER),
+    DenyReason.NO_VEHICLE: Advice(Prompt.DENIED, Counted.NEVER),
+    DenyReason.PASSENGERS: Advice(Prompt.ASK_GUARD, Counted.NEVER),
     DenyReason.LOCKDOWN: Advice(Prompt.DENIED, Counted.NEVER),
     DenyReason.MAINTENANCE: Advice(Prompt.OUT_OF_SERVICE, Counted.NEVER),
     DenyReason.LANE_FAULT: Advice(Prompt.OUT_OF_SERVICE, Counted.NEVER),

@@ -48,6 +48,11 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("`region` is left, top, right, bottom, with left < right and top < bottom")
 
 
+SEATED: dict[str, object] = {"region": [0.0, 0.3, 1.0, 1.0], "least_width": 0.13, "body_share": 0.1}
+"""[perception.presence] of a driver before a reading pillar: lower in the picture than who walks past behind the car,
+half a metre to 0.8 m away, and of the body only what the open window shows. Heat does not pass through glass."""
+
+
 class Change(enum.Enum):
     """What happened to the presence."""
 
