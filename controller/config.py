@@ -21,6 +21,7 @@ from hw.kind_settings import BARRIER_LINES, DOOR_LINES, BarrierSettings, DoorSet
 from hw.sender_settings import WiegandOutSettings
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
 from hw.thermal_settings import LeptonSettings, Mlx90640Settings, ThermalSettings
+from hw.watchdog_settings import WatchdogSettings
 
 I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
 """GPIO lines of the I2C buses of a 40-pin header."""
@@ -30,7 +31,7 @@ SPI_LINES = {"/dev/spidev0": (7, 8, 9, 10, 11), "/dev/spidev1": (16, 17, 18, 19,
 LINES_ELSEWHERE = (
     ("reader", ("d0", "d1")),
     ("wiegand_out", ("d0", "d1", "sense0", "sense1")),
-    ("thermal", ("reset",)),
+    ("thermal", ("reset", "power")),
 )
 """Keys outside [gate] that name a GPIO line, by their section."""
 
@@ -95,6 +96,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     link: LinkSettings | None = None
     """None: no campus; the journal keeps everything until there is one."""
     observe: ObserveSettings = ObserveSettings()
+    watchdog: WatchdogSettings | None = None
+    """None: the program feeds no hardware watchdog itself; its service manager does."""
 
     def __post_init__(self) -> None:
         """Refuse sections that contradict each other: the first grant would be the first to notice."""
@@ -159,6 +162,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             )
 
     def _check_reader(self) -> None:
+        if self.lane.on_camera_lost == "cards":
+            if self.lane.require == "face_and_card":
+                raise ValueError(
+                    '[lane] require = "face_and_card" asks for both, so on_camera_lost = "cards" lets nobody in'
+                )
+            if self.reader is None:
+                raise ValueError('[lane] on_camera_lost = "cards", and there is no [reader]: nobody would pass')
         if self.reader is None and self.lane.require in ("card", "face_and_card"):
             raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
 

@@ -80,6 +80,7 @@ REASONS: dict[DenyReason, Text] = {
     DenyReason.MANUAL_TEMPERATURE: Text("Thermal sensor under test: temperature by hand", "测温设备待检，请人工测温"),
     DenyReason.UNKNOWN_CREDENTIAL: Text("Card or code not known here", "卡片或二维码无效"),
     DenyReason.CREDENTIAL_NEEDED: Text("A card or code is needed here", "此处需要刷卡或扫码"),
+    DenyReason.FACE_UNAVAILABLE: Text("Camera out of order: please ask the guard", "摄像头故障，请联系保安"),
     DenyReason.FACE_NEEDED: Text("A card alone does not open here: look here, please", "仅刷卡不能通行，请看这里"),
     DenyReason.FACE_MISMATCH: Text("This card is somebody else's", "人卡不符，请使用本人卡片"),
     DenyReason.PIN_LOCKED: Text("Too many wrong PINs, please ask the guard", "密码错误次数过多，请联系保安"),

@@ -114,6 +114,7 @@ class Runner:
         self._queue: asyncio.Queue[AnyEvent] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._began: float | None = None
         self._fire_line = False
         self._fires_queued = 0
         self._outputs = threading.Lock()
@@ -128,10 +129,18 @@ class Runner:
         """Queue an event. On the loop's thread."""
         self._queue.put_nowait(event)
 
+    @property
+    def busy_for(self) -> float:
+        """Seconds that the step under way has taken; 0 when there is none."""
+        return 0.0 if self._began is None else self._clock.monotonic() - self._began
+
     async def run(self) -> None:
         """Feed events for ever."""
         while True:
-            await self.step(await self._queue.get())
+            event = await self._queue.get()
+            self._began = self._clock.monotonic()
+            await self.step(event)
+            self._began = None
 
     async def drain(self) -> None:
         """Finish what is queued."""
@@ -145,7 +154,7 @@ class Runner:
         event = self._event(edge)
         if isinstance(event, Sensed) and event.sensor is Sensor.REX and event.reading is Reading.ON:
             self._let_out(event)
-        self._tell(event)
+        self._post_soon(event)
 
     def _let_out(self, request: Sensed) -> None:
         with self._outputs:
@@ -175,11 +184,11 @@ class Runner:
         event = self._event(edge)
         if isinstance(event, Sensed):
             # What is found asks for nothing: a button that was pressed at the start moves no lock.
-            self._tell(replace(event, found=True))
+            self._post_soon(replace(event, found=True))
         else:
             self.on_edge(edge)
 
-    def _tell(self, event: AnyEvent) -> None:
+    def _post_soon(self, event: AnyEvent) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.post, event)
 
@@ -189,10 +198,7 @@ class Runner:
         before = self.lane.state
         if self._leaving and event is self._leaving[0]:
             self._leaving.popleft()
-        effects = self.lane.feed(event)
-        if isinstance(event, ev.FireAlarm) and event.active:
-            with self._outputs:
-                self._fires_queued = max(0, self._fires_queued - 1)
+        effects = self._feed(event)
         stored: list[Stored] = []
         failed: fx.Append | None = None
         for effect in effects:
@@ -206,6 +212,8 @@ class Runner:
                     break
             else:
                 self._perform(effect)
+                if isinstance(effect, fx.Unlock):
+                    self._tell_way(event)
         if self.lane.illegal_events > self._illegal:
             self._illegal = self.lane.illegal_events
             log.error("an event that cannot happen", kind=type(event).__name__, state=before.value)
@@ -215,6 +223,16 @@ class Runner:
         # A record of the failure itself may fail as well; that must not go round for ever.
         if failed is not None and not isinstance(event, ev.JournalFailed):
             await self.step(ev.JournalFailed(now=self._clock.monotonic(), grant_id=failed.grant_id))
+
+    def _feed(self, event: AnyEvent) -> tuple[fx.Effect, ...]:
+        started = time.perf_counter()
+        effects = self.lane.feed(event)
+        if isinstance(event, ev.Assessed):
+            self._tell("decision", time.perf_counter() - started)
+        if isinstance(event, ev.FireAlarm) and event.active:
+            with self._outputs:
+                self._fires_queued = max(0, self._fires_queued - 1)
+        return effects
 
     async def _append(self, record: fx.Append) -> Stored | None:
         entry = Entry(
@@ -236,9 +254,22 @@ class Runner:
             if self._degraded:
                 self.unrecorded.append(entry)
             return None
-        for watch in self._watches:
-            watch.on_stage("journal", time.perf_counter() - started)
+        self._tell("journal", time.perf_counter() - started)
         return stored
+
+    def _tell(self, stage: str, seconds: float) -> None:
+        for watch in self._watches:
+            watch.on_stage(stage, seconds)
+
+    def _tell_way(self, event: AnyEvent) -> None:
+        """How long it took from what led to an unlock to the line."""
+        if not isinstance(event, ev.Assessed):
+            return
+        now = self._clock.monotonic()
+        for watch in self._watches:
+            watch.on_delay("found to relay", now - event.now)
+            if event.seen_at is not None:
+                watch.on_delay("last frame to relay", now - event.seen_at)
 
     async def _catch_up(self) -> None:
         """Write what a dead disk left in memory, oldest first, once it lives again."""
@@ -269,7 +300,9 @@ class Runner:
     def _perform_unguarded(self, effect: fx.Effect) -> None:  # noqa: C901, PLR0912 - one branch an effect is the table
         match effect:
             case fx.Unlock(direction=direction, seconds=seconds, window=window):
+                started = time.perf_counter()
                 self._gate.unlock(self._sides[direction], seconds if self._latching else window)
+                self._tell("relay", time.perf_counter() - started)
             case fx.Hold(direction=direction, on=on):
                 self._gate.hold(self._sides[direction], on=on)
             case fx.Relock(direction=direction):

@@ -21,6 +21,7 @@ from hw.drivers.gate import GpioGate
 from hw.drivers.lepton import LeptonDriver
 from hw.drivers.mlx90640 import Mlx90640Driver
 from hw.drivers.osdp import OsdpReader
+from hw.drivers.power import PowerSwitch
 from hw.drivers.probe import told_otherwise
 from hw.drivers.screen import ScreenDriver
 from hw.drivers.speaker import LOOK_EVERY, SpeakerDriver
@@ -28,7 +29,7 @@ from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.drivers.wiegand_out import WiegandSender
 from hw.drivers.wiring import WiringFinding, check_wiring
-from hw.errors import DeviceError, DeviceMissing
+from hw.errors import DeviceError, DeviceMissing, words
 from hw.kind_settings import BarrierSettings, DoorSettings
 from hw.thermal_settings import Amg8833Settings, LeptonSettings, Mlx90640Settings
 
@@ -41,7 +42,16 @@ if TYPE_CHECKING:
     from hw.kind_settings import Wiring
     from hw.output_ports import ScreenPanel, Speaker
     from hw.output_settings import PanelSettings, SpeakerSettings
-    from hw.ports import BarrierArm, Camera, CredentialReader, CredentialSender, Gate, ThermalSensor
+    from hw.ports import (
+        BarrierArm,
+        Camera,
+        CredentialReader,
+        CredentialSender,
+        Gate,
+        HardwareWatchdog,
+        Supply,
+        ThermalSensor,
+    )
     from hw.sender_settings import WiegandOutSettings
     from hw.settings import CameraSettings, GateSettings, ReaderSettings
     from hw.sim.barrier import SimulatedBarrier
@@ -54,6 +64,7 @@ if TYPE_CHECKING:
     from hw.sim.turnstile import SimulatedTurnstile
     from hw.sim.world import World
     from hw.thermal_settings import ThermalSettings
+    from hw.watchdog_settings import WatchdogSettings
 
 OSDP_KEY = "osdp.key"
 """The systemd credential that holds the secure channel's key."""
@@ -84,6 +95,9 @@ class Board:
     """The arm of a barrier, whose `gate` is the same device."""
     speaker: Speaker | None = None
     screen: ScreenPanel | None = None
+    thermal_supply: Supply | None = None
+    """None: the sensor's supply can't be cut."""
+    watchdog: HardwareWatchdog | None = None
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -136,6 +150,7 @@ def linux_board(
     *,
     speaker: SpeakerSettings | None = None,
     screen: PanelSettings | None = None,
+    watchdog: WatchdogSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
@@ -156,6 +171,8 @@ def linux_board(
         arm=arm,
         speaker=None if speaker is None else linux_speaker(speaker, clock),
         screen=None if screen is None or screen.driver == "none" else linux_screen(screen),
+        thermal_supply=_supply(thermal, pins, clock),
+        watchdog=None if watchdog is None else _linux_watchdog(watchdog),
     )
 
 
@@ -169,6 +186,18 @@ def _gate(wiring: Wiring, pins: Any, clock: Clock) -> tuple[Gate, BarrierArm | N
     return GpioGate(wiring, pins, clock), None
 
 
+def _supply(thermal: ThermalSettings, pins: Any, clock: Clock) -> PowerSwitch | None:
+    if thermal.power is None:
+        return None
+    return PowerSwitch(pins, thermal.power, clock, place="[thermal] power", active_low=thermal.power_active_low)
+
+
+def _linux_watchdog(settings: WatchdogSettings) -> HardwareWatchdog:
+    from hw.linux.watchdog import LinuxWatchdog  # noqa: PLC0415
+
+    return LinuxWatchdog(settings)
+
+
 def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
     """Sensor and camera of this machine without its gate, whose lines may belong to a lane that runs."""
     clock = SystemClock()
@@ -178,6 +207,26 @@ def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
         make_thermal=lambda: _linux_thermal(thermal, clock),
         make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
     )
+
+
+def rehearsal_board(
+    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings
+) -> tuple[Board, SimulatedTurnstile]:
+    """Sensor and camera of this machine with a simulated turnstile, to be closed: all is real but the lock."""
+    from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
+
+    seen = linux_sensors(thermal, camera)
+    turnstile = SimulatedTurnstile(gate, seen.clock)
+    board = Board(
+        name="rehearsal",
+        real=False,
+        clock=seen.clock,
+        make_thermal=seen.make_thermal,
+        make_camera=seen.make_camera,
+        gate=GpioGate(gate, turnstile.pin_factory, seen.clock),
+        wall=time.time,
+    )
+    return board, turnstile
 
 
 def linux_reader(reader: ReaderSettings, gate: Wiring) -> CredentialReader:
@@ -253,7 +302,7 @@ def missing(
         try:
             probe()
         except DeviceError as error:
-            found.append(f"{name}: {error}")
+            found.append(f"{name}: {words(error)}")
 
     def probe_thermal() -> None:
         sensor = _linux_thermal(thermal, clock)
@@ -261,7 +310,7 @@ def missing(
             sensor.open()
         except DeviceError as error:
             other = told_otherwise(_linux_bus(thermal), thermal)
-            raise DeviceError(f"{error}; {other}" if other else str(error)) from error
+            raise DeviceError(f"{words(error)}; {other}" if other else words(error)) from error
         finally:
             sensor.close()
 
@@ -281,6 +330,17 @@ def missing(
     if reader is not None and reader.port is not None:
         attempt("reader", lambda: _probe_port(reader))
     return found
+
+
+def linux_bus_hertz(thermal: Mlx90640Settings) -> float:
+    """How fast the thermal sensor's bus is, hertz, by a timed read of its EEPROM. Raises `DeviceError` kinds."""
+    from hw.drivers.bus_speed import MLX90640_EEPROM, MLX90640_WORDS, bus_hertz  # noqa: PLC0415
+
+    bus = _linux_bus(thermal)
+    try:
+        return bus_hertz(bus, thermal.address, MLX90640_EEPROM, 2 * MLX90640_WORDS, SystemClock())
+    finally:
+        bus.close()
 
 
 def wiring(gate: GateSettings, devices: Path = Path("/dev")) -> list[WiringFinding]:
@@ -391,6 +451,7 @@ def simulated_board(
     Raises ValueError where `world` is made for an array of another size than the sensor's.
     """
     from hw.sim.camera import WorldCamera  # noqa: PLC0415
+    from hw.sim.lines import WiredFactory  # noqa: PLC0415
     from hw.sim.thermal import thermal_rig  # noqa: PLC0415
     from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
 
@@ -403,6 +464,10 @@ def simulated_board(
         make_thermal=lambda: _thermal_driver(thermal, clock, rig.bus, lambda _: rig.video, lambda _: rig.reset),
         make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
         gate=GpioGate(gate, turnstile.pin_factory, clock),
+        # A line let go leaves the supply on, as the switch's resistor does.
+        thermal_supply=_supply(
+            thermal, WiredFactory(lambda _, level: rig.chip.power(on=level is not thermal.power_active_low)), clock
+        ),
     )
     simulation = Simulation(world, rig, turnstile)
     if reader is not None:

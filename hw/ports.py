@@ -240,6 +240,38 @@ class BarrierArm(Protocol):
         ...
 
 
+class Supply(Protocol):
+    """The switch of a device's supply. Calls block for as long as they take."""
+
+    def open(self) -> None:
+        """Claim the line with the supply on. Raises `hw.errors.DeviceError` naming it."""
+        ...
+
+    def cycle(self) -> None:
+        """Cut the supply for long enough to reset the device, and wait until it may be spoken to again."""
+        ...
+
+    def close(self) -> None:
+        """Leave the supply on and let the line go; harmless when closed."""
+        ...
+
+
+class HardwareWatchdog(Protocol):
+    """A timer outside the program that resets the board when it is not fed. Calls are short."""
+
+    def open(self) -> float:
+        """Start it; returns the seconds it waits. Raises `hw.errors.DeviceError` naming the device and the fix."""
+        ...
+
+    def feed(self) -> None:
+        """Begin its wait anew. Raises `hw.errors.DeviceError`."""
+        ...
+
+    def close(self) -> None:
+        """Stop it, where it lets itself be stopped; harmless when closed."""
+        ...
+
+
 class ReadKind(enum.Enum):
     """What a credential reader read."""
 

@@ -41,6 +41,15 @@ _YIELD_TO_ALARM = frozenset({fx.Prompt.IDLE, fx.Prompt.LOOK_HERE, fx.Prompt.WAIT
 """Prompts that can wait until an alarm has been seen."""
 
 
+def _tolerated(settings: LaneSettings) -> frozenset[FaultKind]:
+    told = {
+        FaultKind.JOURNAL: not settings.on_journal_failure_deny,
+        FaultKind.SENSOR_THERMAL: settings.on_thermal_lost == "manual",
+        FaultKind.CAMERA: settings.on_camera_lost == "cards",
+    }
+    return frozenset(fault for fault, lived_with in told.items() if lived_with)
+
+
 def _is_unwritable(value: Scalar) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
@@ -100,8 +109,7 @@ class Core:
         self.settings = settings
         self.interlock = interlock
         self.anti_passback = AntiPassback(settings.anti_passback) if anti_passback is None else anti_passback
-        tolerated = frozenset() if settings.on_journal_failure_deny else frozenset({FaultKind.JOURNAL})
-        self.facts = Facts(tolerated=tolerated)
+        self.facts = Facts(tolerated=_tolerated(settings))
         self.state = State.BOOT
         self.standing = State.BOOT
         """The standing state last recorded; a visit's states don't change it."""
@@ -296,7 +304,12 @@ class Core:
     @property
     def card_first(self) -> bool:
         """Whether nobody passes here without a card, so that no face is looked up before one."""
-        return self.settings.require in ("card", "face_and_card")
+        return self.settings.require in ("card", "face_and_card") or not self.sees
+
+    @property
+    def sees(self) -> bool:
+        """Whether there is a camera."""
+        return FaultKind.CAMERA not in self.facts.faults
 
     def tell_perception(self) -> None:
         """Say whom to compare with, where that has changed."""

@@ -39,6 +39,10 @@ DENYING = frozenset(
 """Faults that end with their cause. The lane admits nobody by itself; the guard still may, one by one."""
 
 
+SIGHT = frozenset({FaultKind.SENSOR_THERMAL, FaultKind.CAMERA})
+"""Without one of these a lane may be told to go on by the other; without both it sees nobody."""
+
+
 class Phase(enum.Enum):
     """How far the program has come."""
 
@@ -88,7 +92,8 @@ class Facts:
     @property
     def denying(self) -> frozenset[FaultKind]:
         """Faults that stop the lane from admitting anyone by itself."""
-        return self.faults & DENYING - self.tolerated
+        tolerated = self.tolerated - SIGHT if self.faults >= SIGHT else self.tolerated
+        return self.faults & DENYING - tolerated
 
     @property
     def stops_entry(self) -> bool:

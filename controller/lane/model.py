@@ -108,6 +108,8 @@ class DenyReason(enum.Enum):
     """A card, code or PIN that is nobody's here."""
     CREDENTIAL_NEEDED = "credential_needed"
     """A card, code or PIN has to be presented, first or besides."""
+    FACE_UNAVAILABLE = "face_unavailable"
+    """A face has to be seen besides the card, and there is no camera just now."""
     FACE_NEEDED = "face_needed"
     """This lane, or this person, does not pass by card alone."""
     FACE_MISMATCH = "face_mismatch"
@@ -431,5 +433,11 @@ class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Seconds after a completed passage in which another contact is a tailgater, not an intruder."""
     screening_timeout: Seconds = 6.0
     """Seconds without an assessment after which screening gives up and looks again."""
+    on_thermal_lost: Literal["closed", "manual"] = "closed"
+    """Without the thermal sensor nobody is admitted; or, `manual`, whoever is identified has their temperature taken by
+    the guard, who also sees that no picture is held up: whether a face is a living one only heat could tell."""
+    on_camera_lost: Literal["closed", "cards"] = "closed"
+    """Without the camera nobody is admitted; or, `cards`, people pass by card and heat, but for those who need both
+    card and face. The guard may open for anybody in each case, and the way out is free in all."""
     on_journal_failure_deny: bool = True
     """False: keep granting with the record in memory (degraded)."""

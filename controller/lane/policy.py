@@ -24,7 +24,9 @@ class PolicyContext:
     passed_back: bool = False
     """Anti-passback holds against the matched person."""
     manual: bool = False
-    """The sensor is not fit to measure people: a temperature is taken by hand."""
+    """The sensor is lost, or not fit to measure people: a temperature is taken by hand."""
+    no_heat: bool = False
+    """There is no thermal sensor to tell a living face by: the guard, who takes the temperature, sees whose it is."""
     minimum_quality: float = 0.0
     """Picture quality, 0..1, below which nothing is concluded."""
     card_first: bool = False
@@ -65,7 +67,7 @@ _RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ..
     (DenyReason.CREDENTIAL_EXPIRED, lambda found, _: found.expired),
     (DenyReason.NOT_PERMITTED, lambda found, _: not found.permitted),
     (DenyReason.ANTI_PASSBACK, lambda _, context: context.passed_back),
-    (DenyReason.LIVENESS_UNKNOWN, lambda found, _: found.liveness is not Liveness.LIVE),
+    (DenyReason.LIVENESS_UNKNOWN, lambda found, context: found.liveness is not Liveness.LIVE and not context.no_heat),
     (DenyReason.CREDENTIAL_NEEDED, lambda _, context: context.second_factor),
 )
 """In order; the first that holds is the reason. Temperature comes last, so that a stranger's is never revealed."""
@@ -88,7 +90,10 @@ _CLAIM_RULES: tuple[tuple[DenyReason, Callable[[Assessment, Claim, PolicyContext
         lambda found, claim, _: claim.face and (found.match is None or found.match.person != claim.person),
     ),
     (DenyReason.ANTI_PASSBACK, lambda _, __, context: context.passed_back),
-    (DenyReason.LIVENESS_UNKNOWN, lambda found, claim, _: claim.face and found.liveness is not Liveness.LIVE),
+    (
+        DenyReason.LIVENESS_UNKNOWN,
+        lambda found, claim, context: claim.face and found.liveness is not Liveness.LIVE and not context.no_heat,
+    ),
 )
 """The same for somebody who came by card; whose it is was decided when it was presented."""
 
@@ -106,8 +111,8 @@ def needs_face(require: Require, *, second_factor: bool, no_face: bool) -> bool:
     return not no_face and (second_factor or require in ("face", "face_and_card"))
 
 
-def refuse_claim(presented: Presented, require: Require) -> DenyReason | None:
-    """Return why a card is not followed, or None where its owner may be screened."""
+def refuse_claim(presented: Presented, require: Require, *, sees: bool) -> DenyReason | None:
+    """Return why a card is not followed, or None where its owner may be screened; `sees`: there is a camera."""
     if presented.locked:
         return DenyReason.PIN_LOCKED
     if presented.person is None:
@@ -116,6 +121,10 @@ def refuse_claim(presented: Presented, require: Require) -> DenyReason | None:
         return DenyReason.CREDENTIAL_EXPIRED
     if not presented.permitted:
         return DenyReason.NOT_PERMITTED
+    if not sees:
+        # A card may stand in for the face that can't be seen, never for one that was to be seen besides it.
+        both = presented.second_factor or (require == "face_and_card" and not presented.no_face)
+        return DenyReason.FACE_UNAVAILABLE if both else None
     if require == "face" and not (presented.no_face or presented.second_factor):
         return DenyReason.FACE_NEEDED
     return None
@@ -180,6 +189,7 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.MANUAL_TEMPERATURE: Advice(Prompt.SEE_GUARD, Counted.NEVER),
     DenyReason.UNKNOWN_CREDENTIAL: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.CREDENTIAL_NEEDED: Advice(Prompt.PRESENT_CARD, Counted.NEVER),
+    DenyReason.FACE_UNAVAILABLE: Advice(Prompt.ASK_GUARD, Counted.NEVER),
     DenyReason.FACE_NEEDED: Advice(Prompt.LOOK_HERE, Counted.HERE),
     DenyReason.FACE_MISMATCH: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.PIN_LOCKED: Advice(Prompt.DENIED, Counted.ACROSS),

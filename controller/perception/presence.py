@@ -89,14 +89,20 @@ class Presence:
         """Nobody there."""
         self._settings = settings
         self.present = False
+        self.blind = False
+        """There is no camera: a warm body alone is somebody, for as long as it stays."""
         self._seen = 0
         self._missed = 0
+        self._bodiless = 0
         self._last_face = -math.inf
         self._body_since: float | None = None
 
     def update(self, now: float, *, faces: int | None, body: bool | None) -> Change | None:
         """What the newest picture (faces in the region) and thermal frame show; None: there was no new one."""
         if body is not None:
+            if self.blind and faces is None:
+                faces = 0  # there won't be one
+            self._bodiless = 0 if body else self._bodiless + 1
             self._body_since = (now if self._body_since is None else self._body_since) if body else None
         if faces:
             self._seen, self._missed, self._last_face = self._seen + 1, 0, now
@@ -122,7 +128,9 @@ class Presence:
     def _leave(self, now: float) -> Change | None:
         if self._missed < self._settings.leave or now - self._last_face < self._settings.leave_after:
             return None
-        if self._body_since is not None and now - self._last_face < self._settings.linger:
+        if self._body_since is not None and (self.blind or now - self._last_face < self._settings.linger):
+            return None
+        if self.blind and self._bodiless < self._settings.leave:
             return None
         self.clear()
         self._last_face = now
@@ -131,6 +139,6 @@ class Presence:
     def clear(self) -> None:
         """Nobody there any more, and no count of anybody; a body must go or stay `body_after` to count again."""
         self.present = False
-        self._seen = self._missed = 0
+        self._seen = self._missed = self._bodiless = 0
         self._last_face = -math.inf
         self._body_since = None

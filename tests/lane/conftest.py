@@ -22,6 +22,7 @@ from controller.lane.model import (
     Assessment,
     CredentialKind,
     Direction,
+    FaultKind,
     LaneSettings,
     Liveness,
     Match,
@@ -307,6 +308,9 @@ class Rig:
             if not isinstance(event, ev.Assessed):
                 continue
             card = effect.detail["credential"] in ("card", "qr", "pin", "plate")
+            faults = self.lane.faults
+            assert FaultKind.SENSOR_THERMAL not in faults, "let in by itself without a temperature"
+            assert FaultKind.CAMERA not in faults or (card and not event.second_factor), "let in by a face unseen"
             assert card == (event.claimed is not None)
             assert not card or effect.person == event.claimed
             if self.settings.require in ("card", "face_and_card") or event.second_factor:
