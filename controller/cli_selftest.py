@@ -153,4 +153,6 @@ def gate_wiring(config: Config) -> list[Finding]:
     from controller.selftest.finding import Finding
     from hw.board import wiring
 
+    if config.lane.kind != "turnstile":
+        return []  # what a line of a door or a barrier should say at rest depends on where the leaf or the arm is
     return [Finding(one.name, one.ok, one.text, one.fix) for one in wiring(config.gate) if one.name != "gate chip"]

@@ -154,7 +154,7 @@ class Runner:
         event = self._event(edge)
         if isinstance(event, Sensed) and event.sensor is Sensor.REX and event.reading is Reading.ON:
             self._let_out(event)
-        self._post_from_thread(event)
+        self._post_soon(event)
 
     def _let_out(self, request: Sensed) -> None:
         with self._outputs:
@@ -184,11 +184,11 @@ class Runner:
         event = self._event(edge)
         if isinstance(event, Sensed):
             # What is found asks for nothing: a button that was pressed at the start moves no lock.
-            self._post_from_thread(replace(event, found=True))
+            self._post_soon(replace(event, found=True))
         else:
             self.on_edge(edge)
 
-    def _post_from_thread(self, event: AnyEvent) -> None:
+    def _post_soon(self, event: AnyEvent) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.post, event)
 

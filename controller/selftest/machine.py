@@ -82,7 +82,8 @@ class Machine(Protocol):
 def buses(config: Config, machine: Machine) -> list[Finding]:
     """The device nodes that the configuration names: there, and this user's to use."""
     wanted = [("I2C bus", config.thermal.bus, _i2c_fix(machine))]
-    wanted.append(("GPIO chip", f"/dev/gpiochip{config.gate.chip}", "`gpiodetect` lists the chips; `chip` chooses one"))
+    chip = f"/dev/gpiochip{config.wiring.chip}"
+    wanted.append(("GPIO chip", chip, "`gpiodetect` lists the chips; `chip` chooses one"))
     found = [_node(name, path, fix, machine) for name, path, fix in wanted]
     if config.reader is not None and config.reader.device is not None:
         found.append(_node("reader", config.reader.device, "plug it in; `ls /dev/input/by-id` lists readers", machine))
