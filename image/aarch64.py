@@ -74,7 +74,9 @@ def _unpack_debian() -> None:
 def _packages() -> list[str]:
     """What the kernels' tests import."""
     with (ROOT / "pyproject.toml").open("rb") as file:
-        return ["numpy", *tomllib.load(file)["project"]["optional-dependencies"]["test"]]
+        wanted = tomllib.load(file)["project"]["optional-dependencies"]["test"]
+    # spidev has no wheel, and the kernels' tests speak to no bus.
+    return ["numpy", *(package for package in wanted if not package.startswith("spidev"))]
 
 
 def _unpack_packages() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from image.proof import kernels, machine, raspberry
-from image.proof.claims import Evidence, failed, markdown, missing, parse
+from image.proof.claims import Evidence, failed, markdown, missing, parse, read_table, renewed
 from image.proof.inside import watchdog
 from image.proof.inside.groups import GROUPS
 from image.proof.kernels import ProofError
@@ -32,6 +32,7 @@ BOARD: Final = ("lgpio", "smbus2")
 BUSES: Final = machine.ROOT / "tests" / "hw" / "buses"
 RASPBERRY: Final = "raspberry"
 BUS: Final = "buses"
+BUS_CLAIM: Final = "I2C and SPI below the client libraries"
 TABLE: Final = ("<!-- table -->", "<!-- end of table -->")
 SECONDS: Final = 480.0
 """Most that the emulated PC may take."""
@@ -51,13 +52,13 @@ def main() -> int:
     print(f"{table}\nboard-proof: {', '.join(counts)}, in {time.monotonic() - began:.0f} s")
     if options.write is not None:
         page = options.write.read_text(encoding="utf-8")
-        options.write.write_text(rewritten(page, table), encoding="utf-8")
+        options.write.write_text(rewritten(page, found), encoding="utf-8")
     return int(failed(found))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="board-proof", description=__doc__)
-    parser.add_argument("--write", type=Path, metavar="PAGE.MD", help="put the table into this page")
+    parser.add_argument("--write", type=Path, metavar="PAGE.MD", help="renew the rows of this page's table")
     parser.add_argument("--only", nargs="+", choices=(BUS, RASPBERRY, *GROUPS), help="some groups of claims")
     parser.add_argument("--console", action="store_true", help="also show what the emulated PC's console said")
     return parser.parse_args()
@@ -79,7 +80,7 @@ def prove(groups: Sequence[str], *, console: bool = False) -> list[Evidence]:
 
 def buses() -> Evidence:
     """The tests of I2C and SPI below unmodified smbus2 and spidev, in this machine's own kernel."""
-    claim, how = "I2C and SPI below the client libraries", "the tests of this folder, with umockdev: "
+    claim, how = BUS_CLAIM, "the tests of this folder, with umockdev: "
     how += str(BUSES.relative_to(machine.ROOT))
     if not BUSES.is_dir():
         return Evidence(claim, "skipped", how, "there are no such tests")
@@ -139,14 +140,21 @@ def _site() -> Path:
     return site
 
 
-def rewritten(page: str, table: str) -> str:
-    """The page with its table replaced. Raises ProofError where the page has no place for one."""
+def claims() -> list[str]:
+    """All claims that are made, in the order of the page."""
+    inside = [check.claim for checks in GROUPS.values() for check in checks]
+    return [BUS_CLAIM, *inside, *(claim for claim, _ in raspberry.CLAIMS)]
+
+
+def rewritten(page: str, found: Sequence[Evidence]) -> str:
+    """The page with the rows renewed that were tried. Raises ProofError where the page has no place for a table."""
     begin, end = TABLE
-    before, found, rest = page.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
+    before, opened, rest = page.partition(begin)
+    table, closed, after = rest.partition(end)
+    if not opened or not closed:
         raise ProofError(f"the page has no place for the table: {begin} and {end}")
-    return f"{before}{begin}\n{table}{end}{after}"
+    rows = renewed(read_table(table), found, claims())
+    return f"{before}{begin}\n{markdown(rows)}{end}{after}"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 Status = Literal["shown", "FAILED", "skipped"]
 MARK: Final = "evidence "
 """Begins each line of evidence; whatever else a machine says is talk."""
+STATUSES: Final[dict[str, Status]] = {"shown": "shown", "FAILED": "FAILED", "skipped": "skipped"}
 FIELDS: Final = ("claim", "status", "how", "figure")
 
 
@@ -76,6 +78,24 @@ def missing(expected: Iterable[tuple[str, str]], found: Sequence[Evidence], why:
 def failed(found: Sequence[Evidence]) -> bool:
     """Whether the proof as a whole failed: a claim did, or there was none at all."""
     return not found or any(evidence.status == "FAILED" for evidence in found)
+
+
+def read_table(text: str) -> list[Evidence]:
+    """The evidence in a table that `markdown` made. Raises ValueError for a row of another kind."""
+    found: list[Evidence] = []
+    for line in text.strip().splitlines()[2:]:
+        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        claim, status, *rest = cells
+        if len(rest) != 2 or status not in STATUSES:
+            raise ValueError(f"no row of evidence: {line}")
+        found.append(Evidence(claim, STATUSES[status], *rest))
+    return found
+
+
+def renewed(old: Sequence[Evidence], new: Sequence[Evidence], order: Sequence[str]) -> list[Evidence]:
+    """What was tried now, and of the rest what was found before; claims that are made no more are left out."""
+    latest = {evidence.claim: evidence for evidence in (*old, *new)}
+    return [latest[claim] for claim in order if claim in latest]
 
 
 def markdown(found: Sequence[Evidence]) -> str:

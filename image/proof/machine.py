@@ -134,6 +134,7 @@ def _script(kernel: Kernel, folders: list[Path], command: str) -> str:
         "mount -t configfs config /sys/kernel/config",
         *mounts,
         "export PATH=/bin:/usr/bin:/usr/sbin HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1",
+        "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1",
         "stty -F /dev/ttyS1 raw",
         f"{command} >/dev/ttyS1",
         "echo proof: status $?",

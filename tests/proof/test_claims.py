@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from image.proof.__main__ import judged, rewritten
-from image.proof.claims import Evidence, duration, failed, markdown, missing, parse, percentile, spread
+from image.proof.__main__ import claims, judged, rewritten
+from image.proof.claims import Evidence, duration, failed, markdown, missing, parse, percentile, read_table, spread
 from image.proof.kernels import ProofError
 
 SHOWN = Evidence("an unlock", "shown", "seen | heard", "3 µs → 4 µs")
@@ -74,10 +74,22 @@ def test_a_cell_cannot_break_the_table() -> None:
 
 
 def test_a_page_keeps_what_stands_around_its_table() -> None:
-    page = "# Title\n<!-- table -->\nold\n<!-- end of table -->\nrest\n"
-    assert rewritten(page, "| new |\n") == "# Title\n<!-- table -->\n| new |\n<!-- end of table -->\nrest\n"
+    frame = "# Title\n<!-- table -->\n{}<!-- end of table -->\nrest\n"
+    second, first, gone = claims()[1], claims()[0], "no claim of today"
+    old = [Evidence(claim, "FAILED", "how | so", "before") for claim in (gone, first, second)]
+    new = Evidence(second, "shown", "how", "now")
+    page = rewritten(frame.format(markdown(old)), [new])
+    assert page == frame.format(markdown([old[1], new]))
+    assert rewritten(frame.format(""), [new]) == frame.format(markdown([new]))
     with pytest.raises(ProofError, match="no place"):
-        rewritten("# Title\n", "| new |\n")
+        rewritten("# Title\n", [new])
+
+
+def test_a_table_is_read_as_it_was_written() -> None:
+    found = [SHOWN, Evidence("b", "skipped", "x", "")]
+    assert read_table(markdown(found)) == found
+    with pytest.raises(ValueError, match="no row"):
+        read_table("| a | | b | c |\n|---|---|---|---|\n| x | perhaps | y | z |\n")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -40,11 +41,19 @@ class Reader:
 
         The bits are the driver's own encoding: HID's published layout is tested elsewhere, this tests the wires.
         """
+        # A card reader waits for no program of the machine that it is wired to.
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(30))
+        try:
+            return self._send(facility, number)
+        finally:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+    def _send(self, facility: int, number: int) -> bool:
         in_time = True
         due = last = time.monotonic()
         for bit in encode(WIEGAND_FORMATS["w26"], number, facility):
-            while (began := time.monotonic()) < due:
-                time.sleep(max(0.0, due - began))
+            while (left := due - time.monotonic()) > 0:
+                time.sleep(left)
             self._pins.pull(self._wires[bit], high=False)
             low = time.monotonic()
             while time.monotonic() - low < WIDTH:
@@ -53,5 +62,5 @@ class Reader:
             ended = time.monotonic()
             self.widths.append(ended - low)
             in_time = in_time and ended - last < LONGEST
-            last, due = ended, began + PERIOD
+            last, due = ended, low + PERIOD
         return in_time

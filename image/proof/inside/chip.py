@@ -6,6 +6,7 @@ takes the whole bus away, as unloading an adapter's driver does.
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Final
 
@@ -24,7 +25,8 @@ CORE: Final = 36.7
 
 
 def main() -> None:
-    """Serve for ever."""
+    """Serve for ever, before all other programs: a chip waits for none of them."""
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(20))
     clock = SystemClock()
     address = Mlx90640Settings().address
     world = World(clock, seed=SEED)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 UNLOCKS: Final = 200
 EDGES: Final = 50
+KILLS: Final = 3
 PULSES: Final = 20
 PULSE: Final = 0.3
 LATE: Final = 0.1
@@ -152,7 +153,7 @@ def _still() -> str:
 def _killed() -> str:
     wires = pins()
     taken: list[float] = []
-    for _ in range(5):
+    for _ in range(KILLS):
         with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE) as holder:
             assert holder.stdout is not None  # noqa: S101 - it is a pipe
             holder.stdout.readline()
@@ -184,8 +185,10 @@ def _claimed() -> str:
 CHECKS: Final = (
     Check("Unlock call → level", "GpioGate.unlock; the moment is the kernel's (tracepoint gpio_value)", _unlock),
     Check("A pulse has its length", f"{PULSE} s asked for; both edges by the kernel's log", _pulse),
-    Check("Edge → event", "gpio-sim's pull is a kernel edge; Edge of the shipped driver", _edge),
-    Check("Opening and closing the gate moves no relay", "the kernel's log of the unlock lines", _still),
-    Check("kill -9 in a pulse → locked", "the line's level in sysfs after SIGKILL of a process in a pulse", _killed),
+    Check("Edge → event", "gpio-sim's pull is a kernel edge; Edge of the shipped driver", _edge, 120),
+    Check("Opening and closing the gate moves no relay", "the kernel's log of the unlock lines", _still, 120),
+    Check(
+        "kill -9 in a pulse → locked", "the line's level in sysfs after SIGKILL of a process in a pulse", _killed, 180
+    ),
     Check("A line that another program holds", "two gates on one chip; the error names line and remedy", _claimed),
 )

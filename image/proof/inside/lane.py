@@ -94,8 +94,9 @@ def _granted() -> tuple[float, float]:
     presented = _present()
     try:
         grant = program.wait_for("grant", presented, DECIDES)
-    except NotShown as denied:
-        raise NotShown(f"{denied}; {program.said()}") from denied
+    except NotShown:
+        program.tell_log()
+        raise
     scene().grants += 1
     deadline = time.monotonic() + 5
     while True:

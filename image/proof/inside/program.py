@@ -33,11 +33,12 @@ TEXT: Final = """
 [site]
 name = "proof"
 [thermal]
-refresh_hz = 4.0
+driver = "mlx90640"
+refresh_hz = 2.0
 [camera]
 width = 320
 height = 180
-fps = 5.0
+fps = 4.0
 [gate]
 chip = {chip}
 fire = 16
@@ -51,7 +52,7 @@ require = "card"
 passage_wait = 6.0
 screening_timeout = 30.0
 [perception]
-engine = "opencv"
+engine = "tflite"
 [perception.attempt]
 budget = 15.0
 [perception.screening]
@@ -123,7 +124,8 @@ def start() -> subprocess.Popen[str]:
         wait_for("state", began, STARTS, lambda record: '"locked"' in record.detail)
     except NotShown as late:
         process.kill()
-        raise NotShown(f"{late}; {said()}") from late
+        tell_log()
+        raise NotShown(str(late)) from late
     return process
 
 
@@ -135,10 +137,13 @@ def end(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        raise NotShown(f"it did not end within {ENDS:g} s of SIGTERM; {said()}") from None
-    need(status == 0, f"SIGTERM ended it with status {status}; {said()}")
+        tell_log()
+        raise NotShown(f"it did not end within {ENDS:g} s of SIGTERM") from None
+    if status:
+        tell_log()
+    need(status == 0, f"SIGTERM ended it with status {status}")
 
 
-def said() -> str:
-    """The end of what the program wrote into its log, for an error."""
-    return f"the program said: {LOG.read_text()[-800:] or 'nothing'}"
+def tell_log() -> None:
+    """Show the end of the program's log on the console, where a claim about it failed."""
+    print(f"the program said: {LOG.read_text()[-1500:] or 'nothing'}", file=sys.stderr)
