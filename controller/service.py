@@ -166,8 +166,7 @@ async def serve(
     Raises `GateError` and `DeviceError` kinds for what cannot be opened, an exception group for a task that crashed.
     """
     boot_id = read_boot_id()
-    metrics = metrics or Metrics()
-    notifier = notifier or Notifier()
+    metrics, notifier = metrics or Metrics(), notifier or Notifier()
     notifier.starting("journal", JOURNAL_SECONDS)
     config.store.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with contextlib.AsyncExitStack() as stack:
@@ -182,44 +181,23 @@ async def serve(
         history = await stack.enter_async_context(lane_history(config, board, gallery))
         signs = indicators_of(config, board, lambda: (app.runner.prompt, app.runner.reason))
         stack.push_async_callback(signs.close)
-        seen += signs.watches
         book = None if board.reader is None and board.sender is None else book_of(config)
         panel = _panel(board, book, metrics, stack)
-        seen += panel
-        seen += lamps_of(board.reader, lambda: app.runner.prompt)
-        folder, key, damaged = config.store.folder, config.store.key, _on_damage(config)
-        reload = GalleryWatch(folder, key, gallery, board.clock, book=book, forget=history.forget, on_damage=damaged)
+        seen += [*signs.watches, *panel, *lamps_of(board.reader, lambda: app.runner.prompt)]
+        reload = _reload(config, board, gallery, book, history.forget)
         stack.callback(reload.close)
-        watch = _LinkMetrics(metrics)
-        desk = command_desk(
-            config, journal, board.clock, boot_id, lambda: app, reread=reload.hurry, on_refused=watch.on_refused
-        )
-        link = _link(config, journal, boot_id, watch=watch, app=lambda: app, desk=desk)
-        if link is not None:
-            seen.append(_StateWatch(link.state_changed))
-            journal.add_listener(link.notify)
-        if desk is not None:
-            seen.append(desk)
+        campus, reporters = _campus(config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload)
+        seen += reporters
+        vitals = Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None)
+        watchdog = Watchdog(notifier, vitals, lambda: app, lambda: journal.outbox.depth, board.watchdog)
+        beside_it: list[Service] = [*panel, *campus, *signs.services, watchdog]
         app = App(
             config,
             board,
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(
-                *(lateness, counters, reload),
-                *_keepers(config, board, journal),
-                *panel,
-                *_linked(link, desk),
-                *signs.services,
-                Watchdog(
-                    notifier,
-                    Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None),
-                    lambda: app,
-                    lambda: journal.outbox.depth,
-                    board.watchdog,
-                ),
-            ),
+            services=(lateness, counters, reload, *_keepers(config, board, journal), *beside_it),
             watches=tuple(seen),
             credentials=book,
             history=history,
@@ -248,6 +226,16 @@ async def _open_journal(
     return journal
 
 
+def _reload(
+    config: Config, board: Board, gallery: GalleryIndex, book: CredentialBook | None, forget: Callable[[str], object]
+) -> GalleryWatch:
+    """What follows the gallery's file; `forget` is told who is gone."""
+    store = config.store
+    return GalleryWatch(
+        store.folder, store.key, gallery, board.clock, book=book, forget=forget, on_damage=_on_damage(config)
+    )
+
+
 def _panel(
     board: Board, book: CredentialBook | None, metrics: Metrics, stack: contextlib.AsyncExitStack
 ) -> list[PanelDesk]:
@@ -272,11 +260,27 @@ def _keepers(config: Config, board: Board, journal: Journal) -> tuple[_Housekeep
     return _Housekeeping(journal), PictureRetention(config, board)
 
 
-def _linked(link: Link | None, desk: CommandDesk | None) -> tuple[Service, ...]:
-    """The link, and what renews the challenge it announces."""
+def _campus(
+    config: Config,
+    board: Board,
+    journal: Journal,
+    boot_id: str,
+    *,
+    metrics: Metrics,
+    app: Callable[[], App],
+    reload: GalleryWatch,
+) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
+    """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
+    told = _LinkMetrics(metrics)
+    desk = command_desk(config, journal, board.clock, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
+    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk)
     if link is None:
-        return ()
-    return (link,) if desk is None else (link, ChallengeClock(desk.challenges, link.state_changed))
+        return (), ()
+    journal.add_listener(link.notify)
+    changes = _StateWatch(link.state_changed)
+    if desk is None:
+        return (link,), (changes,)
+    return (link, ChallengeClock(desk.challenges, link.state_changed)), (changes, desk)
 
 
 def _link(
