@@ -39,7 +39,7 @@ $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.built
-	$(INSTALL) --editable ".[hub,tflite,test,lint]"
+	$(INSTALL) --editable ".[hub,lepton,tflite,test,lint]"
 	@touch $@
 
 $(VENV)/.convert: $(VENV)/.dev
@@ -56,7 +56,7 @@ $(VENV)/.eval: $(VENV)/.built
 	@touch $@
 
 $(VENV)/.release: $(VENV)/.dev
-	$(INSTALL) --editable ".[hub,tflite,test,lint,release]"
+	$(INSTALL) --editable ".[hub,lepton,tflite,test,lint,release]"
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.built

@@ -8,13 +8,15 @@ with its outputs at their safe level.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from random import Random
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from controller.capture import Capture, CaptureLimits
+from controller.capture import Capture
 from controller.credentials import REPEAT, CredentialDesk
 from controller.errors import EngineError
 from controller.eyes import Eyes
 from controller.footing_state import FootingState
+from controller.health import Health
 from controller.lane import events as ev
 from controller.lane.machine import Lane
 from controller.lane.model import FaultKind, Remark
@@ -30,20 +32,28 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from controller.bank import Bank
+    from controller.capture import Device
     from controller.config import Config
     from controller.gallery.credentials import CredentialBook
     from controller.gallery.index import GalleryIndex
+    from controller.health import Report
     from controller.perception.pipeline import History
     from controller.perception.types import FaceEngine
     from controller.runner import JournalPort
     from controller.watch import Watch
     from hw.board import Board
+    from hw.ports import Supply
 
 SELF_TEST_SECONDS = 15.0
 """How long devices may take to deliver their first frame."""
 SUPERVISE_EVERY = 0.5
 MAX_ABANDONED = 3
 """Hung device threads after which the process restarts itself: each holds memory and a file."""
+
+FAULTS = {"thermal": FaultKind.SENSOR_THERMAL, "camera": FaultKind.CAMERA}
+"""What the loss of a device is to the lane."""
+
+F = TypeVar("F", ThermalFrame, ImageFrame)
 
 log = get_logger("app")
 
@@ -90,7 +100,7 @@ class App:
         self.lane = Lane(config.lane) if bank is None else Lane(config.lane, bank.anti_passback, bank.interlock)
         self.watches = watches
         self._services = services
-        self._down = {FaultKind.SENSOR_THERMAL, FaultKind.CAMERA}
+        self._down = set(FAULTS.values())
         self._all_up = asyncio.Event()
         self._started = asyncio.Event()
         self.captures: list[Capture[ThermalFrame] | Capture[ImageFrame]] = []
@@ -101,12 +111,13 @@ class App:
             journal=journal,
             append_timeout=config.store.append_timeout,
             degraded_without_disk=not config.lane.on_journal_failure_deny,
-            latching=config.gate.mode == "pulse",
+            latching=config.lane.kind == "turnstile" and config.gate.mode == "pulse",
             clock=board.clock,
             clock_state=clock_state,
             on_reassess=self._reassess,
             on_expect=lambda person, face: self.eyes.expect(person, face=face),
             watches=watches,
+            arm=board.arm,
         )
         self._footing = FootingState(config, board)
         self.eyes = Eyes(
@@ -152,6 +163,8 @@ class App:
         try:
             self.board.gate.open(self.runner.on_edge)
             self._take_levels()
+            if self.board.thermal_supply is not None:
+                self.board.thermal_supply.open()
             self._start_captures(loop)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.runner.run(), name="runner")
@@ -171,37 +184,47 @@ class App:
             self._shutdown()
 
     @property
+    def health(self) -> dict[str, Report]:
+        """How each device is."""
+        return {capture.name: capture.report for capture in self.captures}
+
+    @property
     def ready(self) -> asyncio.Event:
         """Set once the self-test has ended, either way."""
         return self._started
 
     def _start_captures(self, loop: asyncio.AbstractEventLoop) -> None:
-        clock = self.board.clock
-        thermal: Capture[ThermalFrame] = Capture(
-            "thermal",
-            self.board.make_thermal,
-            clock=clock,
-            loop=loop,
-            on_frame=self._on_thermal,
-            on_up=lambda info: self._on_up("thermal", info),
-            on_down=lambda error: self._on_down("thermal", FaultKind.SENSOR_THERMAL, error),
-            number=lambda frame: frame.sequence,
-            limits=CaptureLimits(),
-        )
-        camera: Capture[ImageFrame] = Capture(
-            "camera",
-            self.board.make_camera,
-            clock=clock,
-            loop=loop,
-            on_frame=self._on_picture,
-            on_up=lambda info: self._on_up("camera", info),
-            on_down=lambda error: self._on_down("camera", FaultKind.CAMERA, error),
-            number=lambda frame: frame.sequence,
-            limits=CaptureLimits(),
-        )
+        board = self.board
+        thermal = self._capture("thermal", board.make_thermal, self._on_thermal, loop, board.thermal_supply)
+        camera = self._capture("camera", board.make_camera, self._on_picture, loop)
+        camera.expect(self.config.camera.fps)
         self.captures = [thermal, camera]
         thermal.start()
         camera.start()
+
+    def _capture(
+        self,
+        name: str,
+        make: Callable[[], Device[F]],
+        on_frame: Callable[[F], None],
+        loop: asyncio.AbstractEventLoop,
+        supply: Supply | None = None,
+    ) -> Capture[F]:
+        return Capture(
+            name,
+            make,
+            clock=self.board.clock,
+            loop=loop,
+            on_frame=on_frame,
+            on_up=lambda info: self._on_up(name, info),
+            on_down=lambda error: self._on_down(name, error),
+            on_health=lambda report: self._on_health(name, report),
+            on_delay=self._on_delay,
+            number=lambda frame: frame.sequence,
+            # Every gate and device has dice of its own, and the same ones at each rehearsal.
+            random=Random(f"{self.config.site.name} {name}"),  # noqa: S311 - no secret
+            supply=supply,
+        )
 
     def _shutdown(self) -> None:
         for capture in self.captures:
@@ -215,19 +238,23 @@ class App:
             log.error("lamp not set at shutdown", error=str(error))
         finally:
             self.board.gate.close()
+            if self.board.thermal_supply is not None:
+                self.board.thermal_supply.close()
+
+    def _on_delay(self, stage: str, seconds: float) -> None:
+        for watch in self.watches:
+            watch.on_delay(stage, seconds)
 
     def _reassess(self, hold_off: float) -> None:
         self.eyes.reassess(hold_off)
 
     def _on_thermal(self, frame: ThermalFrame) -> None:
-        self._back(FaultKind.SENSOR_THERMAL)
-        self.eyes.heat.put(frame)
+        self.eyes.feel(frame)
         for watch in self.watches:
             watch.on_thermal(frame)
 
     def _on_picture(self, frame: ImageFrame) -> None:
-        self._back(FaultKind.CAMERA)
-        self.eyes.pictures.put(frame)
+        self.eyes.see(frame)
 
     def _on_up(self, name: str, info: object) -> None:
         if isinstance(info, ThermalInfo):
@@ -235,6 +262,7 @@ class App:
             for warning in info.warnings:
                 log.warning("device", device=name, text=warning)
             self._check_lens(info)
+            self.captures[0].expect(info.frame_rate)
         else:
             text = str(info)
         log.info("device up", device=name, text=text)
@@ -255,23 +283,42 @@ class App:
             log.warning("lens", text=f"[perception.registration] thermal_fov says {told} degrees", sensor=info.model)
         self._footing.keeper.declare(None if fault is None else Remark.FEW_PIXELS)
 
-    def _on_down(self, name: str, fault: FaultKind, error: Exception) -> None:
-        log.warning("device down", device=name, error=str(error))
+    def _on_down(self, name: str, error: Exception) -> None:
+        """An attempt to open or read it failed; what that makes of it comes as its health."""
+        log.debug("device down", device=name, error=str(error))
         for watch in self.watches:
             watch.on_device(name, up=False, text=str(error))
-        if fault not in self._down:
-            self._down.add(fault)
-            self.eyes.forget()
-            self.post(ev.DeviceLost(now=self.board.clock.monotonic(), fault=fault))
 
-    def _back(self, fault: FaultKind) -> None:
-        """A good frame, not merely an open device, is what ends a loss."""
-        if fault in self._down:
-            self._down.discard(fault)
-            if not self._down:
-                self._all_up.set()
-            if self._started.is_set():
-                self.post(ev.DeviceBack(now=self.board.clock.monotonic(), fault=fault))
+    def _on_health(self, name: str, report: Report) -> None:
+        """Good frames, not merely an open device, are what ends a loss."""
+        tell = log.info if report.health is Health.OK else log.warning
+        told = {"device": name, "health": report.health.value, "tries": report.tries, "reason": report.reason or None}
+        tell("device health", **told)
+        for watch in self.watches:
+            watch.on_health(name, report)
+        fault = FAULTS[name]
+        if report.health.usable == (fault not in self._down):
+            return
+        if report.health.usable:
+            self._regain(fault)
+        else:
+            self._lose(fault)
+
+    def _lose(self, fault: FaultKind) -> None:
+        self._down.add(fault)
+        if fault is FaultKind.CAMERA:
+            self.eyes.go_blind(on=True)
+        self.eyes.forget()
+        self.post(ev.DeviceLost(now=self.board.clock.monotonic(), fault=fault))
+
+    def _regain(self, fault: FaultKind) -> None:
+        self._down.discard(fault)
+        if fault is FaultKind.CAMERA:
+            self.eyes.go_blind(on=False)
+        if not self._down:
+            self._all_up.set()
+        if self._started.is_set():
+            self.post(ev.DeviceBack(now=self.board.clock.monotonic(), fault=fault))
 
     def _take_levels(self) -> None:
         """Levels found are no edges: the gate reports changes only. A fire that burns already waits for nothing."""
@@ -279,7 +326,9 @@ class App:
         self.post(ev.Booted(now=clock.monotonic()))
         for signal in Signal:
             level = self.board.gate.read(signal)
-            if level is not None and level is not (signal in ACTIVE_AT_REST):
+            # A door's and a barrier's sensors say nothing before they said something, and that is not "clear".
+            at_rest = self.config.lane.kind == "turnstile" and level is (signal in ACTIVE_AT_REST)
+            if level is not None and not at_rest:
                 self.runner.on_level(signal, clock.monotonic(), active=level)
 
     async def _self_test(self) -> None:
@@ -289,6 +338,8 @@ class App:
                 await self._all_up.wait()
         except TimeoutError:
             log.warning("self-test", missing=sorted(fault.value for fault in self._down))
+        if FaultKind.CAMERA in self._down:
+            self.eyes.go_blind(on=True)
         now = clock.monotonic()
         faults = sorted(self._down, key=lambda fault: fault.value)
         if faults:
@@ -309,9 +360,7 @@ class App:
                 if capture.counters.abandoned >= MAX_ABANDONED:
                     raise DeviceError(f"{capture.name}: its driver hung {MAX_ABANDONED + 1} times; restarting")
                 log.error("device hangs", device=capture.name, seconds=round(capture.silent_for, 1))
-                fault = FaultKind.SENSOR_THERMAL if capture.name == "thermal" else FaultKind.CAMERA
-                self._on_down(capture.name, fault, DeviceError("its driver does not answer"))
-                capture.abandon()
+                capture.abandon(DeviceError("its driver does not answer"))
 
 
 async def _until_done(beside: Callable[[], Awaitable[None]]) -> None:

@@ -18,8 +18,8 @@ from controller.config import LINES_ELSEWHERE, load
 from controller.errors import ConfigError
 from controller.lane.antipassback import AntiPassback
 from controller.lane.interlock import Interlock
+from controller.notify import Notifier, together
 from hw.executor import ClockExecutor
-from hw.settings import GATE_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -46,8 +46,13 @@ class _Ended(Exception):  # noqa: N818 - not an error: ends the task group
 class LentExecutor(Executor):
     """An executor of somebody else's: whoever it is lent to may use it, and not shut it down."""
 
-    def __init__(self, owner: Executor) -> None:
+    def __init__(self, owner: ClockExecutor) -> None:
         self._owner = owner
+
+    @property
+    def busy_for(self) -> float:
+        """Seconds of the longest job under way, whoever's it is."""
+        return self._owner.busy_for
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As the owner's."""
@@ -62,7 +67,7 @@ class Bank:
     """What the lanes of a board share."""
 
     anti_passback: AntiPassback
-    perception: Executor
+    perception: LentExecutor
     """One thread for all: an engine is never asked twice at a time."""
     interlock: Interlock | None = None
 
@@ -113,8 +118,11 @@ async def serve_bank(
     engine: FaceEngine,
     *,
     beside: Callable[[list[App]], Awaitable[None]] | None = None,
+    notifier: Notifier | None = None,
 ) -> None:
     """Run the lanes until cancelled, until SIGTERM, until one crashes, or until `beside` returns.
+
+    `notifier`: the service manager; it hears of a lane only together with the others.
 
     Raises what `controller.service.serve` does.
     """
@@ -131,19 +139,20 @@ async def serve_bank(
     try:
         with terminable():
             async with asyncio.TaskGroup() as tasks:
-                for place in places:
-                    tasks.create_task(_serve_one(place, engine, bank, gathered), name=place.config.site.name)
+                for place, member in zip(places, together(notifier or Notifier(), len(places)), strict=True):
+                    one = _serve_one(place, engine, bank, gathered, member)
+                    tasks.create_task(one, name=place.config.site.name)
     except* _Ended:
         pass
     finally:
         thread.shutdown(wait=False)
 
 
-async def _serve_one(place: Place, engine: FaceEngine, bank: Bank, gathered: _Gathered) -> None:
+async def _serve_one(place: Place, engine: FaceEngine, bank: Bank, gathered: _Gathered, notifier: Notifier) -> None:
     from controller.service import serve  # noqa: PLC0415 - as above
 
     structlog.contextvars.bind_contextvars(gate=place.config.site.name)
-    await serve(place.config, place.board, engine, place.gallery, bank=bank, beside=gathered.join)
+    await serve(place.config, place.board, engine, place.gallery, bank=bank, beside=gathered.join, notifier=notifier)
     raise _Ended
 
 
@@ -170,15 +179,18 @@ def _claims(config: Config) -> Iterator[tuple[str, str]]:
     yield f"the folder {config.store.folder}", "[store] folder"
     yield f"the sensor {config.thermal.bus} {config.thermal.address:#x}", "[thermal] bus, address"
     yield f"the camera {config.camera.source}", "[camera] source"
-    for section, names in (("gate", GATE_LINES), *LINES_ELSEWHERE):
+    for section, names in (config.lines, *LINES_ELSEWHERE):
         for name in names:
             if (line := getattr(getattr(config, section), name, None)) is not None:
-                yield f"GPIO line {line} of chip {config.gate.chip}", f"[{section}] {name}"
-    for section, name in (("reader", "device"), ("reader", "port"), ("thermal", "spi")):
+                yield f"GPIO line {line} of chip {config.wiring.chip}", f"[{section}] {name}"
+    for section, name in (("reader", "device"), ("reader", "port"), ("thermal", "spi"), ("watchdog", "device")):
         if (device := getattr(getattr(config, section), name, None)) is not None:
             yield f"the device {device}", f"[{section}] {name}"
-    if config.observe.metrics_port is not None:
-        yield f"the port {config.observe.metrics_port}", "[observe] metrics_port"
+    if config.screen is not None and config.screen.driver != "none":
+        yield f"the device {config.screen.device}", "[screen] device"
+    for section, name in (("observe", "metrics_port"), ("screen", "port")):
+        if (port := getattr(getattr(config, section), name, None)) is not None:
+            yield f"the port {port}", f"[{section}] {name}"
 
 
 def _alike(first: Config, second: Config) -> Iterator[tuple[str, object, object]]:

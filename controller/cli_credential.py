@@ -56,14 +56,14 @@ def add_parser(commands: Subparsers) -> None:
     parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add = parts.add_parser("add", help="add one", description=ADD, formatter_class=raw)
     add.add_argument("person", metavar="PERSON_ID")
-    add.add_argument("kind", choices=("card", "qr", "pin", "panel"))
+    add.add_argument("kind", choices=("card", "qr", "pin", "plate", "panel"))
     add.add_argument("value", nargs="?", metavar="VALUE")
     add.add_argument("--read", action="store_true", help="take it from the configured reader; stop the gate first")
     add.add_argument("--create", action="store_true", help="enrol the person without a face")
     add.set_defaults(run=run_add)
     remove = parts.add_parser("remove", help="take them away")
     remove.add_argument("person", metavar="PERSON_ID")
-    remove.add_argument("--kind", choices=("card", "qr", "pin", "panel"), help="only those of this kind")
+    remove.add_argument("--kind", choices=("card", "qr", "pin", "plate", "panel"), help="only those of this kind")
     remove.add_argument("--record", metavar="RECORD", help="only this one, as `list` names it")
     remove.set_defaults(run=run_remove)
     listing = parts.add_parser("list", help="who has what; no numbers, for none are kept")
@@ -135,7 +135,7 @@ def _read(arguments: argparse.Namespace) -> str:
     if config.reader is None:
         raise ConfigError("--read needs a --config with a [reader]")
     print(f"present the {arguments.kind} to the reader", file=sys.stderr)
-    return from_reader(linux_reader(config.reader, config.gate), arguments.kind)
+    return from_reader(linux_reader(config.reader, config.wiring), arguments.kind)
 
 
 def run_remove(arguments: argparse.Namespace) -> int:

@@ -29,6 +29,7 @@ exit status:
 examples:
   thermogate drill
   thermogate drill --people 100 --seed 7 --speed max --report out.json
+  thermogate drill --kind barrier --people 14
   thermogate drill --engine opencv --models ~/models --speed 1
   thermogate drill --screen 8080 --speed 1      and http://127.0.0.1:8080/ in a browser
 """
@@ -49,6 +50,12 @@ def add_parser(commands: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
+    add(
+        "--kind",
+        choices=("turnstile", "door", "barrier"),
+        default="turnstile",
+        help="what closes the lane; a door and a barrier play scenes of their own, a line each (default %(default)s)",
+    )
     add("--people", type=_count, default=DEFAULT_PEOPLE, metavar="N", help="how many come (default %(default)s)")
     add("--seed", type=_seed, default=DEFAULT_SEED, metavar="S", help="who they are (default %(default)s)")
     add(
@@ -99,6 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         report=arguments.report,
         keep=arguments.keep,
         plain=arguments.plain,
+        kind=arguments.kind,
         screen=arguments.screen,
         cards=arguments.cards,
     )

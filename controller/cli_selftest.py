@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
+import json
+import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from controller.cli_types import Subparsers
     from controller.config import Config
+    from controller.selftest.finding import Finding
+    from controller.selftest.machine import Machine
 
 DESCRIPTION = """\
 Looks whether this installation is fit for a lane: the kernels against their oracle, the journal's disk, the engines and
-their models. With a GATE.TOML also every device it names. Each line says ok or what is wrong and what to do about it;
-the exit status is 1 when anything that the lane needs is wrong. No lock moves.
+their models. With a GATE.TOML also the board: buses and rights, every device that is named, the bus' real speed, the
+supply, the clock, the disk, the watchdog. Each line says ok, or what is wrong and what to do about it; the exit status
+is 1 when anything that the lane needs is wrong. No lock moves.
 """
 
-COMMITS = 20
+EPILOG = """\
+examples:
+  thermogate selftest                                 this installation
+  sudo thermogate selftest /etc/thermogate/gate.toml  and the board
+  thermogate selftest gate.toml --latency 60          how long each stage takes, from sensor to decision
+  thermogate selftest gate.toml --json                for machines: {"passed": ..., "findings": [...]}
+"""
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the self-test."""
-
-    name: str
-    ok: bool
-    text: str
-    needed: bool = True
-    """Whether the lane cannot do without."""
+MARKS = {"ok": "ok     ", "wrong": "WRONG  ", "warning": "warning", "absent": "missing"}
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -41,9 +39,17 @@ def add_parser(commands: Subparsers) -> None:
         "selftest",
         help="look whether this installation and board are fit",
         description=DESCRIPTION,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("config", type=Path, metavar="GATE.TOML", nargs="?", help="also test the devices it names")
+    command.add_argument("config", type=Path, metavar="GATE.TOML", nargs="?", help="also test the board it describes")
+    command.add_argument(
+        "--latency",
+        type=float,
+        metavar="SECONDS",
+        help="also run the lane for so long, with its lock simulated, and hold each stage against its budget",
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=run)
 
 
@@ -51,35 +57,91 @@ def run(arguments: argparse.Namespace) -> int:
     """Test and print."""
     from controller.config import Config, load
     from controller.indicators.check import looked_at
+    from controller.selftest.finding import Finding, passed
+    from controller.selftest.software import software
 
+    if arguments.latency is not None and arguments.config is None:
+        print("thermogate selftest: --latency needs the GATE.TOML of a board", file=sys.stderr)
+        return 2
     config = Config() if arguments.config is None else load(arguments.config)
     findings = software(config, None if arguments.config is None else config.store.folder)
     if arguments.config is not None:
-        findings += devices(config) + gate_wiring(config)
-        findings += [Finding(name, ok, text, needed=False) for name, ok, text in looked_at(config)]
+        findings += board(config, arguments.config) + devices(config) + gate_wiring(config)
+        findings += [Finding(name, ok, text, severity="warning") for name, ok, text in looked_at(config)]
+        if arguments.latency is not None:
+            findings += latency(config, arguments.latency)
+    if arguments.json:
+        told = {"passed": passed(findings), "findings": [finding.as_json() for finding in findings]}
+        print(json.dumps(told, ensure_ascii=False, indent=1))
+    else:
+        _print(findings)
+    return 0 if passed(findings) else 1
+
+
+def _print(findings: list[Finding]) -> None:
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        mark = "ok     " if finding.ok else ("WRONG  " if finding.needed else "missing")
-        print(f"{mark} {finding.name:<{width}}  {finding.text}")
-    return 0 if all(finding.ok or not finding.needed for finding in findings) else 1
+        print(f"{MARKS[finding.status]} {finding.name:<{width}}  {finding.text}")
+        if finding.fix:
+            print(f"{'':{9 + width}} -> {finding.fix}")
 
 
-def software(config: Config, folder: Path | None) -> list[Finding]:
-    """Test what needs no device. The journal's disk is tested in `folder`, or in a temporary one."""
-    findings = [_attempt("thermal kernel", thermal_kernel), _attempt("search kernel", search_kernel)]
-    findings.append(_attempt("journal disk", lambda: journal_disk(folder)))
-    chosen = config.perception.engine
-    for name in ("tflite", "opencv", "demo"):
-        needed = chosen == name
-        findings.append(_attempt(f"engine {name}", lambda name=name: engine(config, name), needed=needed))  # type: ignore[misc]
-    return findings
+def board(config: Config, path: Path) -> list[Finding]:
+    """Test the machine: what an installer may have forgotten, and what a board suffers from."""
+    from controller.record.boot import clock_state
+    from controller.selftest import machine as look
+    from hw.linux.machine import LinuxMachine
+
+    machine = LinuxMachine()
+    written = {
+        str(file): file.stat().st_mtime for file in (path, config.store.folder / "journal.sqlite3") if file.exists()
+    }
+    return [
+        *look.buses(config, machine),
+        *_sensor(config, machine),
+        look.camera(config, machine),
+        look.supply(machine),
+        look.clock(clock_state(), time.time(), written),
+        look.space(config.store.folder, machine),
+        look.watchdog(config, machine),
+    ]
+
+
+def _sensor(config: Config, machine: Machine) -> list[Finding]:
+    """The bus that the thermal sensor's pictures come over."""
+    from controller.selftest import machine as look
+    from hw.board import linux_bus_hertz
+    from hw.thermal_settings import LeptonSettings, Mlx90640Settings
+
+    sensor = config.thermal
+    if isinstance(sensor, Mlx90640Settings):
+        return [look.bus_speed(sensor.refresh_hz, lambda: linux_bus_hertz(sensor))]
+    return [look.spi(sensor.spi, machine)] if isinstance(sensor, LeptonSettings) else []
+
+
+def latency(config: Config, seconds: float) -> list[Finding]:
+    """Run the lane for so long on the board's own senses, and hold each stage against its budget."""
+    from controller.errors import GateError
+    from controller.selftest import latency as timed
+    from controller.selftest.finding import Finding
+    from hw.board import rehearsal_board
+    from hw.errors import DeviceError, words
+
+    board, turnstile = rehearsal_board(config.thermal, config.camera, config.gate)
+    try:
+        return timed.findings(timed.measure(config, board, seconds))
+    except (GateError, DeviceError) as error:
+        return [Finding("latency", ok=False, text=words(error))]
+    finally:
+        turnstile.close()
 
 
 def devices(config: Config) -> list[Finding]:
-    """Test the devices of a configuration, each on its own."""
+    """Open the devices of a configuration, each on its own."""
+    from controller.selftest.finding import Finding
     from hw.board import missing
 
-    lacking = dict(line.split(": ", 1) for line in missing(config.thermal, config.camera, config.gate, config.reader))
+    lacking = dict(line.split(": ", 1) for line in missing(config.thermal, config.camera, config.wiring, config.reader))
     return [
         Finding(name, name not in lacking, lacking.get(name, "answers"))
         for name in ("thermal sensor", "camera", "gate", *(["reader"] if config.reader else []))
@@ -88,89 +150,9 @@ def devices(config: Config) -> list[Finding]:
 
 def gate_wiring(config: Config) -> list[Finding]:
     """Look at each line of the gate; a chip that is not there is told already."""
+    from controller.selftest.finding import Finding
     from hw.board import wiring
 
-    return [Finding(found.name, found.ok, str(found)) for found in wiring(config.gate) if found.name != "gate chip"]
-
-
-def thermal_kernel() -> str:
-    """The kernel against the NumPy oracle, on a made-up sensor."""
-    import numpy as np
-
-    import _fastcore
-    from _fastcore import reference
-    from _fastcore.thermal import Mlx90640
-    from hw.sim.mlx90640_eeprom import synthetic_eeprom
-
-    eeprom = synthetic_eeprom(1)
-    frame = np.zeros(834, dtype=np.uint16)
-    frame[:768] = np.arange(768) % 200
-    frame[768:832] = 0
-    frame[768], frame[800], frame[778], frame[810] = 0x4BF2, 0x06AF, 0x1881, 0xCCC5
-    frame[832], frame[833] = 0x1901, 0
-    got = np.full(768, np.nan, dtype=np.float32)
-    Mlx90640(eeprom).object_temperatures(frame, got, emissivity=0.98)
-    true = reference.object_temperatures(reference.extract(eeprom), frame, emissivity=0.98)
-    if not np.array_equal(np.isnan(got), np.isnan(true)):
-        raise ArithmeticError("the kernel and its oracle disagree about which pixels there are")
-    worst = float(np.nanmax(np.abs(got - true)))
-    if not worst < 2e-3:
-        raise ArithmeticError(f"the kernel is {worst:.4f} °C off its oracle")
-    return f"within {worst:.1e} °C of its oracle ({_fastcore.backend()})"
-
-
-def search_kernel() -> str:
-    """The search against NumPy."""
-    import numpy as np
-
-    from _fastcore.match import Gallery
-
-    rng = np.random.default_rng(1)
-    templates = rng.normal(size=(500, 128)).astype(np.float32)
-    templates /= np.linalg.norm(templates, axis=1, keepdims=True)
-    gallery = Gallery(128)
-    for key, template in enumerate(templates):
-        gallery.add(key, template)
-    keys, scores = gallery.search(templates[123], k=3)
-    order = np.argsort(-(templates @ templates[123]))[:3]
-    if keys.tolist() != order.tolist() or abs(float(scores[0]) - 1) > 1e-5:
-        raise ArithmeticError("the search does not find what brute force finds")
-    return "finds what brute force finds"
-
-
-def journal_disk(folder: Path | None) -> str:
-    """Commits with fsync, timed, in a file of its own beside the journal."""
-    import sqlite3
-
-    times = []
-    with tempfile.TemporaryDirectory(prefix="thermogate-selftest-", dir=folder) as scratch:
-        connection = sqlite3.connect(Path(scratch) / "probe.sqlite3", isolation_level=None)
-        try:
-            connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (x);")
-            for number in range(COMMITS):
-                started = time.perf_counter()
-                connection.execute("INSERT INTO t VALUES (?)", (number,))
-                times.append(time.perf_counter() - started)
-        finally:
-            connection.close()
-    times.sort()
-    median, worst = 1000 * times[len(times) // 2], 1000 * times[-1]
-    place = folder or "a temporary folder"
-    return f"a commit takes {median:.1f} ms (median of {COMMITS}), {worst:.1f} ms at worst, in {place}"
-
-
-def engine(config: Config, name: str) -> str:
-    """Whether an engine opens."""
-    from controller.perception.engines import open_engine
-
-    opened = open_engine(name, config.perception.models)
-    return f"{opened.template_model}" + (", for rehearsals only" if opened.rehearsal_only else "")
-
-
-def _attempt(name: str, probe: Callable[[], str], *, needed: bool = True) -> Finding:
-    from controller.errors import GateError
-
-    try:
-        return Finding(name, ok=True, text=probe(), needed=needed)
-    except (GateError, ArithmeticError, OSError, ImportError) as error:
-        return Finding(name, ok=False, text=str(error), needed=needed)
+    if config.lane.kind != "turnstile":
+        return []  # what a line of a door or a barrier should say at rest depends on where the leaf or the arm is
+    return [Finding(one.name, one.ok, one.text, one.fix) for one in wiring(config.gate) if one.name != "gate chip"]

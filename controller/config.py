@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from controller import kind_config
 from controller.errors import ConfigError
 from controller.gallery.settings import EnrolmentSettings
 from controller.indicators.settings import IndicatorSettings, ScreenSettings, SoundSettings
@@ -16,9 +17,11 @@ from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
 from hw.gate_settings import READBACK_LIMIT
+from hw.kind_settings import BARRIER_LINES, DOOR_LINES, BarrierSettings, DoorSettings, Wiring
 from hw.sender_settings import WiegandOutSettings
 from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
 from hw.thermal_settings import LeptonSettings, Mlx90640Settings, ThermalSettings
+from hw.watchdog_settings import WatchdogSettings
 
 I2C_LINES = {"/dev/i2c-0": (0, 1), "/dev/i2c-1": (2, 3)}
 """GPIO lines of the I2C buses of a 40-pin header."""
@@ -28,7 +31,7 @@ SPI_LINES = {"/dev/spidev0": (7, 8, 9, 10, 11), "/dev/spidev1": (16, 17, 18, 19,
 LINES_ELSEWHERE = (
     ("reader", ("d0", "d1")),
     ("wiegand_out", ("d0", "d1", "sense0", "sense1")),
-    ("thermal", ("reset",)),
+    ("thermal", ("reset", "power")),
 )
 """Keys outside [gate] that name a GPIO line, by their section."""
 
@@ -75,6 +78,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     thermal: ThermalSettings = Mlx90640Settings()
     camera: CameraSettings = CameraSettings()
     gate: GateSettings = GateSettings()
+    """The lines of a turnstile."""
+    door: DoorSettings = DoorSettings()
+    barrier: BarrierSettings = BarrierSettings()
     reader: ReaderSettings | None = None
     """None: no cards."""
     wiegand_out: WiegandOutSettings | None = None
@@ -90,37 +96,64 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     link: LinkSettings | None = None
     """None: no campus; the journal keeps everything until there is one."""
     observe: ObserveSettings = ObserveSettings()
+    watchdog: WatchdogSettings | None = None
+    """None: the program feeds no hardware watchdog itself; its service manager does."""
 
     def __post_init__(self) -> None:
         """Refuse sections that contradict each other: the first grant would be the first to notice."""
+        self._check_reader()
+        self._check_lines()
+        if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
+            raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
+        if self.lane.kind == "turnstile":
+            self._check_turnstile()
+        elif self.lane.kind == "door":
+            self._check_door()
+
+    @property
+    def wiring(self) -> Wiring:
+        """The lines of this lane, of whatever kind it is."""
+        match self.lane.kind:
+            case "door":
+                return self.door
+            case "barrier":
+                return self.barrier
+            case _:
+                return self.gate
+
+    @property
+    def lines(self) -> tuple[str, tuple[str, ...]]:
+        """The section of `wiring`, and its keys that name a GPIO line."""
+        match self.lane.kind:
+            case "door":
+                return "door", DOOR_LINES
+            case "barrier":
+                return "barrier", BARRIER_LINES
+            case _:
+                return "gate", GATE_LINES
+
+    def _check_turnstile(self) -> None:
         if getattr(self.gate, f"unlock_{self.site.entry}") is None:
             raise ValueError(f"[gate] unlock_{self.site.entry} is not wired, and [site] entry = {self.site.entry!r}")
         if self.gate.mode == "pulse":
             asked, longest, key, cap = self.lane.unlock_pulse, self.gate.pulse_cap, "unlock_pulse", "[gate] pulse_cap"
         else:
             asked, longest, key, cap = self.lane.passage_wait, POTENTIAL_CAP, "passage_wait", "potential mode's cap"
-        self._check_reader()
-        self._check_lines()
-        self._check_duties()
-        if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
-            raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
+        self._check_readback()
         if not 0 < asked <= longest:
             raise ValueError(f"[lane] {key} is {asked:g} s: it must be over 0 and at most {longest:g} s, {cap}")
 
-    def _check_duties(self) -> None:
-        """Lines that have another duty on the board, and a pulse too short for the read-back to tell anything."""
-        taken = I2C_LINES.get(self.thermal.bus, ())
-        for name in GATE_LINES:
-            line = getattr(self.gate, name)
-            if line in taken:
-                raise ValueError(
-                    f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; "
-                    f"[gate] {name} takes another"
-                )
-            if line in self._video_lines():
-                raise ValueError(
-                    f"GPIO line {line} is of SPI, where [thermal] spi has its sensor; [gate] {name} takes another"
-                )
+    def _check_door(self) -> None:
+        asked, longest = self.lane.passage_wait, self.door.release_cap
+        if not 0 < asked <= longest:
+            raise ValueError(
+                f"[lane] passage_wait is {asked:g} s: it must be over 0 and at most {longest:g} s, [door] release_cap"
+            )
+        if self.lane.door.on_rex_stuck == "lock" and self.door.lock == "magnet":
+            raise ValueError('[lane.door] on_rex_stuck = "lock" with [door] lock = "magnet": nobody could leave')
+
+    def _check_readback(self) -> None:
+        """A pulse too short for the read-back to tell anything."""
         pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
         if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
             raise ValueError(
@@ -129,6 +162,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             )
 
     def _check_reader(self) -> None:
+        if self.lane.on_camera_lost == "cards":
+            if self.lane.require == "face_and_card":
+                raise ValueError(
+                    '[lane] require = "face_and_card" asks for both, so on_camera_lost = "cards" lets nobody in'
+                )
+            if self.reader is None:
+                raise ValueError('[lane] on_camera_lost = "cards", and there is no [reader]: nobody would pass')
         if self.reader is None and self.lane.require in ("card", "face_and_card"):
             raise ValueError(f"[lane] require = {self.lane.require!r}, and there is no [reader]: nobody would pass")
 
@@ -136,11 +176,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         spi = self.thermal.spi if isinstance(self.thermal, LeptonSettings) else ""
         return SPI_LINES.get(spi.rpartition(".")[0], ())
 
+    def _check_duty(self, line: int | None, place: str) -> None:
+        if line in I2C_LINES.get(self.thermal.bus, ()):
+            raise ValueError(
+                f"GPIO line {line} is I2C {self.thermal.bus[-1]}, where [thermal] has its sensor; {place} takes another"
+            )
+        if line in self._video_lines():
+            raise ValueError(f"GPIO line {line} is of SPI, where [thermal] spi has its sensor; {place} takes another")
+
     def _check_lines(self) -> None:
-        lines = {getattr(self.gate, name): f"[gate] {name}" for name in GATE_LINES}
+        """Lines that two sections name, or that have another duty on the board."""
+        own, names = self.lines
+        lines = {getattr(self.wiring, name): f"[{own}] {name}" for name in names}
+        for line, place in lines.items():
+            self._check_duty(line, place)
         lines |= dict.fromkeys(self._video_lines(), "[thermal] spi")
-        for section, names in LINES_ELSEWHERE:
-            for name in names:
+        for section, keys in LINES_ELSEWHERE:
+            for name in keys:
                 line, place = getattr(getattr(self, section), name, None), f"[{section}] {name}"
                 if line is not None and line in lines:
                     raise ValueError(f"GPIO line {line} is given twice: as {lines[line]} and as {place}")
@@ -168,8 +220,10 @@ def parse(text: str, *, where: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: {error}") from error
     try:
-        return msgspec.convert(_with_driver(raw), Config, strict=True, dec_hook=_decode)
-    except msgspec.ValidationError as error:
+        kind_config.refuse_foreign(raw)
+        return msgspec.convert(_with_driver(kind_config.with_defaults(raw)), Config, strict=True, dec_hook=_decode)
+    except ValueError as error:
+        # msgspec's own ValidationError is one.
         raise ConfigError(f"{where}: {_with_path(str(error))}") from error
 
 

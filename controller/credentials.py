@@ -18,12 +18,12 @@ from hw.ports import ReadKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor
 
     from controller.gallery.credentials import CredentialBook
     from controller.gallery.index import GalleryIndex
     from controller.watch import Watch
     from hw.clock import Clock
+    from hw.executor import ClockExecutor
     from hw.ports import CredentialRead, CredentialReader, ReaderState
 
 REPEAT: Final = 1.0
@@ -36,6 +36,7 @@ _KINDS: Final = {
     ReadKind.CARD: CredentialKind.CARD,
     ReadKind.QR: CredentialKind.QR,
     ReadKind.PIN: CredentialKind.PIN,
+    ReadKind.PLATE: CredentialKind.PLATE,
 }
 
 log = get_logger("credentials")
@@ -103,7 +104,7 @@ class CredentialDesk:
         gallery: GalleryIndex,
         *,
         clock: Clock,
-        executor: Executor,
+        executor: ClockExecutor,
         post: Callable[[ev.LaneEvent], None],
         watches: tuple[Watch, ...] = (),
         guard: PinGuard | None = None,
@@ -128,6 +129,11 @@ class CredentialDesk:
         await self._open(asyncio.get_running_loop())
         while True:
             await self._present(await self._queue.get())
+
+    @property
+    def busy_for(self) -> float:
+        """Seconds that the look-up under way has taken; 0 when there is none."""
+        return self._executor.busy_for
 
     def close(self) -> None:
         """Close the reader, and take no more work."""

@@ -18,8 +18,8 @@ from controller.slots import LatestSlot, RecentFrames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor
 
+    from controller.bank import LentExecutor
     from controller.perception.footing import FootingKeeper
     from controller.perception.linearity import LinearityResult
     from controller.perception.pipeline import History, Observation
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from controller.recognition import Verify
     from controller.watch import Watch
     from hw.clock import Clock
+    from hw.executor import ClockExecutor
     from hw.ports import ImageFrame, ThermalFrame
 
 HEAT_KEPT = 64
@@ -64,11 +65,12 @@ class Eyes:
         verify: Verify = nobody,
         second_factor: Callable[[str], bool] = lambda _: False,
         clock: Clock,
-        executor: Executor,
+        executor: ClockExecutor | LentExecutor,
         post: Callable[[ev.LaneEvent], None],
         watches: tuple[Watch, ...] = (),
     ) -> None:
-        self.pictures: LatestSlot[ImageFrame] = LatestSlot()
+        self.pictures: LatestSlot[ImageFrame | None] = LatestSlot()
+        """None: heat alone is to be looked at."""
         self.heat: RecentFrames[ThermalFrame] = RecentFrames(HEAT_KEPT)
         self._recognition = Recognition(engine, identify, verify)
         chosen = cast("FaceEngine", self._recognition)  # by delegation
@@ -82,12 +84,33 @@ class Eyes:
         self._orders: list[Callable[[], None]] = []
         self._generation = 0
         self._presence = 0
+        self._blind = False
+        self._arrived = 0.0
+        """When the newest picture came, by the clock."""
+
+    def go_blind(self, *, on: bool) -> None:
+        """There is no camera any more (heat alone tells who stands there), or there is one again."""
+        self._blind = on
+        self._order(lambda: self._perception.go_blind(on=on))
+
+    def see(self, picture: ImageFrame) -> None:
+        """Take a picture. On the loop's thread, as `feel`."""
+        self._arrived = self._clock.monotonic()
+        self.pictures.put(picture)
+
+    def feel(self, frame: ThermalFrame) -> None:
+        """Take a thermal frame: it waits for the next picture, or is looked at by itself where none will come."""
+        self.heat.put(frame)
+        if self._blind and not self.pictures.fresh:
+            self.pictures.put(None)
 
     async def run(self) -> None:
-        """Look at every new picture, for ever."""
+        """Look at every new picture, or without a camera at every thermal frame, for ever."""
         while True:
             picture = await self.pictures.take()
-            await self._look(picture, self.heat.take_all())
+            heat = self.heat.take_all()
+            if picture is not None or heat:
+                await self._look(picture, heat)
 
     def reassess(self, hold_off: float) -> None:
         """Begin a fresh attempt on whoever stands there, `hold_off` seconds from now."""
@@ -109,6 +132,11 @@ class Eyes:
         self.heat.take_all()
         self._order(self._perception.forget)
 
+    @property
+    def busy_for(self) -> float:
+        """Seconds that the look under way has taken; 0 when there is none."""
+        return self._executor.busy_for
+
     def close(self) -> None:
         """Take no more work."""
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -118,9 +146,10 @@ class Eyes:
         self._orders.append(order)
         self._generation += 1
 
-    async def _look(self, picture: ImageFrame, heat: list[ThermalFrame]) -> None:
+    async def _look(self, picture: ImageFrame | None, heat: list[ThermalFrame]) -> None:
         generation = self._generation
         orders, self._orders = self._orders, []
+        waited = self._clock.monotonic() - self._arrived
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         try:
@@ -128,12 +157,19 @@ class Eyes:
         except (ImageError, EngineError) as error:
             log.warning("picture not usable", error=str(error))
             return
+        spent, laps = time.perf_counter() - started, self._recognition.take_laps()
         for watch in self._watches:
-            watch.on_stage("perception", time.perf_counter() - started)
-            watch.on_picture(picture, seen.faces)
+            watch.on_stage("perception", spent)
+            for stage, seconds in laps:
+                watch.on_stage(stage, seconds)
+            if picture is not None:
+                watch.on_delay("wait for a look", waited)
+                watch.on_picture(picture, seen.faces)
         self._report(seen, stale=generation != self._generation)
 
-    def _observe(self, orders: list[Callable[[], None]], picture: ImageFrame, heat: list[ThermalFrame]) -> Observation:
+    def _observe(
+        self, orders: list[Callable[[], None]], picture: ImageFrame | None, heat: list[ThermalFrame]
+    ) -> Observation:
         for order in orders:
             order()
         return self._perception.observe(picture, heat)
@@ -154,6 +190,7 @@ class Eyes:
                 assessment=seen.assessment,
                 grant_id=uuid4().hex,
                 presence=self._presence,
+                seen_at=seen.timestamp,
                 # Orders since that look began would have made it stale.
                 claimed=self._claimed,
                 second_factor=match is not None and self._second_factor(match.person),

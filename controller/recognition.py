@@ -6,6 +6,7 @@ screened for temperature and no more.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -50,6 +51,7 @@ class Recognition:
         unwanted = np.zeros(engine.dim, np.float32)
         unwanted[0] = 1.0
         self._unwanted = unwanted
+        self._laps: list[tuple[str, float]] = []
 
     def __getattr__(self, name: str) -> Any:
         """The engine's own, where nothing here takes its place."""
@@ -59,12 +61,32 @@ class Recognition:
         """Compare with this person alone, or with everybody; without `face` with nobody."""
         self._person, self._face = person, face
 
+    def take_laps(self) -> list[tuple[str, float]]:
+        """What was timed since the last call: stage and seconds. Between two looks only, from any thread."""
+        laps, self._laps = self._laps, []
+        return laps
+
+    def detect(self, pixels: NDArray[np.uint8]) -> list[Face]:
+        """The engine's faces."""
+        started = time.perf_counter()
+        faces = self._engine.detect(pixels)
+        self._laps.append(("detect", time.perf_counter() - started))
+        return faces
+
     def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         """The face's embedding; where it is not wanted, always the same unit vector."""
-        return self._engine.embed(pixels, face) if self._face else self._unwanted
+        if not self._face:
+            return self._unwanted
+        started = time.perf_counter()
+        embedding = self._engine.embed(pixels, face)
+        self._laps.append(("embed", time.perf_counter() - started))
+        return embedding
 
     def identify(self, embedding: NDArray[np.float32]) -> Identification:
         """The gallery's answer to what was asked."""
         if not self._face:
             return Identification(None)
-        return self._identify(embedding) if self._person is None else self._verify(self._person, embedding)
+        started = time.perf_counter()
+        found = self._identify(embedding) if self._person is None else self._verify(self._person, embedding)
+        self._laps.append(("search", time.perf_counter() - started))
+        return found

@@ -1,9 +1,9 @@
 """Feeds events to the lane and performs its effects in order: the record first, then the relay. Owns the timers.
 
-One event is finished, its records on disk and its outputs moved, before the next one is taken. The one thing that does
-not wait is fire: `Runner.on_edge` frees both ways and releases STOP on the gate's own thread, before the event is even
-queued, so that neither a slow disk nor a hanging loop stands in the way out. From then on nothing that closes a way is
-performed until the lane itself knows of the fire.
+One event is finished, its records on disk and its outputs moved, before the next one is taken. Two things do not wait:
+`Runner.on_edge` frees both ways and releases STOP in a fire, and a door for whoever asks to leave, on the gate's own
+thread, before the event is even queued, so that neither a slow disk nor a hanging loop stands in the way out. From then
+on nothing that closes such a way is performed until the lane itself knows.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, assert_never
 
@@ -19,9 +20,11 @@ from controller.errors import StoreError
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.model import Direction, FaultKind
+from controller.lane.sensed import LowerRefused, Reading, Sensed, Sensor
 from controller.observe.log import get_logger
 from controller.prompts import LAMPS
 from controller.record.entry import Entry, Stored
+from controller.sensing import Sensing
 from controller.watch import Step
 from hw.errors import DeviceError
 from hw.ports import Edge, Gate, Lamp, Side, Signal
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.lane.machine import Lane
+    from controller.lane.sensed import AnyEvent
     from controller.watch import Watch
     from hw.clock import Clock
+    from hw.ports import BarrierArm
 
 MEMORY_RECORDS = 1000
 """Records kept in memory while a disk is dead and policy says to go on (degraded)."""
@@ -65,6 +70,7 @@ class Runner:
         on_reassess: called with a hold-off in seconds when the lane wants a fresh attempt.
         on_expect: called with a person and whether to look at faces when the lane says whom to compare with.
         watches: told of every step.
+        arm: a barrier's arm; None: the lane has none.
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class Runner:
         on_reassess: Callable[[float], None],
         on_expect: Callable[[str | None, bool], None] = lambda _person, _face: None,
         watches: tuple[Watch, ...] = (),
+        arm: BarrierArm | None = None,
     ) -> None:
         self.lane = lane
         self.prompt = fx.Prompt.OUT_OF_SERVICE
@@ -100,9 +107,14 @@ class Runner:
         self._on_reassess = on_reassess
         self._on_expect = on_expect
         self._watches = watches
-        self._queue: asyncio.Queue[ev.LaneEvent] = asyncio.Queue()
+        self._arm_port = arm
+        self._sensing = Sensing()
+        self._leaving: deque[Sensed] = deque()
+        """Requests to exit that the lane has not heard of yet."""
+        self._queue: asyncio.Queue[AnyEvent] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._began: float | None = None
         self._fire_line = False
         self._fires_queued = 0
         self._outputs = threading.Lock()
@@ -113,14 +125,22 @@ class Runner:
         """Name the loop that edges are posted to, before the gate is opened."""
         self._loop = loop
 
-    def post(self, event: ev.LaneEvent) -> None:
+    def post(self, event: AnyEvent) -> None:
         """Queue an event. On the loop's thread."""
         self._queue.put_nowait(event)
+
+    @property
+    def busy_for(self) -> float:
+        """Seconds that the step under way has taken; 0 when there is none."""
+        return 0.0 if self._began is None else self._clock.monotonic() - self._began
 
     async def run(self) -> None:
         """Feed events for ever."""
         while True:
-            await self.step(await self._queue.get())
+            event = await self._queue.get()
+            self._began = self._clock.monotonic()
+            await self.step(event)
+            self._began = None
 
     async def drain(self) -> None:
         """Finish what is queued."""
@@ -131,8 +151,18 @@ class Runner:
         """Take an input's change, on the gate's thread."""
         if edge.signal is Signal.FIRE:
             self._sense_fire(active=edge.active)
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.post, self._event(edge))
+        event = self._event(edge)
+        if isinstance(event, Sensed) and event.sensor is Sensor.REX and event.reading is Reading.ON:
+            self._let_out(event)
+        self._post_soon(event)
+
+    def _let_out(self, request: Sensed) -> None:
+        with self._outputs:
+            self._leaving.append(request)
+            try:
+                self._gate.hold(self._sides[Direction.EXIT], on=True)
+            except DeviceError as error:
+                log.error("output failed for somebody who leaves", error=str(error))
 
     def _sense_fire(self, *, active: bool) -> None:
         with self._outputs:
@@ -150,16 +180,25 @@ class Runner:
 
     def on_level(self, signal: Signal, now: float, *, active: bool) -> None:
         """Take an input's level as it was before anybody looked, on the loop's thread."""
-        self.on_edge(Edge(signal, active=active, timestamp=now))
+        edge = Edge(signal, active=active, timestamp=now)
+        event = self._event(edge)
+        if isinstance(event, Sensed):
+            # What is found asks for nothing: a button that was pressed at the start moves no lock.
+            self._post_soon(replace(event, found=True))
+        else:
+            self.on_edge(edge)
 
-    async def step(self, event: ev.LaneEvent) -> None:
+    def _post_soon(self, event: AnyEvent) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.post, event)
+
+    async def step(self, event: AnyEvent) -> None:
         """Feed one event and perform its effects."""
         begun = self._clock.monotonic()
         before = self.lane.state
-        effects = self.lane.feed(event)
-        if isinstance(event, ev.FireAlarm) and event.active:
-            with self._outputs:
-                self._fires_queued = max(0, self._fires_queued - 1)
+        if self._leaving and event is self._leaving[0]:
+            self._leaving.popleft()
+        effects = self._feed(event)
         stored: list[Stored] = []
         failed: fx.Append | None = None
         for effect in effects:
@@ -173,6 +212,8 @@ class Runner:
                     break
             else:
                 self._perform(effect)
+                if isinstance(effect, fx.Unlock):
+                    self._tell_way(event)
         if self.lane.illegal_events > self._illegal:
             self._illegal = self.lane.illegal_events
             log.error("an event that cannot happen", kind=type(event).__name__, state=before.value)
@@ -182,6 +223,16 @@ class Runner:
         # A record of the failure itself may fail as well; that must not go round for ever.
         if failed is not None and not isinstance(event, ev.JournalFailed):
             await self.step(ev.JournalFailed(now=self._clock.monotonic(), grant_id=failed.grant_id))
+
+    def _feed(self, event: AnyEvent) -> tuple[fx.Effect, ...]:
+        started = time.perf_counter()
+        effects = self.lane.feed(event)
+        if isinstance(event, ev.Assessed):
+            self._tell("decision", time.perf_counter() - started)
+        if isinstance(event, ev.FireAlarm) and event.active:
+            with self._outputs:
+                self._fires_queued = max(0, self._fires_queued - 1)
+        return effects
 
     async def _append(self, record: fx.Append) -> Stored | None:
         entry = Entry(
@@ -203,9 +254,22 @@ class Runner:
             if self._degraded:
                 self.unrecorded.append(entry)
             return None
-        for watch in self._watches:
-            watch.on_stage("journal", time.perf_counter() - started)
+        self._tell("journal", time.perf_counter() - started)
         return stored
+
+    def _tell(self, stage: str, seconds: float) -> None:
+        for watch in self._watches:
+            watch.on_stage(stage, seconds)
+
+    def _tell_way(self, event: AnyEvent) -> None:
+        """How long it took from what led to an unlock to the line."""
+        if not isinstance(event, ev.Assessed):
+            return
+        now = self._clock.monotonic()
+        for watch in self._watches:
+            watch.on_delay("found to relay", now - event.now)
+            if event.seen_at is not None:
+                watch.on_delay("last frame to relay", now - event.seen_at)
 
     async def _catch_up(self) -> None:
         """Write what a dead disk left in memory, oldest first, once it lives again."""
@@ -226,21 +290,31 @@ class Runner:
                     # Decided before the lane knew of the fire, which is in the queue behind it.
                     log.warning("not performed during a fire alarm", effect=type(effect).__name__)
                     return
+                if self._leaving and effect in (fx.Hold(Direction.EXIT, on=False), fx.Relock(Direction.EXIT)):
+                    return  # decided before the lane knew that somebody asks to leave
                 self._perform_unguarded(effect)
         except DeviceError as error:
             log.error("output failed", effect=type(effect).__name__, error=str(error))
             self.post(ev.DeviceLost(now=self._clock.monotonic(), fault=FaultKind.RELAY))
 
-    def _perform_unguarded(self, effect: fx.Effect) -> None:  # noqa: C901 - one branch an effect is the table
+    def _perform_unguarded(self, effect: fx.Effect) -> None:  # noqa: C901, PLR0912 - one branch an effect is the table
         match effect:
             case fx.Unlock(direction=direction, seconds=seconds, window=window):
+                started = time.perf_counter()
                 self._gate.unlock(self._sides[direction], seconds if self._latching else window)
+                self._tell("relay", time.perf_counter() - started)
             case fx.Hold(direction=direction, on=on):
                 self._gate.hold(self._sides[direction], on=on)
             case fx.Relock(direction=direction):
                 self._gate.relock(self._sides[direction])
             case fx.BlockEntry(on=on):
                 self._gate.stop(on=on)
+            case fx.Lower():
+                if self._arm_port is not None and not self._arm_port.lower():
+                    self.post(LowerRefused(now=self._clock.monotonic()))
+            case fx.Lift():
+                if self._arm_port is not None:
+                    self._arm_port.lift()
             case fx.Indicate(prompt=prompt, reason=reason):
                 self.prompt, self.reason = prompt, reason
                 self._gate.indicate(LAMPS[prompt])
@@ -278,7 +352,7 @@ class Runner:
         self.prompt = fx.Prompt.OUT_OF_SERVICE
         self._gate.indicate(Lamp.STOP)
 
-    def _event(self, edge: Edge) -> ev.LaneEvent:
+    def _event(self, edge: Edge) -> AnyEvent:
         now, active = edge.timestamp, edge.active
         match edge.signal:
             case Signal.PASS_A | Signal.PASS_B:
@@ -299,13 +373,13 @@ class Runner:
                 direction = self._directions[_SIDE[edge.signal]]
                 return ev.RelayMismatch(now=now, direction=direction, stands=active, cause=edge.cause)
             case _:
-                assert_never(edge.signal)
+                return self._sensing.event(edge)
 
 
 def _closes(effect: fx.Effect) -> bool:
     """Whether an effect would take back an open way."""
     match effect:
-        case fx.Relock() | fx.Hold(on=False) | fx.BlockEntry(on=True):
+        case fx.Relock() | fx.Hold(on=False) | fx.BlockEntry(on=True) | fx.Lower():
             return True
         case _:
             return False

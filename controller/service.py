@@ -9,7 +9,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from controller.app import App
+from controller.app import SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
@@ -18,9 +18,10 @@ from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
 from controller.indicators.assembly import indicators_of
-from controller.link.messages import State
+from controller.link.messages import Device, State
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
+from controller.notify import Notifier
 from controller.observe.lateness import LatenessMonitor
 from controller.observe.log import get_logger
 from controller.observe.metrics import Metrics, MetricsServer
@@ -30,7 +31,9 @@ from controller.reader_lamp import lamps_of
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
 from controller.retention import PictureRetention
+from controller.vitals import Vitals
 from controller.watch import Watch
+from controller.watchdog import Watchdog
 from controller.watchers import CountersWatch, MetricsWatch, PassageLog
 from hw.executor import ClockExecutor
 
@@ -43,9 +46,13 @@ if TYPE_CHECKING:
     from controller.config import Config
     from controller.errors import GateError
     from controller.gallery.credentials import CredentialBook
+    from controller.health import Report
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
+
+JOURNAL_SECONDS = 60.0
+"""How long opening and checking a journal of 100,000 entries on an SD card may take."""
 
 log = get_logger("service")
 
@@ -60,6 +67,11 @@ class _StateWatch(Watch):
         """Only a change is news."""
         if step.before is not step.after:
             self._changed()
+
+    def on_health(self, name: str, report: Report) -> None:
+        """A device's health is part of the state."""
+        del name, report
+        self._changed()
 
 
 class _LinkMetrics(LinkWatch):
@@ -144,18 +156,23 @@ async def serve(
     watches: tuple[Watch, ...] = (),
     beside: Callable[[App], Awaitable[None]] | None = None,
     metrics: Metrics | None = None,
+    notifier: Notifier | None = None,
     bank: Bank | None = None,
 ) -> None:
     """Run the lane until cancelled, until SIGTERM, or until `beside` returns; one of a `bank` listens for no signal.
 
+    `notifier`: the service manager that watches it.
+
     Raises `GateError` and `DeviceError` kinds for what cannot be opened, an exception group for a task that crashed.
     """
     boot_id = read_boot_id()
-    metrics = metrics or Metrics()
+    metrics, notifier = metrics or Metrics(), notifier or Notifier()
+    notifier.starting("journal", JOURNAL_SECONDS)
     config.store.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(folder_lock(config.store.folder, alone=False))
-        journal = await _open_journal(config, board, boot_id, metrics, stack)
+        writer = ClockExecutor(board.clock, 1, "journal")
+        journal = await _open_journal(config, writer, boot_id, metrics, stack)
         if config.observe.metrics_port is not None:
             stack.enter_context(MetricsServer(metrics, config.observe.metrics_port))
         lateness = LatenessMonitor(metrics.loop_late_seconds.observe, warn_after=config.observe.lateness_warning)
@@ -164,53 +181,38 @@ async def serve(
         history = await stack.enter_async_context(lane_history(config, board, gallery))
         signs = indicators_of(config, board, lambda: (app.runner.prompt, app.runner.reason))
         stack.push_async_callback(signs.close)
-        seen += signs.watches
         book = None if board.reader is None and board.sender is None else book_of(config)
         panel = _panel(board, book, metrics, stack)
-        seen += panel
-        seen += lamps_of(board.reader, lambda: app.runner.prompt)
-        folder, key, damaged = config.store.folder, config.store.key, _on_damage(config)
-        reload = GalleryWatch(folder, key, gallery, board.clock, book=book, forget=history.forget, on_damage=damaged)
+        seen += [*signs.watches, *panel, *lamps_of(board.reader, lambda: app.runner.prompt)]
+        reload = _reload(config, board, gallery, book, history.forget)
         stack.callback(reload.close)
-        watch = _LinkMetrics(metrics)
-        desk = command_desk(
-            config, journal, board.clock, boot_id, lambda: app, reread=reload.hurry, on_refused=watch.on_refused
-        )
-        link = _link(config, journal, boot_id, watch=watch, app=lambda: app, desk=desk)
-        if link is not None:
-            seen.append(_StateWatch(link.state_changed))
-            journal.add_listener(link.notify)
-        if desk is not None:
-            seen.append(desk)
+        campus, reporters = _campus(config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload)
+        seen += reporters
+        vitals = Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None)
+        watchdog = Watchdog(notifier, vitals, lambda: app, lambda: journal.outbox.depth, board.watchdog)
+        beside_it: list[Service] = [*panel, *campus, *signs.services, watchdog]
         app = App(
             config,
             board,
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(
-                lateness,
-                counters,
-                *_keepers(config, board, journal),
-                reload,
-                *panel,
-                *_linked(link, desk),
-                *signs.services,
-            ),
+            services=(lateness, counters, reload, *_keepers(config, board, journal), *beside_it),
             watches=tuple(seen),
             credentials=book,
             history=history,
             bank=bank,
         )
+        notifier.starting("self-test", 2 * SELF_TEST_SECONDS)
+        stack.callback(notifier.stopping)
         with terminable() if bank is None else contextlib.nullcontext():
             await app.run(None if beside is None else lambda: beside(app))
 
 
 async def _open_journal(
-    config: Config, board: Board, boot_id: str, metrics: Metrics, stack: contextlib.AsyncExitStack
+    config: Config, executor: ClockExecutor, boot_id: str, metrics: Metrics, stack: contextlib.AsyncExitStack
 ) -> Journal:
     """The journal, open until `stack` ends."""
-    executor = ClockExecutor(board.clock, 1, "journal")
     journal = Journal(
         config.store.folder / "journal.sqlite3",
         executor,
@@ -222,6 +224,16 @@ async def _open_journal(
     await journal.open()
     stack.push_async_callback(journal.close)
     return journal
+
+
+def _reload(
+    config: Config, board: Board, gallery: GalleryIndex, book: CredentialBook | None, forget: Callable[[str], object]
+) -> GalleryWatch:
+    """What follows the gallery's file; `forget` is told who is gone."""
+    store = config.store
+    return GalleryWatch(
+        store.folder, store.key, gallery, board.clock, book=book, forget=forget, on_damage=_on_damage(config)
+    )
 
 
 def _panel(
@@ -248,11 +260,27 @@ def _keepers(config: Config, board: Board, journal: Journal) -> tuple[_Housekeep
     return _Housekeeping(journal), PictureRetention(config, board)
 
 
-def _linked(link: Link | None, desk: CommandDesk | None) -> tuple[Service, ...]:
-    """The link, and what renews the challenge it announces."""
+def _campus(
+    config: Config,
+    board: Board,
+    journal: Journal,
+    boot_id: str,
+    *,
+    metrics: Metrics,
+    app: Callable[[], App],
+    reload: GalleryWatch,
+) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
+    """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
+    told = _LinkMetrics(metrics)
+    desk = command_desk(config, journal, board.clock, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
+    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk)
     if link is None:
-        return ()
-    return (link,) if desk is None else (link, ChallengeClock(desk.challenges, link.state_changed))
+        return (), ()
+    journal.add_listener(link.notify)
+    changes = _StateWatch(link.state_changed)
+    if desk is None:
+        return (link,), (changes,)
+    return (link, ChallengeClock(desk.challenges, link.state_changed)), (changes, desk)
 
 
 def _link(
@@ -278,6 +306,10 @@ def _link(
             fault=next((fault.value for fault in sorted(lane.faults, key=lambda fault: fault.value)), None),
             outbox=journal.outbox.depth,
             version=version,
+            devices=[
+                Device(name=name, health=report.health.value, reason=report.reason, tries=report.tries)
+                for name, report in app().health.items()
+            ],
             challenge="" if desk is None else desk.challenges.newest,
             reply_key="" if desk is None else desk.reply_key,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -18,6 +18,11 @@ class LatestSlot(Generic[T]):
         self.received = 0
         self.dropped = 0
 
+    @property
+    def fresh(self) -> bool:
+        """Whether a value waits to be taken."""
+        return self._fresh.is_set()
+
     def put(self, value: T) -> None:
         """Replace what is there; a value nobody took counts as dropped."""
         self.received += 1
@@ -30,10 +35,7 @@ class LatestSlot(Generic[T]):
         """Wait for a value that was not taken before."""
         await self._fresh.wait()
         self._fresh.clear()
-        value = self._value
-        if value is None:
-            raise RuntimeError("a fresh slot holds a value")
-        return value
+        return cast("T", self._value)
 
 
 class RecentFrames(Generic[T]):

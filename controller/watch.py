@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from controller.health import Report
     from controller.lane.effects import Effect
-    from controller.lane.events import LaneEvent
+    from controller.lane.sensed import AnyEvent
     from controller.lane.states import State
     from controller.perception.types import Face
     from controller.record.entry import Stored
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class Step:
     """One event fed to the lane, and what came of it."""
 
-    event: LaneEvent
+    event: AnyEvent
     before: State
     after: State
     effects: tuple[Effect, ...]
@@ -46,5 +47,11 @@ class Watch:
     def on_device(self, name: str, *, up: bool, text: str) -> None:
         """A device came (`text`: what it is) or went (`text`: why)."""
 
+    def on_health(self, name: str, report: Report) -> None:
+        """The health of a device has changed."""
+
     def on_stage(self, stage: str, seconds: float) -> None:
         """A stage of the work took so many seconds of real computing or waiting time (`time.perf_counter`)."""
+
+    def on_delay(self, stage: str, seconds: float) -> None:
+        """Between two moments of the board's clock lay so many seconds: from frame to thread, loop and relay."""

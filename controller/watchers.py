@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from controller.health import Health
 from controller.lane.effects import RecordKind
 from controller.observe.log import PassageLine
 from controller.watch import Watch
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from prometheus_client import Counter
 
     from controller.app import App
+    from controller.health import Report
     from controller.observe.metrics import Metrics
     from controller.watch import Step
 
@@ -70,8 +72,17 @@ class MetricsWatch(Watch):
         del text
         self._metrics.device_up.labels(name).set(1 if up else 0)
 
+    def on_health(self, name: str, report: Report) -> None:
+        """Show how a device is."""
+        for health in Health:
+            self._metrics.device_health.labels(name, health.value).set(1 if health is report.health else 0)
+
     def on_stage(self, stage: str, seconds: float) -> None:
         """Time a stage."""
+        self._metrics.stage(stage, seconds)
+
+    def on_delay(self, stage: str, seconds: float) -> None:
+        """Time a stretch of the way."""
         self._metrics.stage(stage, seconds)
 
 
@@ -99,6 +110,7 @@ class CountersWatch:
             self._carry(metrics.frames_torn.labels(name), f"{name} torn", counters.bad_frames)
             self._carry(metrics.frames_lost.labels(name), f"{name} lost", counters.lost)
             self._carry(metrics.reopened.labels(name), f"{name} reopened", counters.reopened)
+            self._carry(metrics.power_cycles.labels(name), f"{name} power", capture.report.power_cycles)
         for name, slot in (("camera", app.eyes.pictures), ("thermal", app.eyes.heat)):
             self._carry(metrics.frames_dropped.labels(name), f"{name} dropped", slot.dropped)
         self._carry(metrics.journal_failures, "records failed", app.runner.failed_records)

@@ -13,33 +13,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hw.clock import SystemClock
-from hw.drivers.amg8833 import Amg8833Driver
+from hw.drivers.barrier import GpioBarrier
 from hw.drivers.camera import CameraDriver
+from hw.drivers.door import GpioDoor
 from hw.drivers.gate import GpioGate
-from hw.drivers.lepton import LeptonDriver
 from hw.drivers.mlx90640 import Mlx90640Driver
-from hw.drivers.osdp import OsdpReader
 from hw.drivers.probe import told_otherwise
 from hw.drivers.screen import ScreenDriver
 from hw.drivers.speaker import LOOK_EVERY, SpeakerDriver
+from hw.drivers.thermal import thermal_driver
 from hw.drivers.wedge import WedgeReader
 from hw.drivers.wiegand import WiegandReader
 from hw.drivers.wiegand_out import WiegandSender
 from hw.drivers.wiring import WiringFinding, check_wiring
-from hw.errors import DeviceError, DeviceMissing
-from hw.thermal_settings import Amg8833Settings, LeptonSettings, Mlx90640Settings
+from hw.errors import DeviceError, DeviceMissing, words
+from hw.kind_settings import BarrierSettings, DoorSettings
+from hw.linux import devices as linux
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
 
-    from hw.bus import FrameSource, I2cBus, PulseTrain, ResetLine, SpiBus
+    from hw.bus import PulseTrain
     from hw.clock import Clock
+    from hw.kind_settings import Wiring
     from hw.output_ports import ScreenPanel, Speaker
     from hw.output_settings import PanelSettings, SpeakerSettings
-    from hw.ports import Camera, CredentialReader, CredentialSender, Gate, ThermalSensor
+    from hw.ports import (
+        BarrierArm,
+        Camera,
+        CredentialReader,
+        CredentialSender,
+        Gate,
+        HardwareWatchdog,
+        Supply,
+        ThermalSensor,
+    )
     from hw.sender_settings import WiegandOutSettings
     from hw.settings import CameraSettings, GateSettings, ReaderSettings
+    from hw.sim.barrier import SimulatedBarrier
+    from hw.sim.door import SimulatedDoor
     from hw.sim.mlx90640_flaws import Imperfections
     from hw.sim.panel import SimulatedPanel
     from hw.sim.reader import SimulatedKeys, SimulatedWires
@@ -47,10 +60,9 @@ if TYPE_CHECKING:
     from hw.sim.thermal import ThermalRig
     from hw.sim.turnstile import SimulatedTurnstile
     from hw.sim.world import World
-    from hw.thermal_settings import ThermalSettings
+    from hw.thermal_settings import Mlx90640Settings, ThermalSettings
+    from hw.watchdog_settings import WatchdogSettings
 
-OSDP_KEY = "osdp.key"
-"""The systemd credential that holds the secure channel's key."""
 T = TypeVar("T")
 
 
@@ -74,8 +86,13 @@ class Board:
     """Another controller, which takes this gate for a reader."""
     wall: Callable[[], float] | None = None
     """The date: Unix seconds by the machine's clock, right or wrong; None: this board's time has no date."""
+    arm: BarrierArm | None = None
+    """The arm of a barrier, whose `gate` is the same device."""
     speaker: Speaker | None = None
     screen: ScreenPanel | None = None
+    thermal_supply: Supply | None = None
+    """None: the sensor's supply can't be cut."""
+    watchdog: HardwareWatchdog | None = None
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -109,34 +126,59 @@ class Simulation:
     panel: SimulatedPanel | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KindSimulation:
+    """The same of a door or a barrier."""
+
+    world: World
+    thermal: ThermalRig
+    mechanics: SimulatedDoor | SimulatedBarrier
+    reader: SimulatedWires | SimulatedKeys | None = None
+
+
 def linux_board(
     thermal: ThermalSettings,
     camera: CameraSettings,
-    gate: GateSettings,
+    gate: Wiring,
     reader: ReaderSettings | None = None,
     wiegand_out: WiegandOutSettings | None = None,
     *,
     speaker: SpeakerSettings | None = None,
     screen: PanelSettings | None = None,
+    watchdog: WatchdogSettings | None = None,
 ) -> Board:
     """Devices of this machine. Nothing is opened yet; see `missing`."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415 - a rehearsal needs no GPIO library
 
     clock = SystemClock()
     pins = pin_factory(gate)
+    closed_by, arm = _gate(gate, pins, clock)
     return Board(
         name="linux",
         real=True,
         clock=clock,
-        make_thermal=lambda: _linux_thermal(thermal, clock, pins=pins),
-        make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
-        gate=GpioGate(gate, pins, clock),
-        reader=None if reader is None else _linux_reader(reader, pins, clock),
+        make_thermal=lambda: linux.thermal_sensor(thermal, clock, pins=pins),
+        make_camera=lambda: CameraDriver(linux.camera_frames(camera, clock), camera, clock),
+        gate=closed_by,
+        reader=None if reader is None else linux.credential_reader(reader, pins, clock),
         sender=None if wiegand_out is None else linux_sender(wiegand_out, gate),
         wall=time.time,
+        arm=arm,
         speaker=None if speaker is None else linux_speaker(speaker, clock),
         screen=None if screen is None or screen.driver == "none" else linux_screen(screen),
+        thermal_supply=linux.thermal_supply(thermal, pins, clock),
+        watchdog=None if watchdog is None else linux.hardware_watchdog(watchdog),
     )
+
+
+def _gate(wiring: Wiring, pins: Any, clock: Clock) -> tuple[Gate, BarrierArm | None]:
+    """What closes the lane, by the kind of its wiring."""
+    if isinstance(wiring, BarrierSettings):
+        barrier = GpioBarrier(wiring, pins, clock)
+        return barrier, barrier
+    if isinstance(wiring, DoorSettings):
+        return GpioDoor(wiring, pins, clock), None
+    return GpioGate(wiring, pins, clock), None
 
 
 def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
@@ -145,17 +187,37 @@ def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
     return Sensors(
         name="linux",
         clock=clock,
-        make_thermal=lambda: _linux_thermal(thermal, clock),
-        make_camera=lambda: CameraDriver(_linux_camera(camera, clock), camera, clock),
+        make_thermal=lambda: linux.thermal_sensor(thermal, clock),
+        make_camera=lambda: CameraDriver(linux.camera_frames(camera, clock), camera, clock),
     )
 
 
-def linux_reader(reader: ReaderSettings, gate: GateSettings) -> CredentialReader:
+def rehearsal_board(
+    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings
+) -> tuple[Board, SimulatedTurnstile]:
+    """Sensor and camera of this machine with a simulated turnstile, to be closed: all is real but the lock."""
+    from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
+
+    seen = linux_sensors(thermal, camera)
+    turnstile = SimulatedTurnstile(gate, seen.clock)
+    board = Board(
+        name="rehearsal",
+        real=False,
+        clock=seen.clock,
+        make_thermal=seen.make_thermal,
+        make_camera=seen.make_camera,
+        gate=GpioGate(gate, turnstile.pin_factory, seen.clock),
+        wall=time.time,
+    )
+    return board, turnstile
+
+
+def linux_reader(reader: ReaderSettings, gate: Wiring) -> CredentialReader:
     """The reader of this machine alone, to learn a card's number; not while a lane has it."""
     from hw.linux.gpio import pin_factory  # noqa: PLC0415
 
     pins = pin_factory(gate) if reader.driver == "wiegand" else None
-    return _linux_reader(reader, pins, SystemClock())
+    return linux.credential_reader(reader, pins, SystemClock())
 
 
 def linux_speaker(settings: SpeakerSettings, clock: Clock) -> Speaker:
@@ -188,7 +250,7 @@ def play_once(settings: SpeakerSettings, sound: bytes) -> None:
         time.sleep(LOOK_EVERY)
 
 
-def linux_sender(settings: WiegandOutSettings, gate: GateSettings) -> WiegandSender:
+def linux_sender(settings: WiegandOutSettings, gate: Wiring) -> WiegandSender:
     """The wires of this machine to another controller; nothing is opened yet."""
     from hw.linux.pulses import GpioPulses, SerialPulses  # noqa: PLC0415
 
@@ -207,7 +269,7 @@ def linux_sender(settings: WiegandOutSettings, gate: GateSettings) -> WiegandSen
 
 
 def missing(
-    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings, reader: ReaderSettings | None = None
+    thermal: ThermalSettings, camera: CameraSettings, gate: Wiring, reader: ReaderSettings | None = None
 ) -> list[str]:
     """Open each device of this machine in turn and close it: what is not there, a line each; empty when all is well.
 
@@ -223,20 +285,20 @@ def missing(
         try:
             probe()
         except DeviceError as error:
-            found.append(f"{name}: {error}")
+            found.append(f"{name}: {words(error)}")
 
     def probe_thermal() -> None:
-        sensor = _linux_thermal(thermal, clock)
+        sensor = linux.thermal_sensor(thermal, clock)
         try:
             sensor.open()
         except DeviceError as error:
-            other = told_otherwise(_linux_bus(thermal), thermal)
-            raise DeviceError(f"{error}; {other}" if other else str(error)) from error
+            other = told_otherwise(linux.i2c_bus(thermal), thermal)
+            raise DeviceError(f"{words(error)}; {other}" if other else words(error)) from error
         finally:
             sensor.close()
 
     def probe_camera() -> None:
-        device = CameraDriver(_linux_camera(camera, clock), camera, clock)
+        device = CameraDriver(linux.camera_frames(camera, clock), camera, clock)
         try:
             device.open()
             first_picture(device)
@@ -247,10 +309,21 @@ def missing(
     attempt("camera", probe_camera)
     attempt("gate", lambda: pin_factory(gate).close())
     if reader is not None and reader.device is not None:
-        attempt("reader", lambda: _probe_keys(str(reader.device)))
+        attempt("reader", lambda: linux.probe_keys(str(reader.device)))
     if reader is not None and reader.port is not None:
-        attempt("reader", lambda: _probe_port(reader))
+        attempt("reader", lambda: linux.probe_port(reader))
     return found
+
+
+def linux_bus_hertz(thermal: Mlx90640Settings) -> float:
+    """How fast the thermal sensor's bus is, hertz, by a timed read of its EEPROM. Raises `DeviceError` kinds."""
+    from hw.drivers.bus_speed import MLX90640_EEPROM, MLX90640_WORDS, bus_hertz  # noqa: PLC0415
+
+    bus = linux.i2c_bus(thermal)
+    try:
+        return bus_hertz(bus, thermal.address, MLX90640_EEPROM, 2 * MLX90640_WORDS, SystemClock())
+    finally:
+        bus.close()
 
 
 def wiring(gate: GateSettings, devices: Path = Path("/dev")) -> list[WiringFinding]:
@@ -266,80 +339,6 @@ def wiring(gate: GateSettings, devices: Path = Path("/dev")) -> list[WiringFindi
         return check_wiring(gate, lines)
     finally:
         lines.close()
-
-
-def _probe_keys(device: str) -> None:
-    from hw.linux.evdev import EvdevSource  # noqa: PLC0415
-
-    source = EvdevSource(device)
-    source.open()
-    source.close()
-
-
-def _probe_port(settings: ReaderSettings) -> None:
-    from hw.linux.serial import SerialLine, read_key  # noqa: PLC0415
-
-    if settings.secure_channel != "off":
-        read_key(settings.key, OSDP_KEY)
-    line = SerialLine(str(settings.port), settings.baud)
-    line.open()
-    line.close()
-
-
-def _linux_reader(settings: ReaderSettings, pins: Any, clock: Clock) -> CredentialReader:
-    from hw.linux.evdev import EvdevSource  # noqa: PLC0415
-    from hw.linux.wires import GpioWires  # noqa: PLC0415
-
-    if settings.port is not None:
-        from hw.linux.serial import SerialLine, read_key  # noqa: PLC0415
-
-        line = SerialLine(settings.port, settings.baud)
-        return OsdpReader(settings, line, lambda: read_key(settings.key, OSDP_KEY), clock)
-    if settings.device is not None:
-        return WedgeReader(settings, EvdevSource(settings.device), clock)
-    return WiegandReader(settings, GpioWires(pins, (settings.d0 or 0, settings.d1 or 0)), clock)
-
-
-def _thermal_driver(
-    settings: ThermalSettings,
-    clock: Clock,
-    bus: I2cBus,
-    spi: Callable[[LeptonSettings], SpiBus],
-    reset: Callable[[int], ResetLine | None],
-) -> ThermalSensor:
-    """The driver that `settings` name; `spi` and `reset` give what only some of them need."""
-    if isinstance(settings, Mlx90640Settings):
-        return Mlx90640Driver(bus, settings, clock)
-    if isinstance(settings, Amg8833Settings):
-        return Amg8833Driver(bus, settings, clock)
-    line = None if settings.reset is None else reset(settings.reset)
-    return LeptonDriver(bus, spi(settings), settings, clock, reset=line)
-
-
-def _linux_thermal(settings: ThermalSettings, clock: Clock, *, pins: Any = None) -> ThermalSensor:
-    """The thermal sensor of this machine. Without `pins` a Lepton's reset line stays as it is."""
-    from hw.linux.reset import GpioResetLine  # noqa: PLC0415
-    from hw.linux.spi import LinuxSpiBus  # noqa: PLC0415
-
-    return _thermal_driver(
-        settings,
-        clock,
-        _linux_bus(settings),
-        lambda lepton: LinuxSpiBus(lepton.spi, lepton.spi_hz),
-        lambda line: None if pins is None else GpioResetLine(pins, line, clock),
-    )
-
-
-def _linux_bus(settings: ThermalSettings) -> I2cBus:
-    from hw.linux.i2c import LinuxI2cBus  # noqa: PLC0415
-
-    return LinuxI2cBus(settings.bus)
-
-
-def _linux_camera(settings: CameraSettings, clock: Clock) -> FrameSource:
-    from hw.linux.cameras import camera_source  # noqa: PLC0415
-
-    return camera_source(settings, clock)
 
 
 def simulated_board(
@@ -361,6 +360,7 @@ def simulated_board(
     Raises ValueError where `world` is made for an array of another size than the sensor's.
     """
     from hw.sim.camera import WorldCamera  # noqa: PLC0415
+    from hw.sim.lines import WiredFactory  # noqa: PLC0415
     from hw.sim.thermal import thermal_rig  # noqa: PLC0415
     from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
 
@@ -370,9 +370,13 @@ def simulated_board(
         name="simulated",
         real=False,
         clock=clock,
-        make_thermal=lambda: _thermal_driver(thermal, clock, rig.bus, lambda _: rig.video, lambda _: rig.reset),
+        make_thermal=lambda: thermal_driver(thermal, clock, rig.bus, lambda _: rig.video, lambda _: rig.reset),
         make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
         gate=GpioGate(gate, turnstile.pin_factory, clock),
+        # A line let go leaves the supply on, as the switch's resistor does.
+        thermal_supply=linux.thermal_supply(
+            thermal, WiredFactory(lambda _, level: rig.chip.power(on=level is not thermal.power_active_low)), clock
+        ),
     )
     simulation = Simulation(world, rig, turnstile)
     if reader is not None:
@@ -385,6 +389,43 @@ def simulated_board(
         sender = WiegandSender(wiegand_out, panel, clock)
         board, simulation = replace(board, sender=sender), replace(simulation, panel=panel)
     return board, simulation
+
+
+def simulated_kind(
+    thermal: ThermalSettings,
+    camera: CameraSettings,
+    wiring: DoorSettings | BarrierSettings,
+    *,
+    clock: Clock,
+    world: World,
+    seed: int,
+    reader: ReaderSettings | None = None,
+) -> tuple[Board, KindSimulation]:
+    """`simulated_board` with a door or a barrier in the turnstile's place."""
+    from hw.sim.barrier import SimulatedBarrier  # noqa: PLC0415
+    from hw.sim.camera import WorldCamera  # noqa: PLC0415
+    from hw.sim.door import SimulatedDoor  # noqa: PLC0415
+    from hw.sim.thermal import thermal_rig  # noqa: PLC0415
+
+    rig = thermal_rig(thermal, world, clock, seed=seed)
+    mechanics: SimulatedDoor | SimulatedBarrier
+    if isinstance(wiring, DoorSettings):
+        mechanics = SimulatedDoor(wiring, clock, seed=seed)
+    else:
+        mechanics = SimulatedBarrier(wiring, clock, seed=seed)
+    gate, arm = _gate(wiring, mechanics.pin_factory, clock)
+    driver, played = (None, None) if reader is None else _simulated_reader(reader, clock)
+    board = Board(
+        name="simulated",
+        real=False,
+        clock=clock,
+        make_thermal=lambda: thermal_driver(thermal, clock, rig.bus, lambda _: rig.video, lambda _: rig.reset),
+        make_camera=lambda: CameraDriver(WorldCamera(world, clock, camera.fps), camera, clock),
+        gate=gate,
+        reader=driver,
+        arm=arm,
+    )
+    return board, KindSimulation(world, rig, mechanics, played)
 
 
 def _simulated_reader(

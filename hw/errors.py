@@ -57,3 +57,9 @@ class PulseError(DeviceError, OSError):
 
 class NotReady(DeviceError):  # noqa: N818
     """A device works but has nothing to give for a moment, e.g. its shutter is closed; wait, and ask again."""
+
+
+def words(error: BaseException) -> str:
+    """What an error says, without the number in front that OSError puts there."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or str(error) or type(error).__name__

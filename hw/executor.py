@@ -55,6 +55,8 @@ class ClockExecutor(Executor):
         self._jobs: deque[_Job] = deque()
         self._idle: deque[threading.Event] = deque()
         self._threads: list[threading.Thread] = []
+        self._began: dict[int, float] = {}
+        """When the job of each busy thread began, by the clock."""
         self._closed = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -69,6 +71,12 @@ class ClockExecutor(Executor):
             elif len(self._threads) < self._workers:
                 self._threads.append(self._clock.spawn(self._work, f"{self._name}-{len(self._threads)}"))
         return future
+
+    @property
+    def busy_for(self) -> float:
+        """Seconds that the longest job under way has taken; 0 when there is none."""
+        began = min(list(self._began.values()), default=None)
+        return 0.0 if began is None else self._clock.monotonic() - began
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - Executor's
         """Take no more jobs; `wait` for those queued (not from a thread that must not block: a job may hang)."""
@@ -89,7 +97,12 @@ class ClockExecutor(Executor):
     def _work(self) -> None:
         wake = threading.Event()
         while (job := self._next(wake)) is not None:
-            job.run()
+            me = threading.get_ident()
+            self._began[me] = self._clock.monotonic()
+            try:
+                job.run()
+            finally:
+                del self._began[me]
             del job  # or its arguments would live until the next one
 
     def _next(self, wake: threading.Event) -> _Job | None:

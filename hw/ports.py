@@ -110,7 +110,10 @@ class Side(enum.Enum):
 
 
 class Signal(enum.Enum):
-    """What a gate tells: its contacts, and what it finds out about its own relays."""
+    """What a gate tells: its contacts, and what it finds out about its own relays.
+
+    Which of them a gate has depends on what it is (`hw.gate_settings`, `hw.kind_settings`).
+    """
 
     PASS_A = "pass_a"
     PASS_B = "pass_b"
@@ -125,6 +128,28 @@ class Signal(enum.Enum):
     RELAY_A = "relay_a"
     """The relay of side A has not been what was commanded for longer than a relay takes; no contact of its own."""
     RELAY_B = "relay_b"
+
+    # A door's
+    DOOR = "door"
+    """Active: the door is open."""
+    REX = "rex"
+    """Active: somebody inside asks for the door."""
+    SECURE = "secure"
+    """Active: the lock holds."""
+
+    # A barrier's
+    LOOP_FRONT = "loop_front"
+    LOOP_ARM = "loop_arm"
+    LOOP_EXIT = "loop_exit"
+    PHOTOCELL = "photocell"
+    """Active: the beam is broken."""
+    LOOP_FAULT = "loop_fault"
+    """Active: the detector of the loop under the arm can't be relied on."""
+    PHOTOCELL_FAULT = "photocell_fault"
+    ARM_UP = "arm_up"
+    ARM_DOWN = "arm_down"
+    POWER_FAIL = "power_fail"
+    """Active: the barrier has no mains."""
 
 
 RELAY_FAULTS: Final = {Side.A: Signal.RELAY_A, Side.B: Signal.RELAY_B}
@@ -203,6 +228,50 @@ class Gate(Protocol):
         ...
 
 
+class Supply(Protocol):
+    """The switch of a device's supply. Calls block for as long as they take."""
+
+    def open(self) -> None:
+        """Claim the line with the supply on. Raises `hw.errors.DeviceError` naming it."""
+        ...
+
+    def cycle(self) -> None:
+        """Cut the supply for long enough to reset the device, and wait until it may be spoken to again."""
+        ...
+
+    def close(self) -> None:
+        """Leave the supply on and let the line go; harmless when closed."""
+        ...
+
+
+class HardwareWatchdog(Protocol):
+    """A timer outside the program that resets the board when it is not fed. Calls are short."""
+
+    def open(self) -> float:
+        """Start it; returns the seconds it waits. Raises `hw.errors.DeviceError` naming the device and the fix."""
+        ...
+
+    def feed(self) -> None:
+        """Begin its wait anew. Raises `hw.errors.DeviceError`."""
+        ...
+
+    def close(self) -> None:
+        """Stop it, where it lets itself be stopped; harmless when closed."""
+        ...
+
+
+class BarrierArm(Protocol):
+    """The arm of a barrier, beside its `Gate`, whose `unlock` and `hold` send it up. May be called from any thread."""
+
+    def lower(self) -> bool:
+        """Send the arm down; False, and nothing moves, where the lines say that something may be under it."""
+        ...
+
+    def lift(self) -> None:
+        """Send it up at once."""
+        ...
+
+
 class ReadKind(enum.Enum):
     """What a credential reader read."""
 
@@ -211,6 +280,8 @@ class ReadKind(enum.Enum):
     """The text of a QR or bar code."""
     PIN = "pin"
     """`NUMBER*PIN`, as it was keyed in."""
+    PLATE = "plate"
+    """A vehicle's number plate, as a camera that reads them types it."""
 
 
 @dataclass(frozen=True, slots=True)

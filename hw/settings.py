@@ -146,8 +146,9 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Seconds since a credential was last seen in which it is still the same presentation: a card that is held."""
     device: str | None = None
     """The wedge: /dev/input/by-id/…-event-kbd, which stays the same over reboots."""
-    kind: Literal["auto", "card", "qr"] = "auto"
-    """What the wedge types; auto: digits are a card, NUMBER*PIN is a PIN, anything else is a code."""
+    kind: Literal["auto", "card", "qr", "plate"] = "auto"
+    """What the wedge types; plate: a camera that reads number plates; auto: digits are a card, NUMBER*PIN is a PIN,
+    anything else is a code."""
     layout: Literal["us", "de", "fr"] = "us"
     """The keyboard that the wedge was set to play."""
     terminator: Literal["enter", "tab", "none"] = "enter"

@@ -17,8 +17,17 @@ Emissivity = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Reflected = Annotated[float, msgspec.Meta(ge=-40, le=100)]
 
 
+class Switched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every sensor may have: a switch for its supply."""
+
+    power: Annotated[int, msgspec.Meta(ge=0, le=53)] | None = None
+    """GPIO line (BCM number, on [gate] chip) of the switch; the supply is cut for 2 s when only that may help."""
+    power_active_low: bool = False
+    """True: a low level switches the supply on, as a P-channel switch without a driver does."""
+
+
 class Mlx90640Settings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="mlx90640"
+    Switched, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="mlx90640"
 ):
     """A Melexis MLX90640: 32 × 24 pixels, I2C."""
 
@@ -43,9 +52,7 @@ class Mlx90640Settings(
             raise ValueError(f"`refresh_hz` must be one of {rates}, not {self.refresh_hz:g}")
 
 
-class LeptonSettings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="lepton"
-):
+class LeptonSettings(Switched, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="lepton"):
     """A FLIR Lepton 2.5 (80 × 60) or 3.5 (160 × 120): commands over I2C, video over SPI. It says itself which it is."""
 
     driver: ClassVar[str] = "lepton"
@@ -70,7 +77,7 @@ class LeptonSettings(
 
 
 class Amg8833Settings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="amg8833"
+    Switched, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="amg8833"
 ):
     """A Panasonic AMG8833 (Grid-EYE): 8 × 8 pixels, I2C. Too coarse to screen a face."""
 

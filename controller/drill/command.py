@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from controller.drill.cards import with_cards
 from controller.drill.enrolment import enrol
+from controller.drill.kinds.command import rehearse_kind
 from controller.drill.live import live_view
 from controller.drill.rehearsal import Rehearsal
 from controller.drill.report import encode, make_report
@@ -62,11 +64,15 @@ class Options:
     """A key of SENSORS."""
     screen: int | Path | None = None
     """Draw what passers-by read: as a page on this loopback port, or into this PNG file."""
+    kind: str = "turnstile"
+    """What closes the lane."""
 
 
 def rehearse(options: Options, console: Console | None = None) -> int:
     """Run one rehearsal and print its report; returns the exit status. Raises `GateError` when it cannot run."""
     console = console or Console()
+    if options.kind != "turnstile":
+        return _rehearse_kind(options, console)
     plain = options.plain or not console.is_terminal
     if options.sensor == "lepton" and options.speed is not None:
         raise ConfigError("a Lepton's video must be read within milliseconds of its time: rehearse it at --speed max")
@@ -105,6 +111,19 @@ def rehearse(options: Options, console: Console | None = None) -> int:
     if options.report is not None:
         options.report.write_bytes(encode(report))
     if not complete:
+        return INTERRUPTED
+    return PASSED if report.passed else FAILED
+
+
+def _rehearse_kind(options: Options, console: Console) -> int:
+    """The same of a door or a barrier."""
+    if options.report is not None:
+        _check_writable(options.report, "report")
+    with workspace(options.keep) as folder, _log_to(folder / LOG_NAME):
+        report = rehearse_kind(options, console, folder)
+    if options.report is not None:
+        options.report.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    if not report.complete:
         return INTERRUPTED
     return PASSED if report.passed else FAILED
 

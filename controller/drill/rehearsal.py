@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from controller.gallery.index import GalleryIndex
     from controller.indicators.assembly import Sign
     from controller.perception.types import FaceEngine
+    from controller.watch import Watch
     from hw.clock import Clock
     from hw.thermal_settings import ThermalSettings
 
@@ -78,6 +79,7 @@ class Rehearsal:
         scores: kept up to date for whoever shows them.
         screen: draw what passers-by read, on a page of this loopback port or into this PNG file.
         pace: with `speed` None, the most gate seconds in a real second, for the eye; None: no limit.
+        watches: look on beside the rehearsal's own lens.
         thermal: the sensor; None: the default one.
     """
 
@@ -91,6 +93,7 @@ class Rehearsal:
         folder: Path,
         scores: Scoreboard,
         pace: float | None = None,
+        watches: tuple[Watch, ...] = (),
         thermal: ThermalSettings | None = None,
         screen: int | Path | None = None,
     ) -> None:
@@ -99,6 +102,7 @@ class Rehearsal:
         self._scenario = scenario
         self._speed = speed
         self._pace = pace
+        self._watches = watches
         self._screen = screen
         self._engine = engine
         self._gallery = gallery
@@ -109,7 +113,7 @@ class Rehearsal:
         mount = Mount(array_fov=self._array.fov)
         world = World(self._clock, seed=scenario.seed, mount=mount, array=self._array.shape)
         screening = ScreeningSettings(offset=DRAWN if self._array.shape[1] > DRAWN_COLUMNS else 0.0)
-        perception = PerceptionSettings(registration=_registration(world.mount), screening=screening)
+        perception = PerceptionSettings(registration=registration_of(world.mount), screening=screening)
         reader = READER if has_cards(scenario.visits) else None
         store = StoreSettings(folder=folder)
         self._config = Config(gate=GATE, thermal=thermal, reader=reader, perception=perception, store=store)
@@ -156,7 +160,7 @@ class Rehearsal:
             engine=self._engine,
             gallery=self._gallery,
             journal=journal,
-            watches=(self.lens, *signs.watches),
+            watches=(self.lens, *signs.watches, *self._watches),
             services=tuple(signs.services),
             credentials=None if self._board.reader is None else book_of(self._config),
         )
@@ -240,7 +244,7 @@ def hold_back(clock: Clock, pace: float, over: threading.Event) -> None:
             real, gate = time.perf_counter(), clock.monotonic()  # what computing took is not made up for
 
 
-def _registration(mount: Mount) -> RegistrationSettings:
+def registration_of(mount: Mount) -> RegistrationSettings:
     """What an installer would measure at this mount."""
     return RegistrationSettings(
         camera_fov=mount.camera_fov, thermal_fov=mount.array_fov, offset_x=mount.array_x, offset_y=mount.array_y

@@ -20,6 +20,8 @@ class Sighting:
     """Monotonic seconds of the board's clock."""
     side: Side
     grants_on_disk: int
+    unlocks: bool = True
+    """For one passage; else to hold it free."""
 
 
 class WitnessedGate:
@@ -55,7 +57,7 @@ class WitnessedGate:
     def hold(self, side: Side, *, on: bool) -> None:
         """See `hw.ports.Gate`."""
         if on:
-            self._look(side)
+            self._look(side, unlocks=False)
         self._gate.hold(side, on=on)
 
     def relock(self, side: Side) -> None:
@@ -78,5 +80,5 @@ class WitnessedGate:
         """See `hw.ports.Gate`."""
         self._gate.close()
 
-    def _look(self, side: Side) -> None:
-        self.sightings.append(Sighting(self._clock.monotonic(), side, self._count_grants()))
+    def _look(self, side: Side, *, unlocks: bool = True) -> None:
+        self.sightings.append(Sighting(self._clock.monotonic(), side, self._count_grants(), unlocks))

@@ -30,14 +30,17 @@ if TYPE_CHECKING:
     from controller.gallery.file import Root
     from controller.gallery.store import GalleryStore
 
-KINDS = ("card", "qr", "pin", "panel")
+KINDS = ("card", "qr", "pin", "plate", "panel")
 """A panel's is presented to nobody here: it is the number that another controller knows somebody by."""
 LONGEST = 512
 """Characters of a code."""
+PLATE_LONGEST = 12
 PIN_LEAST, PIN_MOST = 4, 12
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**14, 8, 1
 """16 MB and about 0.05 s here, 0.2 s on a Raspberry Pi 4: the interactive setting of RFC 7914's author."""
 _CARD = re.compile(r"[0-9A-Za-z:._-]{1,64}")
+_PLATE_GAPS = re.compile(r"[\s.·•-]")
+"""What stands between a plate's characters, or does not, depending on who writes it."""
 _PANEL = re.compile(r"(\d{1,10}-)?\d{1,20}")
 _PIN = re.compile(r"(?P<number>\d{1,16})\*(?P<pin>\d+)")
 
@@ -183,7 +186,17 @@ def parse(kind: str, value: str) -> tuple[str, str | None]:
         if found is None or not PIN_LEAST <= len(found["pin"]) <= PIN_MOST:
             raise GalleryError(f"a PIN is entered as NUMBER*PIN, with {PIN_LEAST} to {PIN_MOST} digits of PIN")
         return found["number"], found["pin"]
+    if kind == "plate":
+        return _plate(value), None
     raise GalleryError(f"{kind!r:.20} is no kind of credential: {', '.join(KINDS)}")
+
+
+def _plate(value: str) -> str:
+    """A number plate without what stands between its characters."""
+    plate = _PLATE_GAPS.sub("", value).upper()
+    if not 2 <= len(plate) <= PLATE_LONGEST or not plate.isalnum():
+        raise GalleryError(f"a number plate is 2 to {PLATE_LONGEST} letters and digits; gaps and dashes don't count")
+    return plate
 
 
 def digest(root: Root, kind: str, number: str) -> bytes:

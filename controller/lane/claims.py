@@ -38,12 +38,13 @@ LASTING = frozenset(
 def present(core: Core, event: Presented) -> None:
     """Take a card: screen whoever presented it, or say why not."""
     core.waiting = None
-    reason = refuse_claim(event, core.settings.require)
+    reason = refuse_claim(event, core.settings.require, sees=core.sees)
     if reason is not None or event.person is None:
         core.claim = None
         deny(core, event, reason or DenyReason.UNKNOWN_CREDENTIAL)
         return
-    face = needs_face(core.settings.require, second_factor=event.second_factor, no_face=event.no_face)
+    needed = needs_face(core.settings.require, second_factor=event.second_factor, no_face=event.no_face)
+    face = needed and core.sees
     core.claim = Claim(event.person, event.credential, face, core.presence if core.present else None)
     core.screen()
     core.effects.signs.append(Reassess())
@@ -104,10 +105,13 @@ def context(core: Core, *, second_factor: bool, passed_back: bool) -> PolicyCont
     return PolicyContext(
         # Where passages cannot be seen, who is inside is a guess: it may warn, but not shut anyone out.
         passed_back=passed_back and not core.facts.stuck,
-        manual=FaultKind.SCREENING in core.facts.faults,
+        manual=not core.facts.faults.isdisjoint({FaultKind.SCREENING, FaultKind.SENSOR_THERMAL}),
+        no_heat=FaultKind.SENSOR_THERMAL in core.facts.faults,
         minimum_quality=core.settings.minimum_quality,
         card_first=core.card_first,
         second_factor=second_factor,
+        vehicle=core.vehicle_there,
+        others=core.others,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from controller.lane import effects as fx
@@ -12,10 +12,14 @@ from controller.lane.antipassback import AntiPassback
 from controller.lane.facts import Facts, resting, standing_prompt
 from controller.lane.model import Direction, FaultKind, Outcome
 from controller.lane.policy import RepeatedFailures
+from controller.lane.sensed import Reading, Sensor
 from controller.lane.states import IDLE, State, Timer
 
 if TYPE_CHECKING:
+    import enum
+
     from controller.lane.interlock import Interlock
+    from controller.lane.kind_settings import Others
     from controller.lane.model import Claim, Grant, LaneSettings, Waiting
 
 REMEMBERED_GRANTS = 256
@@ -35,6 +39,15 @@ _STATE_TIMERS = {
 
 _YIELD_TO_ALARM = frozenset({fx.Prompt.IDLE, fx.Prompt.LOOK_HERE, fx.Prompt.WAIT})
 """Prompts that can wait until an alarm has been seen."""
+
+
+def _tolerated(settings: LaneSettings) -> frozenset[FaultKind]:
+    told = {
+        FaultKind.JOURNAL: not settings.on_journal_failure_deny,
+        FaultKind.SENSOR_THERMAL: settings.on_thermal_lost == "manual",
+        FaultKind.CAMERA: settings.on_camera_lost == "cards",
+    }
+    return frozenset(fault for fault, lived_with in told.items() if lived_with)
 
 
 def _is_unwritable(value: Scalar) -> bool:
@@ -58,6 +71,26 @@ class EffectList:
         return (*self.moves, *self.signs, *self.records, *self.then)
 
 
+@dataclass(slots=True)
+class Body:
+    """What the lane knows of a door's leaf or a barrier's arm; a turnstile has none."""
+
+    place: enum.Enum = State.BOOT
+    """Where it is."""
+    since: float = 0.0
+    """Since when."""
+    sensed: dict[Sensor, Reading] = field(default_factory=dict)
+    """What its sensors said last; one that is not here never said anything."""
+    lowers: bool = False
+    """The arm was sent up, and is to come down once nothing wants it up."""
+    unrecorded: tuple[enum.Enum, bool] | None = None
+    """`place` and `lowers` before a grant sent the arm up whose record is not on disk yet."""
+    alarm: str | None = None
+    """What is to be shown as an alarm once the lane has settled."""
+    overlooked: bool = False
+    """Whatever is under the arm was there before the lane knew of any passage, or counts as passed."""
+
+
 class Core:
     """The lane's memory. `machine.Lane` owns it; handlers read and change it.
 
@@ -76,8 +109,7 @@ class Core:
         self.settings = settings
         self.interlock = interlock
         self.anti_passback = AntiPassback(settings.anti_passback) if anti_passback is None else anti_passback
-        tolerated = frozenset() if settings.on_journal_failure_deny else frozenset({FaultKind.JOURNAL})
-        self.facts = Facts(tolerated=tolerated)
+        self.facts = Facts(tolerated=_tolerated(settings))
         self.state = State.BOOT
         self.standing = State.BOOT
         """The standing state last recorded; a visit's states don't change it."""
@@ -90,8 +122,7 @@ class Core:
         """Passage contacts that are active."""
         self.rose: dict[Direction, float] = {}
         """When each passage contact last became active."""
-        self.present = False
-        self.presence = 0
+        self.present, self.presence = False, 0
         self.fresh = False
         """Whoever stands there came after the latest grant."""
         self.failures = RepeatedFailures(settings.failed_attempts)
@@ -114,12 +145,13 @@ class Core:
         self.show_until = 0.0
         self.prompt: Shown = (fx.Prompt.OUT_OF_SERVICE, None)
         """What is shown."""
+        self.body = Body()
         self.effects = EffectList()
         self.undo: Facts | None = None
         """The facts before an order whose outputs wait for its record."""
         self._wanted: Shown = self.prompt
         self._alarm = False
-        self._timers: dict[Timer, int] = {}
+        self._timers: dict[enum.Enum, int] = {}
         self._token = 0
         self._held: frozenset[Direction] = frozenset()
         self._stopped = False
@@ -168,17 +200,21 @@ class Core:
 
     # Timers
 
-    def arm(self, timer: Timer, seconds: float, *, after_records: bool = False) -> None:
+    def arm(self, timer: enum.Enum, seconds: float, *, after_records: bool = False) -> None:
         """Start a timer, in place of an earlier one of that name."""
         self._token += 1
         self._timers[timer] = self._token
         place = self.effects.then if after_records else self.effects.signs
         place.append(fx.ArmTimer(timer.value, seconds, self._token))
 
-    def cancel(self, timer: Timer) -> None:
+    def cancel(self, timer: enum.Enum) -> None:
         """Forget a timer; harmless when it isn't armed."""
         if self._timers.pop(timer, None) is not None:
             self.effects.signs.append(fx.CancelTimer(timer.value))
+
+    def is_armed(self, timer: enum.Enum) -> bool:
+        """Whether a timer runs."""
+        return timer in self._timers
 
     def accept_timer(self, name: str, token: int) -> bool:
         """Whether this is the timer last armed under that name, and not a stale one; it counts as run out then."""
@@ -250,9 +286,30 @@ class Core:
         return fx.Expect(None, face=not self.card_first)
 
     @property
+    def tailgate_window(self) -> float:
+        """Seconds after a completed entry in which another is a tailgater's; at a barrier, until the arm is down."""
+        return math.inf if self.settings.kind == "barrier" else self.settings.tailgate_window
+
+    @property
+    def vehicle_there(self) -> bool:
+        """Whether somebody may be in a vehicle: not so where a barrier's loop says that none is there."""
+        wanted = self.settings.kind == "barrier" and self.settings.barrier.needs_vehicle
+        return not wanted or self.body.sensed.get(Sensor.LOOP_FRONT) is not Reading.OFF
+
+    @property
+    def others(self) -> Others:
+        """What further faces mean here."""
+        return self.settings.barrier.passengers if self.settings.kind == "barrier" else "refuse"
+
+    @property
     def card_first(self) -> bool:
         """Whether nobody passes here without a card, so that no face is looked up before one."""
-        return self.settings.require in ("card", "face_and_card")
+        return self.settings.require in ("card", "face_and_card") or not self.sees
+
+    @property
+    def sees(self) -> bool:
+        """Whether there is a camera."""
+        return FaultKind.CAMERA not in self.facts.faults
 
     def tell_perception(self) -> None:
         """Say whom to compare with, where that has changed."""
@@ -262,6 +319,10 @@ class Core:
             self.effects.signs.append(wanted)
 
     # States
+
+    def go(self, place: enum.Enum) -> None:
+        """Note where the door's leaf or the barrier's arm is now."""
+        self.body.place, self.body.since = place, self.now
 
     def change(self, **changes: Any) -> None:
         """Replace facts."""

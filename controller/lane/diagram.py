@@ -7,14 +7,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.lane import faults, orders
+from controller.lane import barrier, door, faults, orders
 from controller.lane.facts import PRIORITY
 from controller.lane.states import CYCLE, IDLE, State, Trigger
 from controller.lane.table import IGNORE, ILLEGAL, LEADS_TO, TRANSITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import enum
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from controller.lane.mechanics import Mechanics
     from controller.lane.table import Cell, Handler
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "lane-states.md"
@@ -52,6 +54,14 @@ can happen and the state has nothing to do about it; an impossible one changes n
 error.
 """
 
+_KINDS = """\
+## Doors and barriers
+
+The tables above are a turnstile's. A door and a barrier have the same visit and the same standing states, but for the
+cells that are named here; and beside them runs a machine for the leaf or the arm, with its own places, triggers and
+table. It tells the visit when a passage begins and ends.
+"""
+
 _DRAWN = CYCLE | {State.BOOT, State.SELFTEST, State.LOCKED}
 _START = (orders.start, orders.pass_test)
 
@@ -61,6 +71,9 @@ def render() -> str:
     parts = [_HEAD, *_edges(), "```\n\n", _STANDING, *_ladder(), "\n", _TABLE]
     for state in State:
         parts += ["\n", *_rows(state)]
+    parts += ["\n", _KINDS]
+    parts += _kind("door", "leaf", door.DOOR, door.LEAF_LEADS_TO)
+    parts += _kind("barrier", "arm", barrier.BARRIER, barrier.ARM_LEADS_TO)
     return "".join(parts)
 
 
@@ -99,6 +112,49 @@ def _rows(state: State) -> Iterator[str]:
         else:
             yield f"| {trigger.value} | `{_name(cell)}` | {_targets(state, cell)} |\n"
     yield f"\nIgnored: {', '.join(skipped[IGNORE]) or 'none'}.\nImpossible: {', '.join(skipped[ILLEGAL]) or 'none'}.\n"
+
+
+def _kind(name: str, body: str, kind: Mechanics, leads_to: Mapping[Handler, frozenset[enum.Enum]]) -> Iterator[str]:
+    """One kind's section: its places, what it changes in the visit, and its own table."""
+    yield f"\n### The {body} of a {name}\n\n```mermaid\nstateDiagram-v2\n    direction LR\n"
+    yield f"    [*] --> {kind.start.name if kind.start else ''}\n"
+    for place, row in kind.table.items():
+        for target, triggers in _moves(place, row, leads_to).items():
+            yield f"    {place.name} --> {target.name}: {' / '.join(triggers)}\n"
+    yield "```\n\nIn the visit:\n\n| state | event | handler |\n|---|---|---|\n"
+    yield from _differences(kind)
+    yield f"\n| {body} | event | handler | may lead to |\n|---|---|---|---|\n"
+    for place, row in kind.table.items():
+        for trigger, cell in row.items():
+            if cell is IGNORE or cell is ILLEGAL:
+                yield f"| {place.name} | {trigger.value} | {'ignored' if cell is IGNORE else 'impossible'} | |\n"
+            else:
+                targets = ", ".join(sorted(target.name for target in leads_to.get(cell, frozenset()) - {place}))
+                yield f"| {place.name} | {trigger.value} | `{_name(cell)}` | {targets or 'stays'} |\n"
+
+
+def _moves(
+    place: enum.Enum, row: Mapping[enum.Enum, Cell], leads_to: Mapping[Handler, frozenset[enum.Enum]]
+) -> dict[enum.Enum, list[str]]:
+    moves: dict[enum.Enum, list[str]] = {}
+    for trigger, cell in row.items():
+        if cell is not IGNORE and cell is not ILLEGAL:
+            for target in sorted(leads_to.get(cell, frozenset()) - {place}, key=lambda target: target.name):
+                moves.setdefault(target, []).append(trigger.value)
+    return moves
+
+
+def _differences(kind: Mechanics) -> Iterator[str]:
+    """Cells of the visit's table that are not a turnstile's."""
+    changed: dict[tuple[str, Cell], list[str]] = {}
+    for state, row in kind.visit.items():
+        for trigger, cell in row.items():
+            if cell is not TRANSITIONS[state][trigger]:
+                changed.setdefault((trigger.value, cell), []).append(state.name)
+    for (trigger_name, cell), states in changed.items():
+        where = "every state" if len(states) == len(kind.visit) else ", ".join(states)
+        told = "impossible" if cell is ILLEGAL else "ignored" if cell is IGNORE else f"`{_name(cell)}`"
+        yield f"| {where} | {trigger_name} | {told} |\n"
 
 
 def _name(handler: Handler) -> str:

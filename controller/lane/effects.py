@@ -32,6 +32,7 @@ class Prompt(enum.Enum):
     UNCOVER = "uncover"
     COME_CLOSER = "come_closer"
     ONE_AT_A_TIME = "one_at_a_time"
+    CLOSE_DOOR = "close_door"
     OUT_OF_SERVICE = "out_of_service"
     FREE = "free"
     EMERGENCY = "emergency"
@@ -106,6 +107,16 @@ class BlockEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Lower:
+    """Let the arm of a barrier down. Its driver looks once more whether anything is under it, and may refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """Send an arm that comes down up again, at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Indicate:
     """Show a prompt."""
 
@@ -148,4 +159,6 @@ class Expect:
     face: bool
 
 
-Effect = Append | Unlock | Hold | Relock | BlockEntry | Indicate | ArmTimer | CancelTimer | Reassess | Expect
+Effect = (
+    Append | Unlock | Hold | Relock | BlockEntry | Lower | Lift | Indicate | ArmTimer | CancelTimer | Reassess | Expect
+)

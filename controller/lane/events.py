@@ -57,6 +57,8 @@ class Assessed(Event):
     """A fresh unique id to use if this leads to a grant; the lane makes no random numbers."""
     presence: int = 0
     """The `Approached.presence` that was looked at."""
+    seen_at: float | None = None
+    """Monotonic seconds of the newest frame in it; None: not told."""
     claimed: str | None = None
     """The person whom alone, or without whose face, this was about (`Expect`); None: everybody."""
     second_factor: bool = False

@@ -22,8 +22,25 @@ BOTH = frozenset(Direction)
 LATCHED = frozenset({FaultKind.RELAY, FaultKind.SELF_TEST})
 """Faults that only an authorised reset (or, for the self-test, a passed one) ends. No order admits anyone meanwhile."""
 
-DENYING = frozenset({FaultKind.SENSOR_THERMAL, FaultKind.CAMERA, FaultKind.NOT_HOME, FaultKind.JOURNAL})
+DENYING = frozenset(
+    {
+        FaultKind.SENSOR_THERMAL,
+        FaultKind.CAMERA,
+        FaultKind.NOT_HOME,
+        FaultKind.JOURNAL,
+        FaultKind.ARM_STUCK,
+        FaultKind.ARM_MOVED,
+        FaultKind.ARM_CONTACTS,
+        FaultKind.LOOP,
+        FaultKind.PHOTOCELL,
+        FaultKind.POWER,
+    }
+)
 """Faults that end with their cause. The lane admits nobody by itself; the guard still may, one by one."""
+
+
+SIGHT = frozenset({FaultKind.SENSOR_THERMAL, FaultKind.CAMERA})
+"""Without one of these a lane may be told to go on by the other; without both it sees nobody."""
 
 
 class Phase(enum.Enum):
@@ -47,6 +64,8 @@ class Facts:
     maintenance: bool = False
     free: frozenset[Direction] = frozenset()
     """Directions that an order holds free."""
+    asked: bool = False
+    """Somebody inside asked to leave, at a door's button or on a barrier's inner loop, and may."""
     faults: frozenset[FaultKind] = frozenset()
     stuck: frozenset[Direction] = frozenset()
     """Passage contacts that are stuck: passages there are not seen, and unlocks are ended by time."""
@@ -73,7 +92,8 @@ class Facts:
     @property
     def denying(self) -> frozenset[FaultKind]:
         """Faults that stop the lane from admitting anyone by itself."""
-        return self.faults & DENYING - self.tolerated
+        tolerated = self.tolerated - SIGHT if self.faults >= SIGHT else self.tolerated
+        return self.faults & DENYING - tolerated
 
     @property
     def stops_entry(self) -> bool:
@@ -83,7 +103,9 @@ class Facts:
     @property
     def held(self) -> frozenset[Direction]:
         """Directions whose lock is held open."""
-        return BOTH if self.emergency else self.free
+        if self.emergency:
+            return BOTH
+        return self.free | {Direction.EXIT} if self.asked else self.free
 
     @property
     def admission_bar(self) -> str | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 def lose(core: Core, event: DeviceLost) -> None:
     """Go on without a device; whoever has a grant may still use it."""
     raise_fault(core, event.fault, event.cause)
+    _end_claim(core, event.fault)
 
 
 def note_test(core: Core, event: SelfTested) -> None:
@@ -43,6 +44,13 @@ def regain(core: Core, event: DeviceBack) -> None:
             contacts.trust(core, direction)
     elif event.fault not in LATCHED:
         clear_faults(core, frozenset({event.fault}), {})
+        _end_claim(core, event.fault)
+
+
+def _end_claim(core: Core, fault: FaultKind) -> None:
+    """A card presented with a camera, or without one, was taken by other rules than hold now."""
+    if fault is FaultKind.CAMERA:
+        core.claim = None
 
 
 def distrust(core: Core, event: RelayMismatch) -> None:

@@ -18,6 +18,9 @@ A lane is four machines that share one memory (`core.Core`):
 3. The way out (`egress`): it runs beside the others in every state, because nothing here may ever limit it.
 4. The alarm that is shown for a while over what else would be shown.
 
+A door and a barrier have a fifth, for their leaf or arm (`mechanics`, `door`, `barrier`): a table of its own, which
+tells the visit when a passage begins and ends. Their visit is the turnstile's but for the few cells they name.
+
 A card, a code or a PIN (`claims`) is no way past the visit but a way into it: it makes a claim, under which whoever
 stands there is screened, with their face compared with that one person's or not at all.
 
@@ -26,7 +29,7 @@ stands there is screened, with their face compared with that one person's or not
 a) Image. A stale timer, and a contact reported at the level it has already, are no events at all. Otherwise the image
    of the inputs is renewed, whatever the state: who stands on the mark, which contacts are active.
 b) Table. `TRANSITIONS[state][trigger]` is a handler, IGNORE or ILLEGAL. An ILLEGAL event changes nothing and is
-   counted.
+   counted. A sensor's or a timer's event of the mechanics is looked up in their table instead.
 c) Settling, as transitions that are triggered by state and not by an event. If the facts now call for a standing
    state that outranks the present one, the lane goes there. A person in the arms is let through first (only fire is
    stronger); a grant not yet used is taken back by the key, by a lockdown and by a relay that doesn't obey, and may
@@ -51,15 +54,17 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from controller.lane import claims, contacts, visit
+from controller.lane import claims, contacts, kinds, visit
 from controller.lane import events as ev
 from controller.lane.core import Core
 from controller.lane.facts import resting
 from controller.lane.model import Direction
+from controller.lane.sensed import LowerRefused, Sensed
 from controller.lane.states import CYCLE, IDLE, State, trigger_of
-from controller.lane.table import IGNORE, ILLEGAL, TRANSITIONS
+from controller.lane.table import IGNORE, ILLEGAL
 
 if TYPE_CHECKING:
+    import enum
     from collections.abc import Mapping
 
     from controller.lane.antipassback import AntiPassback
@@ -67,6 +72,8 @@ if TYPE_CHECKING:
     from controller.lane.facts import Facts
     from controller.lane.interlock import Interlock
     from controller.lane.model import FaultKind, Grant, LaneSettings
+    from controller.lane.sensed import AnyEvent
+    from controller.lane.table import Cell
 
 
 class Lane:
@@ -85,6 +92,9 @@ class Lane:
         interlock: Interlock | None = None,
     ) -> None:
         self._core = Core(settings, anti_passback, interlock)
+        self._mechanics = kinds.MECHANICS[settings.kind]
+        if self._mechanics.start is not None:
+            self._core.go(self._mechanics.start)
         self.illegal_events = 0
         """Events that cannot happen in the state they came in: the feeder's error."""
 
@@ -92,6 +102,11 @@ class Lane:
     def state(self) -> State:
         """Where the lane stands."""
         return self._core.state
+
+    @property
+    def place(self) -> enum.Enum | None:
+        """Where the door's leaf or the barrier's arm is; None at a turnstile."""
+        return None if self._mechanics.start is None else self._core.body.place
 
     @property
     def grant(self) -> Grant | None:
@@ -123,12 +138,12 @@ class Lane:
         """What is broken, whether or not it puts the lane out of service."""
         return self._core.facts.broken
 
-    def feed(self, event: ev.LaneEvent) -> tuple[Effect, ...]:
+    def feed(self, event: AnyEvent) -> tuple[Effect, ...]:
         """Take an event; returns what has to be done, in order. Never raises for an event that comes at an odd time."""
         core = self._core
         if not self._is_news(event):
             return ()
-        cell = TRANSITIONS[core.state][trigger_of(event)]
+        cell = self._cell(event)
         if cell is ILLEGAL:
             self.illegal_events += 1
             return ()
@@ -136,15 +151,27 @@ class Lane:
         _renew_image(core, event)
         if cell is not IGNORE:
             cell(core, event)
+        self._mechanics.follow(core, event)
         _settle(core)
         core.tell_perception()
         core.undo = before if core.drive() else None
+        self._mechanics.settle(core)
         core.note_open()
         return core.take()
 
-    def _is_news(self, event: ev.LaneEvent) -> bool:
+    def _cell(self, event: AnyEvent) -> Cell:
+        trigger = self._mechanics.trigger_of(event)
+        if trigger is not None:
+            return self._mechanics.table[self._core.body.place][trigger]
+        if isinstance(event, Sensed | LowerRefused):
+            return ILLEGAL  # this kind of lane has no such sensor
+        return self._mechanics.visit[self._core.state][trigger_of(event)]
+
+    def _is_news(self, event: AnyEvent) -> bool:
         core = self._core
         match event:
+            case Sensed(sensor=sensor, reading=reading):
+                return core.body.sensed.get(sensor) is not reading
             case ev.TimerFired(name=name, token=token):
                 return core.accept_timer(name, token)
             case ev.PassContact(direction=direction, active=active):
@@ -153,9 +180,11 @@ class Lane:
                 return True
 
 
-def _renew_image(core: Core, event: ev.LaneEvent) -> None:
+def _renew_image(core: Core, event: AnyEvent) -> None:
     core.now = event.now
     match event:
+        case Sensed(sensor=sensor, reading=reading):
+            core.body.sensed[sensor] = reading
         case ev.Approached(presence=presence):
             core.present, core.presence, core.fresh = True, presence, True
             claims.meet(core)

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from controller.lane.kind_settings import BarrierTimes, DoorTimes, Seconds
+
 
 class Direction(enum.Enum):
     """A passage is into the protected area or out of it."""
@@ -80,6 +82,8 @@ class CredentialKind(enum.Enum):
     CARD = "card"
     QR = "qr"
     PIN = "pin"
+    PLATE = "plate"
+    """A vehicle's number plate; its tag is a CARD."""
     REMOTE = "remote"
     KEY = "key"
 
@@ -104,6 +108,8 @@ class DenyReason(enum.Enum):
     """A card, code or PIN that is nobody's here."""
     CREDENTIAL_NEEDED = "credential_needed"
     """A card, code or PIN has to be presented, first or besides."""
+    FACE_UNAVAILABLE = "face_unavailable"
+    """A face has to be seen besides the card, and there is no camera just now."""
     FACE_NEEDED = "face_needed"
     """This lane, or this person, does not pass by card alone."""
     FACE_MISMATCH = "face_mismatch"
@@ -116,6 +122,10 @@ class DenyReason(enum.Enum):
     LANE_OCCUPIED = "lane_occupied"
     INTERLOCK = "interlock"
     """Another lane of the interlock is open."""
+    NO_VEHICLE = "no_vehicle"
+    """Somebody on foot at a barrier."""
+    PASSENGERS = "passengers"
+    """Others are in the car, and the guard is to look at them first."""
     LOCKDOWN = "lockdown"
     MAINTENANCE = "maintenance"
     LANE_FAULT = "lane_fault"
@@ -136,6 +146,26 @@ class FaultKind(enum.Enum):
     NOT_HOME = "not_home"
     MAINS = "mains"
     """The mains is gone: the lane works on, on its battery."""
+    DOOR_FORCED = "door_forced"
+    """Opened without a grant, an order or a request to exit."""
+    DOOR_HELD_OPEN = "door_held_open"
+    LOCK_NOT_SECURE = "lock_not_secure"
+    """The door is shut and ought to be locked, and its lock says that it is not."""
+    REX_STUCK = "rex_stuck"
+    ARM_STUCK = "arm_stuck"
+    """The arm did not arrive where it was sent."""
+    ARM_MOVED = "arm_moved"
+    """The arm left its place uncommanded: lifted, sunk or broken off."""
+    ARM_CONTACTS = "arm_contacts"
+    """The arm says that it is up and down."""
+    LOOP = "loop"
+    """The loop under the arm is lost, or occupied for longer than any car stays."""
+    LOOP_EXIT = "loop_exit"
+    """The loop inside is occupied for longer than any car waits."""
+    PHOTOCELL = "photocell"
+    """The same of the photocell."""
+    POWER = "power"
+    """The barrier has no mains; it stands where it stood, or has risen by its weight."""
 
 
 class Outcome(enum.Enum):
@@ -351,8 +381,6 @@ class Claim:
 
 Require = Literal["face", "card", "face_or_card", "face_and_card"]
 
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
-
 
 class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Times of the lane, seconds, as they stand in gate.toml under [lane].
@@ -360,6 +388,10 @@ class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Defaults are the field's figures for tripods and swing gates (PERCo, TiSO and Castle manuals, GB 50396-2007).
     """
 
+    kind: Literal["turnstile", "door", "barrier"] = "turnstile"
+    """What closes the lane. Keys of another kind are refused."""
+    door: DoorTimes = DoorTimes()
+    barrier: BarrierTimes = BarrierTimes()
     require: Require = "face_or_card"
     """By what people pass here; `card` stands for a card, a code or a PIN. Somebody known without a face passes by card
     at every lane, somebody who needs a second factor by both."""
@@ -401,5 +433,11 @@ class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Seconds after a completed passage in which another contact is a tailgater, not an intruder."""
     screening_timeout: Seconds = 6.0
     """Seconds without an assessment after which screening gives up and looks again."""
+    on_thermal_lost: Literal["closed", "manual"] = "closed"
+    """Without the thermal sensor nobody is admitted; or, `manual`, whoever is identified has their temperature taken by
+    the guard, who also sees that no picture is held up: whether a face is a living one only heat could tell."""
+    on_camera_lost: Literal["closed", "cards"] = "closed"
+    """Without the camera nobody is admitted; or, `cards`, people pass by card and heat, but for those who need both
+    card and face. The guard may open for anybody in each case, and the way out is free in all."""
     on_journal_failure_deny: bool = True
     """False: keep granting with the record in memory (degraded)."""

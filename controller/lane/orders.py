@@ -67,7 +67,8 @@ def raise_fault(core: Core, fault: FaultKind, cause: str | None = None) -> None:
     if fault in LATCHED:
         core.change(free=core.facts.free - _NO_ENTRY)
     detail: dict[str, Scalar] = {"fault": fault.value} | ({} if cause is None else {"cause": cause})
-    core.record(RecordKind.FAULT, detail | ({"degraded": True} if fault in core.facts.tolerated else {}))
+    lived_with = fault in core.facts.tolerated and fault not in core.facts.denying
+    core.record(RecordKind.FAULT, detail | ({"degraded": True} if lived_with else {}))
 
 
 def alarm_fire(core: Core, event: FireAlarm) -> None:

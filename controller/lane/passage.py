@@ -81,7 +81,7 @@ def intrude(core: Core, event: PassContact) -> None:
     """Raise the alarm on a passage without a grant: behind a granted one a tailgater, else an intruder."""
     core.unseen = 0
     egress.misuse(core)
-    if core.last_entry is not None and event.now - core.last_entry[0] <= core.settings.tailgate_window:
+    if core.last_entry is not None and event.now - core.last_entry[0] <= core.tailgate_window:
         ended, grant_id = core.last_entry
         detail: dict[str, Scalar] = {"direction": Direction.ENTRY.value, "after": max(0.0, event.now - ended)}
         core.record(RecordKind.TAILGATE, detail, grant_id=grant_id)
@@ -116,6 +116,11 @@ def stick(core: Core, _event: TimerFired) -> None:
 def stick_passing(core: Core, _event: TimerFired) -> None:
     """Take the contact as stuck in the middle of a passage, which counts as completed."""
     contacts.distrust(core, Direction.ENTRY)
+    _complete(core, {"presumed": True})
+
+
+def presume(core: Core) -> None:
+    """Complete a granted passage that nothing could see."""
     _complete(core, {"presumed": True})
 
 

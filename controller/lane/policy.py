@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.lane.events import Presented
+    from controller.lane.kind_settings import Others
     from controller.lane.model import Assessment, Claim, Require
 
 
@@ -23,13 +24,19 @@ class PolicyContext:
     passed_back: bool = False
     """Anti-passback holds against the matched person."""
     manual: bool = False
-    """The sensor is not fit to measure people: a temperature is taken by hand."""
+    """The sensor is lost, or not fit to measure people: a temperature is taken by hand."""
+    no_heat: bool = False
+    """There is no thermal sensor to tell a living face by: the guard, who takes the temperature, sees whose it is."""
     minimum_quality: float = 0.0
     """Picture quality, 0..1, below which nothing is concluded."""
     card_first: bool = False
     """Nobody passes this lane without a card."""
     second_factor: bool = False
     """Whoever was recognised may not pass by their face alone."""
+    vehicle: bool = True
+    """At a barrier: a vehicle stands before it."""
+    others: Others = "refuse"
+    """What further faces mean: at a barrier they are passengers."""
 
 
 TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
@@ -45,7 +52,8 @@ TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
 }
 
 _RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ...] = (
-    (DenyReason.LANE_OCCUPIED, lambda found, _: found.faces > 1),
+    (DenyReason.NO_VEHICLE, lambda _, context: not context.vehicle),
+    (DenyReason.LANE_OCCUPIED, lambda found, context: found.faces > 1 and context.others == "refuse"),
     (DenyReason.SPOOF_SUSPECTED, lambda found, _: found.liveness is Liveness.SPOOF),
     (DenyReason.CREDENTIAL_NEEDED, lambda _, context: context.card_first),
     (DenyReason.POOR_PICTURE, lambda found, context: not found.quality >= context.minimum_quality),
@@ -59,14 +67,15 @@ _RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ..
     (DenyReason.CREDENTIAL_EXPIRED, lambda found, _: found.expired),
     (DenyReason.NOT_PERMITTED, lambda found, _: not found.permitted),
     (DenyReason.ANTI_PASSBACK, lambda _, context: context.passed_back),
-    (DenyReason.LIVENESS_UNKNOWN, lambda found, _: found.liveness is not Liveness.LIVE),
+    (DenyReason.LIVENESS_UNKNOWN, lambda found, context: found.liveness is not Liveness.LIVE and not context.no_heat),
     (DenyReason.CREDENTIAL_NEEDED, lambda _, context: context.second_factor),
 )
 """In order; the first that holds is the reason. Temperature comes last, so that a stranger's is never revealed."""
 
 
 _CLAIM_RULES: tuple[tuple[DenyReason, Callable[[Assessment, Claim, PolicyContext], bool]], ...] = (
-    (DenyReason.LANE_OCCUPIED, lambda found, _, __: found.faces > 1),
+    (DenyReason.NO_VEHICLE, lambda _, __, context: not context.vehicle),
+    (DenyReason.LANE_OCCUPIED, lambda found, _, context: found.faces > 1 and context.others == "refuse"),
     (DenyReason.SPOOF_SUSPECTED, lambda found, _, __: found.liveness is Liveness.SPOOF),
     (
         DenyReason.POOR_PICTURE,
@@ -81,7 +90,10 @@ _CLAIM_RULES: tuple[tuple[DenyReason, Callable[[Assessment, Claim, PolicyContext
         lambda found, claim, _: claim.face and (found.match is None or found.match.person != claim.person),
     ),
     (DenyReason.ANTI_PASSBACK, lambda _, __, context: context.passed_back),
-    (DenyReason.LIVENESS_UNKNOWN, lambda found, claim, _: claim.face and found.liveness is not Liveness.LIVE),
+    (
+        DenyReason.LIVENESS_UNKNOWN,
+        lambda found, claim, context: claim.face and found.liveness is not Liveness.LIVE and not context.no_heat,
+    ),
 )
 """The same for somebody who came by card; whose it is was decided when it was presented."""
 
@@ -99,8 +111,8 @@ def needs_face(require: Require, *, second_factor: bool, no_face: bool) -> bool:
     return not no_face and (second_factor or require in ("face", "face_and_card"))
 
 
-def refuse_claim(presented: Presented, require: Require) -> DenyReason | None:
-    """Return why a card is not followed, or None where its owner may be screened."""
+def refuse_claim(presented: Presented, require: Require, *, sees: bool) -> DenyReason | None:
+    """Return why a card is not followed, or None where its owner may be screened; `sees`: there is a camera."""
     if presented.locked:
         return DenyReason.PIN_LOCKED
     if presented.person is None:
@@ -109,6 +121,10 @@ def refuse_claim(presented: Presented, require: Require) -> DenyReason | None:
         return DenyReason.CREDENTIAL_EXPIRED
     if not presented.permitted:
         return DenyReason.NOT_PERMITTED
+    if not sees:
+        # A card may stand in for the face that can't be seen, never for one that was to be seen besides it.
+        both = presented.second_factor or (require == "face_and_card" and not presented.no_face)
+        return DenyReason.FACE_UNAVAILABLE if both else None
     if require == "face" and not (presented.no_face or presented.second_factor):
         return DenyReason.FACE_NEEDED
     return None
@@ -125,7 +141,10 @@ def decide(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
 def _by_temperature(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
     if context.manual:
         return DenyReason.MANUAL_TEMPERATURE
-    return TEMPERATURE_REASONS[assessment.screening.verdict]
+    reason = TEMPERATURE_REASONS[assessment.screening.verdict]
+    if reason is None and assessment.faces > 1 and context.others == "guard":
+        return DenyReason.PASSENGERS
+    return reason
 
 
 def identified(assessment: Assessment) -> str | None:
@@ -170,6 +189,7 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.MANUAL_TEMPERATURE: Advice(Prompt.SEE_GUARD, Counted.NEVER),
     DenyReason.UNKNOWN_CREDENTIAL: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.CREDENTIAL_NEEDED: Advice(Prompt.PRESENT_CARD, Counted.NEVER),
+    DenyReason.FACE_UNAVAILABLE: Advice(Prompt.ASK_GUARD, Counted.NEVER),
     DenyReason.FACE_NEEDED: Advice(Prompt.LOOK_HERE, Counted.HERE),
     DenyReason.FACE_MISMATCH: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.PIN_LOCKED: Advice(Prompt.DENIED, Counted.ACROSS),
@@ -178,6 +198,8 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.ANTI_PASSBACK: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.LANE_OCCUPIED: Advice(Prompt.ONE_AT_A_TIME, Counted.HERE),
     DenyReason.INTERLOCK: Advice(Prompt.WAIT, Counted.NEVER),
+    DenyReason.NO_VEHICLE: Advice(Prompt.DENIED, Counted.NEVER),
+    DenyReason.PASSENGERS: Advice(Prompt.ASK_GUARD, Counted.NEVER),
     DenyReason.LOCKDOWN: Advice(Prompt.DENIED, Counted.NEVER),
     DenyReason.MAINTENANCE: Advice(Prompt.OUT_OF_SERVICE, Counted.NEVER),
     DenyReason.LANE_FAULT: Advice(Prompt.OUT_OF_SERVICE, Counted.NEVER),

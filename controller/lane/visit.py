@@ -80,7 +80,8 @@ def assess(core: Core, event: Assessed) -> None:
         granted_at=event.now,
         deadline=event.now + core.settings.passage_wait,
     )
-    admit(core, grant, {**_findings(found, claim), **({"passed_back": True} if passed_back else {})})
+    told = {**_findings(found, claim), **_passengers(core, found)}
+    admit(core, grant, {**told, **({"passed_back": True} if passed_back else {})})
 
 
 def admit(core: Core, grant: Grant, detail: dict[str, Scalar]) -> None:
@@ -209,6 +210,8 @@ def _waiting(core: Core, reason: DenyReason, found: Assessment, claim: Claim | N
         return None
     if reason is DenyReason.MANUAL_TEMPERATURE:
         return Waiting(person, core.presence, credential)
+    if reason is DenyReason.PASSENGERS:
+        return Waiting(person, core.presence, credential, measured=True)
     if reason is DenyReason.LIVENESS_UNKNOWN and core.settings.liveness_wait > 0:
         fit = FaultKind.SCREENING not in core.facts.faults
         measured = fit and TEMPERATURE_REASONS[found.screening.verdict] is None
@@ -225,7 +228,7 @@ def _shown_for(settings: LaneSettings, reason: DenyReason) -> float:
             return max(settings.warm_up, settings.deny_show)
         case DenyReason.LIVENESS_UNKNOWN:
             return max(settings.liveness_wait, settings.deny_show)
-        case DenyReason.MANUAL_TEMPERATURE:
+        case DenyReason.MANUAL_TEMPERATURE | DenyReason.PASSENGERS:
             return max(settings.manual_wait, settings.deny_show)
         case DenyReason.CREDENTIAL_NEEDED:
             return max(settings.card_wait, settings.deny_show)
@@ -237,6 +240,11 @@ def _record_denial(core: Core, reason: DenyReason, found: Assessment, claim: Cla
     person = claim.person if claim else identified(found)
     told: dict[str, Scalar] = {} if claim is None else {"credential": claim.credential.value}
     core.record(RecordKind.DENY, {"reason": reason.value, **told, **_findings(found, claim)}, person=person)
+
+
+def _passengers(core: Core, found: Assessment) -> dict[str, Scalar]:
+    """Others in the car, who were let in unscreened."""
+    return {} if core.others == "refuse" else {"passengers_unscreened": max(0, found.faces - 1)}
 
 
 def _personal(told: Personal | None) -> dict[str, Scalar]:

@@ -74,6 +74,19 @@ class Online(msgspec.Struct, frozen=True, kw_only=True):
     """One for each epoch that has something left to send, and for the present one."""
 
 
+class Device(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one device of the gate is."""
+
+    name: Text
+    """`thermal` or `camera`."""
+    health: Text
+    """`ok`, `degraded`, `lost`, `recovering` or `failed`; a newer gate may know more, so this is no enumeration."""
+    reason: Text = ""
+    """In words; empty while it is `ok`."""
+    tries: Mark = 0
+    """Times it was opened in vain since it last was well."""
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """`state`: retained; how the gate is now."""
 
@@ -88,6 +101,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """Events the campus does not have yet."""
     version: Text = ""
     """Of the program."""
+    devices: list[Device] = msgspec.field(default_factory=list)
+    """How each device is. Since 0.1; a gate that does not say leaves it out, and a campus that does not know it
+    ignores it."""
     challenge: Text = ""
     """What a command has to answer now; empty: this gate takes none."""
     reply_key: Text = ""

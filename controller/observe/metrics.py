@@ -37,6 +37,12 @@ class Metrics:
         )
         self.reopened = Counter("thermogate_device_reopened", "Devices opened again", ["device"], registry=registry)
         self.device_up = Gauge("thermogate_device_up", "1 while a device works", ["device"], registry=registry)
+        self.device_health = Gauge(
+            "thermogate_device_health", "1 at the health a device is in", ["device", "health"], registry=registry
+        )
+        self.power_cycles = Counter(
+            "thermogate_device_power_cycles", "Supplies cut to free a device", ["device"], registry=registry
+        )
         self.decisions = Counter(
             "thermogate_decisions", "Grants and denials", ["decision", "reason"], registry=registry
         )

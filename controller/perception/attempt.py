@@ -102,7 +102,7 @@ class Attempt:
     def assessment(self, now: float, footing: Footing | None = None) -> Assessment | None:
         """The finding, when the evidence is enough or the time is used up; None: go on."""
         over = now - self._started >= self._settings.attempt.budget
-        if self._crowd() > 1:
+        if self._crowd() > 1 and not self._settings.attempt.companions:
             return self._finding(Identification(None), _unscreened(), Life(Liveness.UNKNOWN))
         if not over and (self._heat_frames < self._settings.screening.frames or not self._identity_is_clear()):
             return None

@@ -138,6 +138,10 @@ class Perception:
         if self._attempt is not None:
             self.reassess()
 
+    def go_blind(self, *, on: bool) -> None:
+        """There is no camera any more, or there is one again: without one, heat alone tells who comes and goes."""
+        self._presence.blind = on
+
     def forget(self) -> None:
         """Drop all that was seen, as after the loss of a device; somebody present will approach anew."""
         self._presence.clear()

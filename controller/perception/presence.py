@@ -48,6 +48,11 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("`region` is left, top, right, bottom, with left < right and top < bottom")
 
 
+SEATED: dict[str, object] = {"region": [0.0, 0.3, 1.0, 1.0], "least_width": 0.13, "body_share": 0.1}
+"""[perception.presence] of a driver before a reading pillar: lower in the picture than who walks past behind the car,
+half a metre to 0.8 m away, and of the body only what the open window shows. Heat does not pass through glass."""
+
+
 class Change(enum.Enum):
     """What happened to the presence."""
 
@@ -84,14 +89,20 @@ class Presence:
         """Nobody there."""
         self._settings = settings
         self.present = False
+        self.blind = False
+        """There is no camera: a warm body alone is somebody, for as long as it stays."""
         self._seen = 0
         self._missed = 0
+        self._bodiless = 0
         self._last_face = -math.inf
         self._body_since: float | None = None
 
     def update(self, now: float, *, faces: int | None, body: bool | None) -> Change | None:
         """What the newest picture (faces in the region) and thermal frame show; None: there was no new one."""
         if body is not None:
+            if self.blind and faces is None:
+                faces = 0  # there won't be one
+            self._bodiless = 0 if body else self._bodiless + 1
             self._body_since = (now if self._body_since is None else self._body_since) if body else None
         if faces:
             self._seen, self._missed, self._last_face = self._seen + 1, 0, now
@@ -117,7 +128,9 @@ class Presence:
     def _leave(self, now: float) -> Change | None:
         if self._missed < self._settings.leave or now - self._last_face < self._settings.leave_after:
             return None
-        if self._body_since is not None and now - self._last_face < self._settings.linger:
+        if self._body_since is not None and (self.blind or now - self._last_face < self._settings.linger):
+            return None
+        if self.blind and self._bodiless < self._settings.leave:
             return None
         self.clear()
         self._last_face = now
@@ -126,6 +139,6 @@ class Presence:
     def clear(self) -> None:
         """Nobody there any more, and no count of anybody; a body must go or stay `body_after` to count again."""
         self.present = False
-        self._seen = self._missed = 0
+        self._seen = self._missed = self._bodiless = 0
         self._last_face = -math.inf
         self._body_since = None

@@ -27,6 +27,8 @@ class AttemptSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Least quality of a usable picture."""
     budget: Annotated[float, msgspec.Meta(gt=0.2, le=30)] = 2.5
     """Seconds after which the assessment says what there is."""
+    companions: bool = False
+    """More faces than one: true judges the largest and counts the others, as in a car; false judges nobody."""
 
 
 class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

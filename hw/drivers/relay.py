@@ -88,6 +88,7 @@ class RelayGuard:
         cap: longest pulse, seconds.
         clock: whose time a pulse is measured in.
         on_command: told each level that a line was driven to; must return at once.
+        names: what messages call each line; None: as a turnstile's stand in gate.toml.
     """
 
     def __init__(
@@ -96,8 +97,11 @@ class RelayGuard:
         cap: float,
         clock: Clock,
         on_command: Callable[[Side, bool], None] = lambda _side, _on: None,
+        *,
+        names: Mapping[Side, str] | None = None,
     ) -> None:
         self._lines = dict(lines)
+        self._names = dict(names) if names is not None else {side: f"[gate] unlock_{side.value}" for side in lines}
         self._cap = cap
         self._clock = clock
         self._on_command = on_command
@@ -163,7 +167,7 @@ class RelayGuard:
         except Exception as error:
             state.relock()
             self._release(side)
-            raise DeviceError(f"[gate] unlock_{side.value}: the line can't be driven: {error}") from error
+            raise DeviceError(f"{self._names[side]}: the line can't be driven: {error}") from error
         self._on_command(side, state.energised)
 
     def _release(self, side: Side) -> None:
@@ -171,7 +175,7 @@ class RelayGuard:
         try:
             self._lines[side].off()
         except Exception:  # noqa: BLE001 - a lock must close, whatever the line says
-            _log.exception("[gate] unlock_%s can't be de-energised; trying again", side.value)
+            _log.exception("%s can't be de-energised; trying again", self._names[side])
             if self._running:
                 self._states[side].deadline = self._clock.monotonic() + RETRY
                 self._wake.set()

@@ -23,13 +23,13 @@ from hw.errors import DeviceError, DeviceMissing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hw.settings import GateSettings
+    from hw.kind_settings import Wiring
 
 PI_4B: Final = 0xC03115
 """Revision code assumed where there is none: its header has GPIO 0-27, as every 40-pin board's."""
 
 
-def pin_factory(settings: GateSettings, *, devices: Path = Path("/dev")) -> Any:
+def pin_factory(settings: Wiring, *, devices: Path = Path("/dev")) -> Any:
     """A gpiozero pin factory for the lines of `settings`, on /dev/gpiochipN.
 
     Raises DeviceMissing when the chip is not there, may not be opened, or lgpio is not installed; the message says what

@@ -22,7 +22,7 @@ from image import aarch64
 from image.proof.claims import Evidence, duration
 from image.proof.cpio import Archive
 from image.proof.kernels import ProofError, depends, foreign_apt, run, unpack
-from image.proof.raspberry_inside import GRANTS, MARK
+from image.proof.raspberry_inside import GRANTS, MARK, SPARE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,10 @@ CLAIMS: Final = (
     ),
     ("Boot, start and stop move no unlock line of a Raspberry Pi 3", "every change of GPIO 17 and 27, from power-on"),
     ("kill -9 in an unlock on a Raspberry Pi 3", "the GPIO block's registers, read from outside"),
+    (
+        "The self-test tells what a Raspberry Pi's kernel does with a released output",
+        "`hw.linux.gpio_lines` on a spare line; its register, read from outside",
+    ),
 )
 
 
@@ -216,7 +220,7 @@ def _listen(process: subprocess.Popen[str], path: Path) -> tuple[Heard, str]:
             continue
         said = line.split(MARK, 1)[1].strip()
         heard.said.append((time.monotonic(), said))
-        if said in ("held", "killed", "done"):
+        if said in ("held", "killed", "spare driven", "spare released", "done"):
             select, level = (int(asked.ask(f"readl 0x{place:x}"), 16) for place in (GPFSEL1, GPLEV0))
             heard.registers[said] = (select, level)
         if said == "done":
@@ -226,12 +230,12 @@ def _listen(process: subprocess.Popen[str], path: Path) -> tuple[Heard, str]:
 
 def judge(heard: Heard, console: str) -> list[Evidence]:
     """The evidence in what was heard."""
-    (moved, still, killed) = CLAIMS
+    (moved, still, killed, spare) = CLAIMS
     said = [text for _, text in heard.said]
     if "done" not in said:
         why = f"it ended early, after {said[-1] if said else 'nothing'}: {console[-400:].strip()}"
         return [Evidence(claim, "FAILED", how, why) for claim, how in CLAIMS]
-    return [_moved(heard, *moved), _still(heard, *still), _released(heard, *killed)]
+    return [_moved(heard, *moved), _still(heard, *still), _released(heard, *killed), _told(heard, *spare)]
 
 
 def _orders(heard: Heard) -> list[float]:
@@ -275,3 +279,14 @@ def _released(heard: Heard, claim: str, how: str) -> Evidence:
     kind = {0: "an input", 1: "an output still"}.get(left, f"function {left}")
     figure = f"in the unlock an output at {high}, after the kill {kind} (GPFSEL1), which its resistor locks"
     return Evidence(claim, "shown" if left == 0 else "FAILED", how, figure)
+
+
+def _told(heard: Heard, claim: str, how: str) -> Evidence:
+    driven, released = (
+        heard.registers[when][0] >> 3 * (SPARE - 10) & 0b111 for when in ("spare driven", "spare released")
+    )
+    (told,) = [text for _, text in heard.said if text.startswith("spare ") and ", told " in text]
+    true = {0: "becomes an input", 1: "stays an output"}.get(released, f"function {released}")
+    figure = f"driven it had function {driven}, released {released} (GPFSEL1); the self-test says: {told}"
+    right = driven == 1 and told.startswith(f"spare {true},")
+    return Evidence(claim, "shown" if right else "FAILED", how, figure)

@@ -20,6 +20,8 @@ MARK: Final = "proof: "
 GRANTS: Final = 3
 POWER_OFF: Final = 0x4321FEDC
 """LINUX_REBOOT_CMD_POWER_OFF (linux/reboot.h)."""
+SPARE: Final = 11
+"""A line with nothing on it."""
 STORE: Final = Path("/run/thermogate")
 
 
@@ -103,6 +105,22 @@ def _hold() -> None:
     time.sleep(60)
 
 
+def _spare() -> None:
+    """What the look at the wiring makes of a released output; its register is read from outside meanwhile."""
+    from hw.linux.gpio_lines import OUTPUT, LinuxGpioLines  # noqa: PLC0415
+
+    lines = LinuxGpioLines(Path("/dev/gpiochip0"))
+    held = lines._request(SPARE, OUTPUT)  # noqa: SLF001 - what `stays_driven` does, in steps
+    say("spare driven")
+    time.sleep(2)
+    os.close(held)
+    say("spare released")
+    time.sleep(2)
+    kept = "stays an output" if lines.stays_driven(SPARE) else "becomes an input"
+    say(f"spare {kept}, told {lines.label}")
+    lines.close()
+
+
 def main() -> None:
     """Do all, and switch the machine off."""
     _mount()
@@ -118,6 +136,7 @@ def main() -> None:
     os.waitpid(child, 0)
     say("killed")
     time.sleep(3)
+    _spare()
     say("done")
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from controller.capture import Capture, CaptureLimits
-from hw.errors import BusError, DeviceClosed, DeviceTimeout, FrameError, NotReady
+from controller.health import HealthLimits
+from hw.errors import BusError, DeviceClosed, DeviceError, DeviceTimeout, FrameError, NotReady
 from hw.sim.clock import VirtualClock
 from hw.sim.loop import run
 
@@ -116,24 +117,25 @@ def test_a_bad_frame_is_counted_and_the_device_kept() -> None:
 
 
 def test_a_device_off_the_bus_is_reported_and_opened_again() -> None:
-    log, capture = play([[1, BusError("no acknowledge")], [2, 3]], 1.0)
+    limits = CaptureLimits(health=HealthLimits(jitter=0.0))
+    log, capture = play([[1, BusError("no acknowledge")], [2, 3]], 1.0, limits)
     assert log.kinds() == ["up", "frame", "down", "up", "frame", "frame"]
     down = next(at for at, what, _ in log.seen if what == "down")
     up_again = [at for at, what, _ in log.seen if what == "up"][1]
-    assert up_again - down == pytest.approx(CaptureLimits().first_pause)
+    assert up_again - down == pytest.approx(limits.health.first_pause)
     assert capture.counters.reopened == 1
 
 
 def test_nothing_but_bad_frames_is_a_lost_device() -> None:
     script: list[object] = [FrameError("glitch") for _ in range(50)]
-    log, _ = play([script, [1]], 2.5, CaptureLimits(lost_after=1.0))
+    log, _ = play([script, [1]], 2.5, CaptureLimits(health=HealthLimits(lost_after=1.0)))
     assert log.kinds()[:4] == ["up", "down", "up", "frame"]
     assert "no good frame" in str(log.seen[1][2])
 
 
 def test_a_device_that_is_not_ready_is_no_lost_one() -> None:
     script: list[object] = [1, *(NotReady("shutter closed") for _ in range(25)), 2]
-    log, capture = play([script], 3.0, CaptureLimits(lost_after=1.0, pause_at_most=10.0))
+    log, capture = play([script], 3.0, CaptureLimits(health=HealthLimits(lost_after=1.0), pause_at_most=10.0))
     assert log.kinds() == ["up", "frame", "frame"]
     assert (capture.counters.not_ready, capture.counters.reopened) == (25, 0)
 
@@ -148,7 +150,7 @@ def test_a_device_that_is_never_ready_is_lost() -> None:
 
 def test_pauses_grow_to_a_bound() -> None:
     dead: list[object] = []
-    limits = CaptureLimits(read_timeout=0.1, first_pause=1.0, longest_pause=4.0)
+    limits = CaptureLimits(read_timeout=0.1, health=HealthLimits(first_pause=1.0, longest_pause=4.0, jitter=0.0))
     log, _ = play([dead], 30.0, limits)
     ups = [at for at, what, _ in log.seen if what == "up"]
     gaps = [round(after - before - 0.2, 2) for before, after in itertools.pairwise(ups)]
@@ -194,7 +196,7 @@ def test_a_hung_thread_is_left_behind() -> None:
         capture.start()
         await asyncio.sleep(6.0)
         assert capture.silent_for > capture.limits.hang_after
-        capture.abandon()
+        capture.abandon(DeviceError("hangs"))
         await asyncio.sleep(0.25)
         release.set()
         await asyncio.sleep(0.5)

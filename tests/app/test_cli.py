@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from controller import cli_run
 from controller import models as registry
 from controller.cli import main
 from hw.sim.scene import enrolment_photo
@@ -101,3 +102,24 @@ def test_a_recording_that_is_none_is_named(capsys: pytest.CaptureFixture[str], t
     recording.write_text("{}", encoding="utf-8")
     assert main(["replay", str(recording), "--pictures", str(tmp_path), "--engine", "demo"]) == 1
     assert "words.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("lacking", "fit", "said"),
+    [
+        ([], True, ""),
+        (["thermal sensor: gone", "camera: gone", "reader: gone"], True, "the lane starts without these"),
+        (["camera: gone", "gate: gone"], False, "this board cannot run the lane yet"),
+        (["recognition: no gallery"], False, "this board cannot run the lane yet"),
+    ],
+)
+def test_a_lane_starts_without_what_it_looks_for_again(
+    lacking: list[str],
+    fit: bool,  # noqa: FBT001 - pytest passes by name
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli_run._tell("gate.toml", lacking) is fit
+    told = capsys.readouterr().err
+    assert said in told
+    assert all(f"  - {line}" in told for line in lacking)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -28,6 +27,7 @@ from controller.watch import Step, Watch
 from hw.board import simulated_board
 from hw.clock import SystemClock
 from hw.errors import DeviceMissing
+from hw.executor import ClockExecutor
 from hw.ports import CredentialRead, Lamp, ReaderState, ReadKind, unheard
 from hw.sim.clock import VirtualClock
 from hw.sim.figures import Person as Passer
@@ -227,7 +227,7 @@ async def desk_of(*reads: CredentialRead, guard: PinGuard | None = None) -> tupl
         book,  # type: ignore[arg-type]
         index,
         clock=SystemClock(),
-        executor=ThreadPoolExecutor(1),
+        executor=ClockExecutor(SystemClock(), 1),
         post=posted.append,
         guard=guard,
     )
@@ -277,7 +277,7 @@ async def test_wrong_pins_lock_their_number_and_are_not_even_looked_at() -> None
 async def test_a_reader_that_is_not_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, devices = FakeReader(missing=2), Devices()
     index = GalleryIndex(4, "m", threshold=0.5, margin=0.0)
-    clock, executor = SystemClock(), ThreadPoolExecutor(1)
+    clock, executor = SystemClock(), ClockExecutor(SystemClock(), 1)
     monkeypatch.setattr("controller.credentials.AGAIN", 0.001)
     desk = CredentialDesk(
         reader,
@@ -397,7 +397,7 @@ async def test_a_reader_that_is_lost_or_opened_is_told() -> None:
         FakeBook(),  # type: ignore[arg-type]
         GalleryIndex(4, "m", threshold=0.5, margin=0.0),
         clock=SystemClock(),
-        executor=ThreadPoolExecutor(1),
+        executor=ClockExecutor(SystemClock(), 1),
         post=posted.append,
         watches=(devices,),
     )

@@ -170,3 +170,14 @@ def test_no_two_numbers_share_a_mark(one: str, other: str) -> None:
         for text in (one, other)
     }
     assert len(marks) == 2 * len({one, other})
+
+
+def test_a_plate_is_known_however_its_gaps_are_written(people: GalleryStore) -> None:
+    add_credential(people, "p1", "plate", "京A·12 345")
+    book = open_book(people)
+    for written in ("京A12345", "京a 12345", "京A-123-45"):
+        assert book.find("plate", written) == "p1"
+    assert book.find("plate", "京A12346") is None
+    for wrong in ("", "-", "A", "ABC*1234", "A" * 13):
+        with pytest.raises(GalleryError, match="number plate"):
+            add_credential(people, "p1", "plate", wrong)

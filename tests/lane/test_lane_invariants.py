@@ -242,8 +242,11 @@ class LaneLife(RuleBasedStateMachine):
         {"require": "face"},
         {"require": "card", "anti_passback": 20.0},
         {"require": "face_and_card"},
+        {"on_thermal_lost": "manual"},
+        {"on_camera_lost": "cards"},
+        {"on_camera_lost": "cards", "on_thermal_lost": "manual", "require": "face"},
     ],
-    ids=["default", "anti_passback", "degraded", "short", "face", "card", "both"],
+    ids=["default", "anti_passback", "degraded", "short", "face", "card", "both", "manual", "cards", "manual-cards"],
 )
 def test_rules_hold_in_any_order_of_events(
     make_rig: MakeRig, someone: Callable[..., Assessment], changes: dict[str, Any]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.errors import MessageError
 from controller.link import messages
-from controller.link.messages import Ack, Cursor, EventMessage, Online, State
+from controller.link.messages import Ack, Cursor, Device, EventMessage, Online, State
 from controller.link.wire import birth, event_message
 from controller.record.entry import Entry, Place, Stored
 
@@ -46,12 +46,26 @@ def test_a_birth_tells_the_marks() -> None:
         Online(online=True, boot_id="b", cursors=[Cursor(epoch=EPOCH, acked=0)]),
         Online(online=False, boot_id="b"),
         State(boot_id="b", time=1.0, clock="unknown", lane="locked", fault=None, outbox=3, version="1"),
+        State(
+            boot_id="b",
+            time=1.0,
+            clock="unknown",
+            lane="locked",
+            devices=[Device(name="camera", health="lost", reason="no picture within 1 s", tries=4)],
+        ),
         Ack(epoch=EPOCH, seq=0, chain=""),
         Ack(epoch=EPOCH, seq=9, chain="0f" * 32),
     ],
 )
 def test_what_is_written_is_read(message: EventMessage | Online | State | Ack) -> None:
     assert messages.decode(TOPIC, messages.encode(message), type(message)) == message
+
+
+def test_a_state_of_an_older_gate_names_no_device_and_a_newer_one_a_health_unheard_of() -> None:
+    older = b'{"boot_id":"b","time":1.0,"clock":"unknown","lane":"locked"}'
+    assert messages.decode(TOPIC, older, State).devices == []
+    newer = older[:-1] + b',"devices":[{"name":"lidar","health":"sulking","since":3}]}'
+    assert messages.decode(TOPIC, newer, State).devices == [Device(name="lidar", health="sulking")]
 
 
 def test_unknown_fields_of_a_newer_gate_are_tolerated() -> None:

@@ -88,7 +88,7 @@ def test_no_claim_is_made_twice() -> None:
     assert len(claims) == len(set(claims))
 
 
-def board(*, pulses: int = GRANTS, early: bool = False, function: int = 0) -> Heard:
+def board(*, pulses: int = GRANTS, early: bool = False, function: int = 0, spare: int = 0) -> Heard:
     heard = Heard()
     if early:
         heard.pins += [(1.0, 17, True), (1.01, 17, False)]
@@ -96,25 +96,28 @@ def board(*, pulses: int = GRANTS, early: bool = False, function: int = 0) -> He
         heard.said.append((10.0 + number, "order"))
     for number in range(pulses):
         heard.pins += [(10.1 + number, 17, True), (10.4 + number, 17, False)]
-    heard.said += [(20.0, "lane locked, 0 impossible events"), (30.0, "held"), (40.0, "killed"), (41.0, "done")]
+    heard.said += [(20.0, "lane locked, 0 impossible events"), (30.0, "held"), (40.0, "killed")]
+    heard.said += [(41.0, "spare becomes an input, told pinctrl-bcm2835"), (42.0, "done")]
     heard.pins += [(29.0, 17, True)]
     heard.registers = {"held": (1 << 21, 1 << 17), "killed": (function << 21, 0)}
+    heard.registers |= {"spare driven": (1 << 3, 0), "spare released": (spare << 3, 0)}
     return heard
 
 
 def test_pulses_that_were_seen_outside_are_shown() -> None:
     found = judge(board(), "")
-    assert [evidence.status for evidence in found] == ["shown"] * 3
+    assert [evidence.status for evidence in found] == ["shown"] * 4
     assert "300 ms, 300 ms, 300 ms" in found[0].figure
 
 
 @pytest.mark.parametrize(
     ("heard", "statuses"),
     [
-        (board(pulses=2), ["FAILED", "shown", "shown"]),
-        (board(early=True), ["shown", "FAILED", "shown"]),
-        (board(function=1), ["shown", "shown", "FAILED"]),
-        (Heard(), ["FAILED"] * 3),
+        (board(pulses=2), ["FAILED", "shown", "shown", "shown"]),
+        (board(early=True), ["shown", "FAILED", "shown", "shown"]),
+        (board(function=1), ["shown", "shown", "FAILED", "shown"]),
+        (board(spare=1), ["shown", "shown", "shown", "FAILED"]),
+        (Heard(), ["FAILED"] * 4),
     ],
 )
 def test_what_was_not_seen_is_not_shown(heard: Heard, statuses: list[str]) -> None:

@@ -312,6 +312,7 @@ def test_two_lanes_that_share_nothing_may_run_together() -> None:
             ("[store]", "[observe]\nmetrics_port = 9100\n[store]"),
             r"both have the port 9100, as \[observe\] metrics_port",
         ),
+        (("[store]", "[screen]\n[store]"), ("[store]", "[screen]\n[store]"), r"both have the device /dev/fb0"),
         (
             ('"gate-1"\n', '"gate-1"\ninterlock = true\n'),
             ("", ""),

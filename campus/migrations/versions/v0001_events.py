@@ -89,4 +89,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Events are never thrown away by a migration."""
-    raise NotImplementedError("restore a backup to go behind the first version")
+    raise RuntimeError("restore a backup to go behind the first version")

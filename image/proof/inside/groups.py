@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from image.proof.inside import fire, gate, lane, reader, sensors, watchdog
+from image.proof.inside import fire, gate, lane, reader, sensors, watchdog, wiring
 
 if TYPE_CHECKING:
     from image.proof.inside.check import Check
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 GROUPS: Final[dict[str, tuple[Check, ...]]] = {
     "missing": lane.CHECKS[:1],
     "gate": gate.CHECKS,
+    "wiring": wiring.CHECKS,
     "fire": fire.CHECKS,
     "reader": reader.CHECKS,
     "sensors": sensors.CHECKS,

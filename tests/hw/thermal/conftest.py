@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from hw.drivers.lepton import LeptonDriver
 from hw.drivers.mlx90640 import Mlx90640Driver
+from hw.errors import NotReady
 from hw.sim.i2c import SimulatedI2cBus
+from hw.sim.lepton import LEPTON_25, SimulatedLepton
 from hw.sim.mlx90640 import SimulatedMlx90640
-from hw.thermal_settings import Mlx90640Settings
+from hw.sim.spi import SimulatedSpiBus
+from hw.thermal_settings import LeptonSettings, Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hw.ports import ThermalFrame, ThermalInfo
+
 ADDRESS = 0x33
+LEPTON = 0x2A
 
 
 class SteppingClock:
@@ -70,5 +77,54 @@ def make_rig(clock: SteppingClock) -> Callable[..., Rig]:
             chip = SimulatedMlx90640(see, clock, **options)
         bus = SimulatedI2cBus({ADDRESS: chip}, clock, clock_hz, seed=3)
         return Rig(clock, chip, bus, Mlx90640Driver(bus, settings or Mlx90640Settings(), clock))
+
+    return make
+
+
+@dataclass
+class LeptonRig:
+    clock: Any
+    chip: SimulatedLepton
+    i2c: SimulatedI2cBus
+    spi: SimulatedSpiBus
+    driver: LeptonDriver
+
+    def open(self) -> ThermalInfo:
+        return self.driver.open()
+
+    def frames(self, count: int) -> list[ThermalFrame]:
+        """The next good frames; waits while the shutter is closed."""
+        found: list[ThermalFrame] = []
+        for _ in range(20 * count):
+            try:
+                found.append(self.driver.read(1.0))
+            except NotReady:
+                continue
+            if len(found) == count:
+                return found
+        raise AssertionError("no frames")
+
+
+@pytest.fixture
+def lepton(clock: Any) -> Callable[..., LeptonRig]:
+    def make(
+        scene: Any = 34.0,
+        *,
+        kind: Any = LEPTON_25,
+        settings: Any = None,
+        spi_hz: int = 16_000_000,
+        reset: bool = False,
+        age: float = 5.0,
+        **options: Any,
+    ) -> LeptonRig:
+        shape = kind.rows, kind.columns
+        see = scene if callable(scene) else lambda _: np.broadcast_to(np.asarray(scene, dtype=float), shape)
+        given = {"seed": 1, "netd": 0.005, "reflected": 22.0, "ffc_period": float("inf"), **options}
+        chip = SimulatedLepton(see, clock, kind=kind, **given)
+        i2c = SimulatedI2cBus({LEPTON: chip.cci}, clock)
+        spi = SimulatedSpiBus(chip.video, clock, spi_hz)
+        driver = LeptonDriver(i2c, spi, settings or LeptonSettings(), clock, reset=chip if reset else None)
+        clock.sleep(age)
+        return LeptonRig(clock, chip, i2c, spi, driver)
 
     return make
