@@ -262,7 +262,6 @@ class App:
             for warning in info.warnings:
                 log.warning("device", device=name, text=warning)
             self._check_lens(info)
-            self.captures[0].expect(info.frame_rate)
         else:
             text = str(info)
         log.info("device up", device=name, text=text)

@@ -50,6 +50,7 @@ class CaptureLimits:
     """Bounds of one capture thread, seconds unless said."""
 
     read_timeout: float = 1.0
+    """A device that promised less than two frames a second is given the time of two."""
     pause_at_most: float = 10.0
     """A device that says it is not ready is believed for so long, and then lost too."""
     hang_after: float = 5.0
@@ -216,6 +217,10 @@ class Capture(Generic[T]):
             device = self._make()
             try:
                 info = device.open()
+                rate = getattr(info, "frame_rate", None)
+                if rate is not None:
+                    # At once: a sensor of one frame a second is not late after one second.
+                    self.expect(rate)
                 self._post(generation, lambda info=info: self._on_up(info))  # type: ignore[misc]
                 self._note(generation, lambda health, now: health.opened(now))
                 self._deliver(generation, device)
@@ -244,10 +249,11 @@ class Capture(Generic[T]):
     def _deliver(self, generation: int, device: Device[T]) -> None:
         last_good = last_frame = self._clock.monotonic()
         expected = 0
+        patience = max(self.limits.read_timeout, self._health.two_frames)
         while self._current(generation):
             self._last_step = now = self._clock.monotonic()
             try:
-                frame = device.read(self.limits.read_timeout)
+                frame = device.read(patience)
             except FrameError as error:
                 self.counters.bad_frames += 1
                 reason = str(error)

@@ -124,6 +124,11 @@ class DeviceHealth:
         """How it is now."""
         return Report(self._health, self._reason, self._since, self._tries, self._power_cycles)
 
+    @property
+    def two_frames(self) -> float:
+        """Seconds that two frames take at the rate it promised; 0 where it promised none."""
+        return 0.0 if self.promised is None else 2.0 / self.promised
+
     def opened(self, now: float) -> None:
         """It could be opened: that alone makes nothing good."""
         self._last_good = now
@@ -158,7 +163,7 @@ class DeviceHealth:
         self._run, self._flaw = 0, reason
         if self._health.usable:
             self._judge(now)
-        return now - self._last_good > self.limits.lost_after
+        return now - self._last_good > max(self.limits.lost_after, self.two_frames)
 
     def failed(self, now: float, reason: str) -> Retry:
         """It could not be opened, was lost, or hangs."""

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import math
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +29,7 @@ class ScriptedDevice:
         self.script = script
         self.closed = False
 
-    def open(self) -> str:
+    def open(self) -> object:
         return "scripted"
 
     def read(self, timeout: float) -> object:
@@ -206,3 +207,44 @@ def test_a_hung_thread_is_left_behind() -> None:
     capture = run(main(), clock)
     assert [value for _, what, value in log.seen if what == "frame"] == [1, 2, 3]
     assert capture.counters.abandoned == 1
+
+
+class SlowDevice(ScriptedDevice):
+    """One frame every 1.8 s, as it says itself; a wait that is too short is a time-out."""
+
+    def open(self) -> object:
+        return SimpleNamespace(frame_rate=1 / 1.8)
+
+    def read(self, timeout: float) -> object:
+        if timeout < 1.8:
+            self.clock.sleep(timeout)
+            raise DeviceTimeout("no new data")
+        self.clock.sleep(1.8)
+        item = self.script.pop(0)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+
+def test_a_sensor_of_less_than_a_frame_a_second_is_not_lost_for_it() -> None:
+    clock = VirtualClock()
+    log = Log(clock)
+    script: list[object] = ["a", "b", FrameError("torn"), "c", "d", "e"]
+
+    async def main() -> None:
+        capture: Capture[object] = Capture(
+            "thermal",
+            lambda: SlowDevice(clock, script),
+            clock=clock,
+            loop=asyncio.get_running_loop(),
+            on_frame=log.note("frame"),
+            on_up=log.note("up"),
+            on_down=log.note("down"),
+        )
+        capture.start()
+        await asyncio.sleep(10.0)
+        capture.stop()
+
+    run(main(), clock)
+    assert "down" not in log.kinds()
+    assert log.kinds().count("frame") == 4
