@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -123,3 +125,18 @@ def test_a_lane_starts_without_what_it_looks_for_again(
     told = capsys.readouterr().err
     assert said in told
     assert all(f"  - {line}" in told for line in lacking)
+
+
+@pytest.mark.parametrize("left_behind", [True, False])
+def test_a_thread_that_is_left_behind_does_not_keep_the_process(*, left_behind: bool) -> None:
+    script = (
+        "import threading, time\n"
+        "from controller.__main__ import entry\n"
+        "def run():\n"
+        "    print('ran')\n"
+        f"    if {left_behind}: threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+        "    return 3\n"
+        "entry(run)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (3, "ran\n")
