@@ -142,8 +142,11 @@ def devices(config: Config) -> list[Finding]:
     from hw.board import missing
 
     lacking = dict(line.split(": ", 1) for line in missing(config.thermal, config.camera, config.wiring, config.reader))
+    # Two wires say nothing by themselves.
+    silent = config.reader is not None and config.reader.driver == "wiegand"
+    well = {"reader": "two wires; present a card to try them"} if silent else {}
     return [
-        Finding(name, name not in lacking, lacking.get(name, "answers"))
+        Finding(name, name not in lacking, lacking.get(name, well.get(name, "answers")))
         for name in ("thermal sensor", "camera", "gate", *(["reader"] if config.reader else []))
     ]
 
