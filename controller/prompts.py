@@ -56,6 +56,7 @@ SHORT: dict[Prompt, Text] = {
     Prompt.COOL_DOWN: Text("Wait in shade", "请到阴凉处"),
     Prompt.UNCOVER: Text("Glasses off", "请摘眼镜帽子"),
     Prompt.COME_CLOSER: Text("Come closer", "请靠近"),
+    Prompt.CLOSE_DOOR: Text("Close door", "请关门"),
     Prompt.ONE_AT_A_TIME: Text("One by one", "请逐一通过"),
     Prompt.OUT_OF_SERVICE: Text("Closed", "暂停使用"),
     Prompt.FREE: Text("Pass freely", "自由通行"),

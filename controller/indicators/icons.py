@@ -38,6 +38,7 @@ class Icon(enum.Enum):
     GLASSES = "glasses"
     CLOSED = "closed"
     EXIT = "exit"
+    DOOR = "door"
     WARNING = "warning"
 
 
@@ -55,6 +56,7 @@ ICONS: Final[dict[Prompt, Icon]] = {
     Prompt.COOL_DOWN: Icon.HOURGLASS,
     Prompt.UNCOVER: Icon.GLASSES,
     Prompt.COME_CLOSER: Icon.CLOSER,
+    Prompt.CLOSE_DOOR: Icon.DOOR,
     Prompt.ONE_AT_A_TIME: Icon.NO_ENTRY,
     Prompt.OUT_OF_SERVICE: Icon.CLOSED,
     Prompt.FREE: Icon.GO,
@@ -187,6 +189,14 @@ def _exit(pen: _Scaled) -> None:
     pen.polygon(40, 28, 73, 51, 40, 74)
 
 
+def _door(pen: _Scaled) -> None:
+    """A leaf that stands out of its frame."""
+    pen.box(10, 6, 66, 94)
+    pen.box(19, 15, 57, 94, fill=0)
+    pen.polygon(57, 15, 92, 26, 92, 98, 57, 94)
+    pen.disc(82, 60, 5, fill=0)
+
+
 def _warning(pen: _Scaled) -> None:
     pen.polygon(50, 6, 97, 92, 3, 92)
     pen.polygon(44, 34, 56, 34, 54, 64, 46, 64, fill=0)
@@ -205,5 +215,6 @@ _SHAPES: Final[dict[Icon, Callable[[_Scaled], None]]] = {
     Icon.GLASSES: _glasses,
     Icon.CLOSED: _closed,
     Icon.EXIT: _exit,
+    Icon.DOOR: _door,
     Icon.WARNING: _warning,
 }

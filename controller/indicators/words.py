@@ -54,6 +54,7 @@ _FAMILIES: Final[dict[Prompt, Families]] = {
     Prompt.WARM_UP: Families.ASIDE,
     Prompt.COOL_DOWN: Families.ASIDE,
     Prompt.UNCOVER: Families.ASIDE,
+    Prompt.CLOSE_DOOR: Families.ASIDE,
     Prompt.OUT_OF_SERVICE: Families.CLOSED,
 }
 FAMILIES: Final[dict[Prompt, Family]] = {prompt: family.value for prompt, family in _FAMILIES.items()}

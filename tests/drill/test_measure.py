@@ -138,7 +138,7 @@ def test_the_witness_passes_everything_on_and_looks_before_it_opens() -> None:
     gate.mute(on=True)
     gate.close()
     assert gate.read(Signal.READY) is True
-    assert gate.sightings == [Sighting(5.0, Side.A, 3), Sighting(5.0, Side.B, 4)]
+    assert gate.sightings == [Sighting(5.0, Side.A, 3), Sighting(5.0, Side.B, 4, unlocks=False)]
     assert calls_when_counted == [1, 2]
     assert inner.calls == [
         ("open", on_edge),

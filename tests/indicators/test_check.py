@@ -30,7 +30,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     told = {name: text for name, ok, text in looked_at(config) if not ok}
     assert set(told) == {"prompts", "speaker", "screen"}
     assert "look_here.wav: cannot be read" in told["prompts"]
-    assert "25 more" in told["prompts"]
+    assert "27 more" in told["prompts"]
     assert "no framebuffer" in told["screen"]
     assert "no such sound device" in told["speaker"] or "alsa-utils" in told["speaker"]
 

@@ -94,7 +94,7 @@ def test_check_names_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["prompts", "check", "--folder", str(tmp_path), "--languages", "en"]) == 1
     told = capsys.readouterr().out
     assert "en/pass.wav: cannot be read" in told
-    assert "0 prompts can be spoken, 13 problems" in told
+    assert "0 prompts can be spoken, 14 problems" in told
 
 
 def test_list_names_every_prompt(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,23 +10,26 @@ import pytest
 from controller.config import parse
 from controller.errors import ConfigError
 from hw.gate_settings import GATE_CONTACTS, GATE_INPUTS, GATE_OUTPUTS, READBACKS, GateSettings, LineSettings
+from hw.kind_settings import BARRIER_INPUTS, DOOR_INPUTS
 from hw.ports import ACTIVE_AT_REST, CONTACTS, Lamp, Side, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+TURNSTILE = [signal for signal in CONTACTS if signal.value in GATE_CONTACTS]
 ALL_CONTACTS = {name: number for number, name in enumerate(GATE_CONTACTS, start=4)}
 
 
 def test_the_settings_and_the_ports_speak_of_the_same_contacts() -> None:
-    assert tuple(signal.value for signal in CONTACTS) == GATE_CONTACTS
+    assert tuple(signal.value for signal in TURNSTILE) == GATE_CONTACTS
+    assert {signal.value for signal in CONTACTS} == {*GATE_CONTACTS, *DOOR_INPUTS, *BARRIER_INPUTS}
     assert GATE_INPUTS == GATE_CONTACTS + READBACKS
 
 
 WAYS = list(itertools.product([False, True], [False, True], [None, "none"]))
 
 
-@pytest.mark.parametrize("signal", CONTACTS)
+@pytest.mark.parametrize("signal", TURNSTILE)
 @pytest.mark.parametrize(("low", "closed", "pull"), WAYS)
 def test_every_contact_may_be_wired_in_its_own_way(
     build: Callable[..., Any],
