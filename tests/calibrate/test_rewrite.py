@@ -183,12 +183,12 @@ WRITER = """
 import sys
 from pathlib import Path
 from controller.calibrate.rewrite import Change, plan, replace
-path = Path(sys.argv[1])
-print("ready", flush=True)
-number = 0
+path, number = Path(sys.argv[1]), int(sys.argv[2])
 while True:
     number += 1
     replace(plan(path, (Change("thermal", {"emissivity": 0.9 + number % 100 / 1000}, f"{number}"),)))
+    # The first one is done: from here on it is killed at any moment of the next ones.
+    print("ready", flush=True)
 """
 
 
@@ -196,7 +196,8 @@ def test_killed_at_any_moment_it_leaves_a_good_file(tmp_path: Path) -> None:
     path = copied(tmp_path)
     written = set()
     for round_number in range(8):
-        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
+        command = [sys.executable, "-c", WRITER, str(path), str(11 * round_number)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline() == b"ready\n"
             time.sleep(0.02 + 0.013 * round_number)
