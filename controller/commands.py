@@ -150,6 +150,7 @@ class CommandDesk(Watch):
         lane_state: the lane's state, for replies.
         deeds: what is done for orders that are not the lane's, by their names; each returns details for the reply.
         on_refused: told why, of each that is not carried out.
+        answer_within: seconds the lane may take for an order.
     """
 
     def __init__(
@@ -167,6 +168,7 @@ class CommandDesk(Watch):
         lane_state: Callable[[], str],
         deeds: Mapping[str, Callable[[], Mapping[str, Scalar]]],
         on_refused: Callable[[str], None] = lambda _: None,
+        answer_within: float = ANSWER_WITHIN,
     ) -> None:
         self.challenges = Challenges(monotonic)
         self.refused: Counter[str] = Counter()
@@ -178,6 +180,7 @@ class CommandDesk(Watch):
         self._post, self._lane_state, self._deeds, self._on_refused = post, lane_state, deeds, on_refused
         self._seen: OrderedDict[str, float] = OrderedDict()
         self._waiting: dict[int, asyncio.Future[Step]] = {}
+        self._answer_within = answer_within
 
     @property
     def reply_key(self) -> str:
@@ -295,7 +298,7 @@ class CommandDesk(Watch):
         self._waiting[id(event)] = waiting
         try:
             self._post(event)
-            async with asyncio.timeout(ANSWER_WITHIN):
+            async with asyncio.timeout(self._answer_within):
                 return await waiting
         except TimeoutError as error:
             raise Refused("no_answer") from error

@@ -60,7 +60,7 @@ class Book:
 class Rig:
     """The desk, the lane behind it, and what moved."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, answer_within: float = 5.0) -> None:
         self.now = 100.0
         """Monotonic seconds."""
         self.wall = NOW
@@ -98,6 +98,7 @@ class Rig:
             post=self._post,
             lane_state=lambda: self.lane.state.value,
             deeds={name: self._deed(name) for name in ("reread", "self_test", "restart")},
+            answer_within=answer_within,
         )
 
     def _deed(self, name: str) -> Any:
@@ -294,9 +295,8 @@ async def test_a_lane_that_refuses_says_why() -> None:
     assert not rig.opened
 
 
-async def test_a_lane_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.commands.ANSWER_WITHIN", 0.01)
-    rig = Rig()
+async def test_a_lane_that_does_not_answer_is_said() -> None:
+    rig = Rig(answer_within=0.01)
     rig.answers = False
     assert (await rig.give(rig.command())).refused == "no_answer"
 
