@@ -167,7 +167,8 @@ class _Batch:
         await self._lock(sorted(touched))
         for place, arrived in events.items():
             await self._take(place, arrived)
-        for gate, message, payload in batch:
+        # By gate, as the marks: two intakes that tell of the same gates in another order would wait for each other.
+        for gate, message, payload in sorted(batch, key=lambda incoming: incoming.gate):
             if isinstance(message, Online):
                 await self._introduce(gate, message)
             elif isinstance(message, State):
