@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,19 +11,16 @@ from typing import TYPE_CHECKING
 import aiomqtt
 
 from campus.errors import HubConfigError
+from controller.link.connection import NO_DELAY, close_socket, end_if_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 INCOMING_LIMIT = 5000
 """Messages that may wait; aiomqtt drops the newest beyond it, which shows as a gap and is sent again."""
 PENDING_LIMIT = 1000
 """Acknowledgements on their way before aiomqtt warns of them."""
-
-
-NO_DELAY = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
-"""Small messages that wait for each other's TCP acknowledgement cost 40 ms a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +36,6 @@ class Broker:
     """PEM file of an authority; None: the system's."""
     cert: Path | None = None
     key: Path | None = None
-
-
-def end_if_cancelled() -> None:
-    """Raise CancelledError if this task was told to end but something in its way kept that to itself.
-
-    Python 3.11's `asyncio.wait_for`, on which aiomqtt is built, swallows a cancellation that comes together with its
-    result (python/cpython#86296). Not for a task that had a TaskGroup fail: before 3.13 that leaves its count wrong.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-async def run_apart(work: Coroutine[None, None, None]) -> None:
-    """Run `work` as a task of its own, and raise what it raises.
-
-    A cancellation ends it and is raised when it has ended, whatever error it ended with: inside one task, an error on
-    the way out takes the cancellation's place.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({task})
-    except asyncio.CancelledError:
-        task.cancel()
-        await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()
-        raise
-    task.result()
 
 
 @contextlib.asynccontextmanager
@@ -97,9 +64,7 @@ async def connect(broker: Broker, identifier: str) -> AsyncIterator[aiomqtt.Clie
             end_if_cancelled()
             yield client
     finally:
-        paho = client._client  # noqa: SLF001 - aiomqtt leaves the socket of an attempt that failed half-way open
-        if paho.socket() is not None:
-            paho._sock_close()  # noqa: SLF001 - paho offers no close without a handshake
+        close_socket(client)
 
 
 def _read_files(broker: Broker) -> tuple[str | None, ssl.SSLContext | None]:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NoReturn
 import aiomqtt
 import structlog
 
-from campus.broker import Broker, connect, end_if_cancelled, run_apart
+from campus.broker import Broker, connect
 from campus.errors import HubStoreError
 from campus.store import HubStore, Incoming, Mark
 from controller.errors import MessageError
 from controller.link import messages
+from controller.link.connection import end_if_cancelled, run_apart
 from controller.link.messages import Ack, EventMessage, Online, State
 
 if TYPE_CHECKING:

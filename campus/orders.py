@@ -12,10 +12,11 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from campus.broker import connect, end_if_cancelled
+from campus.broker import connect
 from campus.errors import HubOrderError
 from controller.errors import ConfigError, MessageError
 from controller.link import commands, messages, signing
+from controller.link.connection import end_if_cancelled
 from controller.link.messages import Online, State
 
 if TYPE_CHECKING:

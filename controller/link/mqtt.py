@@ -20,9 +20,10 @@ import structlog
 
 from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
+from controller.link.connection import end_if_cancelled, run_apart
 from controller.link.messages import Ack, Kind, Online, State
 from controller.link.ports import CommandPort, LinkWatch, OutboxPort
-from controller.link.session import Backoff, connect, end_if_cancelled, run_apart
+from controller.link.session import Backoff, connect
 from controller.link.window import SendWindow
 from controller.link.wire import birth, event_message
 from controller.record.entry import AckOutcome, Place

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from typing import TYPE_CHECKING
 
@@ -13,19 +12,16 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from controller.errors import LinkError
+from controller.link.connection import NO_DELAY, close_socket, end_if_cancelled
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator
 
     from controller.link.settings import LinkSettings, TlsSettings
 
 INCOMING_LIMIT = 1000
 """Messages that may wait to be read; aiomqtt drops the newest beyond it. A lost acknowledgement is repeated."""
-
-
-NO_DELAY = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
-"""Small messages that wait for each other's TCP acknowledgement cost 40 ms a turn."""
 
 
 class Backoff:
@@ -48,35 +44,6 @@ class Backoff:
     def reset(self) -> None:
         """It worked: begin with short pauses again."""
         self._pause = self._least
-
-
-def end_if_cancelled() -> None:
-    """Raise CancelledError if this task was told to end but something in its way kept that to itself.
-
-    Python 3.11's `asyncio.wait_for`, on which aiomqtt is built, swallows a cancellation that comes together with its
-    result (python/cpython#86296). Not for a task that had a TaskGroup fail: before 3.13 that leaves its count wrong.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-async def run_apart(work: Coroutine[None, None, None]) -> None:
-    """Run `work` as a task of its own, and raise what it raises.
-
-    A cancellation ends it and is raised when it has ended, whatever error it ended with: inside one task, an error on
-    the way out takes the cancellation's place.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({task})
-    except asyncio.CancelledError:
-        task.cancel()
-        await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()
-        raise
-    task.result()
 
 
 @contextlib.asynccontextmanager
@@ -111,14 +78,7 @@ async def connect(settings: LinkSettings, identifier: str, will: aiomqtt.Will) -
             end_if_cancelled()
             yield client
     finally:
-        _close_socket(client)
-
-
-def _close_socket(client: aiomqtt.Client) -> None:
-    """Close what aiomqtt leaves open when an attempt to connect fails half-way."""
-    paho = client._client  # noqa: SLF001 - aiomqtt offers no way to it
-    if paho.socket() is not None:
-        paho._sock_close()  # noqa: SLF001 - nor paho to close without a handshake
+        close_socket(client)
 
 
 def _read_files(settings: LinkSettings) -> tuple[str | None, ssl.SSLContext | None]:
