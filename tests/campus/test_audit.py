@@ -67,7 +67,7 @@ async def test_no_program_can_change_it(database: Database) -> None:
 @pytest.mark.parametrize("column", ["time", "actor", "role", "action", "subject", "detail", "chain"])
 async def test_an_altered_entry_is_named(database: Database, column: str) -> None:
     value = "3.5" if column == "time" else f"'{'f' * 64}'"
-    await force(database, f"UPDATE audit SET {column} = {value} WHERE seq = 3")
+    await force(database, f"UPDATE audit SET {column} = {value} WHERE seq = 3")  # noqa: S608 - of this list
     with pytest.raises(HubAuditError, match=r"entry 3 is not as it was written"):
         await verify(database)
 
@@ -91,7 +91,7 @@ async def test_an_end_cut_off_or_rewritten_is_found_by_a_head_that_was_noted(dat
 
 
 async def test_there_is_no_entry_without_its_deed(database: Database) -> None:
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError):  # noqa: PT012 - the block is what is undone
         async with database.transaction() as query:
             await audit.append(query, BY, "did", "not", {}, now=6.0)
             raise RuntimeError
