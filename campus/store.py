@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from campus import tables
+from campus import tables, tickets
 from controller.link.messages import EventMessage, Online, State, decode
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ class _Batch:
         self._received = received
         self._insert: Any = insert_postgresql if postgresql else insert_sqlite
         self._marks: dict[Place, tuple[int, str]] = {}
+        self._complete: list[tuple[str, EventMessage, float]] = []
 
     async def run(self, batch: Sequence[Incoming]) -> list[Mark]:
         """Store everything; the marks of what was touched, in the order it came."""
@@ -165,6 +166,7 @@ class _Batch:
                 await self._introduce(gate, message)
             elif isinstance(message, State):
                 await self._tell(gate, {"state": payload})
+        await self._follow()
         return [Mark(*place, *self._marks[place]) for place in touched]
 
     async def _lock(self, places: Sequence[Place]) -> None:
@@ -235,10 +237,9 @@ class _Batch:
         complete = []
         while seq + 1 in waiting:
             seq += 1
-            chain, payload, received = waiting[seq]
-            complete.append(_row(gate, payload, received))
-        if complete:
-            await self._query.execute(tables.event.insert(), complete)
+            chain = waiting[seq].chain
+            complete.append(waiting[seq])
+        await self._store(gate, complete)
         late = [
             {"gate": gate, "epoch": epoch, "seq": number, **one._asdict()}
             for number, one in waiting.items()
@@ -251,6 +252,19 @@ class _Batch:
         if any(number <= seq for number in kept):
             done = sa.delete(pending).where(pending.c.gate == gate, pending.c.epoch == epoch, pending.c.seq <= seq)
             await self._query.execute(done)
+
+    async def _store(self, gate: str, events: Sequence[_Waiting]) -> None:
+        """Put events among the complete ones."""
+        decoded = [(decode("evt", one.payload, EventMessage), one) for one in events]
+        if decoded:
+            rows = [_row(gate, message, one.payload, one.received) for message, one in decoded]
+            await self._query.execute(tables.event.insert(), rows)
+            self._complete += [(gate, message, one.received) for message, one in decoded]
+
+    async def _follow(self) -> None:
+        """What follows from events that are complete now, in the same transaction."""
+        flagged = [tickets.Flagged(*event) for event in self._complete if event[1].type == tickets.EVENT]
+        await tickets.gather(self._query, flagged)
 
     async def _set_mark(self, place: Place, before: tuple[int, str], now: tuple[int, str]) -> None:
         if now == before:
@@ -270,9 +284,7 @@ class _Batch:
                 continue
             waiting = await self._waiting(place)
             # What had come of the hole all the same stays.
-            inside = [_row(gate, one.payload, one.received) for at, one in waiting.items() if at <= cursor.acked]
-            if inside:
-                await self._query.execute(tables.event.insert(), inside)
+            await self._store(gate, [one for at, one in sorted(waiting.items()) if at <= cursor.acked])
             row = {"gate": gate, "epoch": cursor.epoch, "first": seq + 1, "last": cursor.acked, "found": self._received}
             await self._query.execute(self._insert(tables.hole).on_conflict_do_nothing(), [row])
             await self._set_mark(place, (seq, chain), (cursor.acked, ""))
@@ -286,9 +298,7 @@ class _Batch:
         await self._query.execute(statement.on_conflict_do_update(index_elements=["gate"], set_=news))
 
 
-def _row(gate: str, payload: bytes, received: float) -> dict[str, Any]:
-    """An event's row; its columns are read from what came."""
-    event = decode("evt", payload, EventMessage)
+def _row(gate: str, event: EventMessage, payload: bytes, received: float) -> dict[str, Any]:
     return {
         "gate": gate,
         "epoch": event.epoch,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from campus.api import audit, events, gates, problems, tokens
+from campus.api import audit, events, gates, problems, tickets, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,7 +38,7 @@ def make_app(database: Database) -> FastAPI:
     )
     app.state.database = database
     problems.install(app)
-    for topic in (gates, events, tokens, audit):
+    for topic in (gates, events, tickets, tokens, audit):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
