@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from campus.errors import HubConflictError
 from campus.happened import happened
-from campus.tables_tickets import ticket, ticket_entry
+from campus.ticket_tables import ticket, ticket_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,8 +30,14 @@ if TYPE_CHECKING:
 
 EVENT = "ticket"
 """The type of event that opens one."""
-READ = ("temperature", "manual_temperature", "uncertainty", "risk", "looks", "remarks")
-"""What a ticket keeps of its event's detail: °C; the guard's, °C; standard uncertainty, K; chance of a false alarm."""
+READ = {
+    "temperature": (int, float),
+    "manual_temperature": (int, float),
+    "uncertainty": (int, float),
+    "risk": (int, float),
+    "remarks": (str,),
+}
+"""What a ticket keeps of its event's detail (docs/mqtt.md), and of which kind it must be."""
 
 
 class Action(enum.StrEnum):
@@ -114,7 +120,7 @@ async def _gather_one(query: AsyncConnection, event: Flagged) -> int:
         set_={"version": ticket.c.version + 1, "dated": sa.and_(ticket.c.dated, statement.excluded.dated)},
     )
     number, version = (await query.execute(statement.returning(ticket.c.id, ticket.c.version))).one()
-    told = {name: message.detail[name] for name in READ if message.detail.get(name) is not None}
+    told = {name: message.detail[name] for name, kinds in READ.items() if type(message.detail.get(name)) in kinds}
     place = {"gate": gate, "epoch": message.epoch, "seq": message.seq, "time": message.time, "clock": message.clock}
     await _enter(query, Entry(number, version, received, f"gate {gate}", Action.READING, place | told))
     return int(number)
