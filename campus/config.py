@@ -13,6 +13,7 @@ from campus.api.settings import HttpSettings
 from campus.broker import Broker
 from campus.errors import HubConfigError
 from campus.people import PeopleSettings
+from campus.webhooks import WebhookSettings
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -59,6 +60,7 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     broker: BrokerSettings | None = BrokerSettings()
     http: HttpSettings = HttpSettings()
     people: PeopleSettings = PeopleSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 def load(path: Path) -> HubConfig:

@@ -13,9 +13,11 @@ import uvicorn
 from campus.api.app import make_app
 from campus.database import Database
 from campus.errors import HubConfigError, HubError
+from campus.feed import Feed
 from campus.ingest import Ingest
 from campus.people import People
 from campus.store import HubStore
+from campus.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +37,10 @@ class Hub:
         self._config = config
         self.database = Database(config.database, config.campus)
         self.people = People(config.people)
-        self.web = WebServer(config.http, make_app(self.database, self.people))
+        self.feed = Feed(self.database)
+        egress = config.webhooks.egress()
+        self.webhooks = Webhooks(self.database, self.people, self.feed, config.webhooks, egress)
+        self.web = WebServer(config.http, make_app(self.database, self.people, self.feed, egress))
 
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
@@ -44,6 +49,8 @@ class Hub:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.web.run(), name="web")
+                tasks.create_task(self.feed.run(), name="feed")
+                tasks.create_task(self.webhooks.run(), name="webhooks")
                 if config.broker is not None:
                     intake = Ingest(config.campus, config.broker.broker(), HubStore(self.database))
                     tasks.create_task(intake.run(), name="ingest")

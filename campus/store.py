@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from campus import tables, tickets
+from campus import changes, tables, tickets
 from controller.link.messages import EventMessage, Online, State, decode
 
 if TYPE_CHECKING:
@@ -264,7 +264,12 @@ class _Batch:
     async def _follow(self) -> None:
         """What follows from events that are complete now, in the same transaction."""
         flagged = [tickets.Flagged(*event) for event in self._complete if event[1].type == tickets.EVENT]
-        await tickets.gather(self._query, flagged)
+        numbers = iter(await tickets.gather(self._query, flagged))
+        told = [
+            changes.of_ticket(*event, next(numbers)) if event[1].type == tickets.EVENT else changes.of_event(*event)
+            for event in self._complete
+        ]
+        await changes.append(self._query, [one for one in told if one is not None])
 
     async def _set_mark(self, place: Place, before: tuple[int, str], now: tuple[int, str]) -> None:
         if now == before:

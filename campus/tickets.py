@@ -150,7 +150,7 @@ async def entries(query: AsyncConnection, numbers: Sequence[int]) -> list[Entry]
     """Everything that happened to some tickets, by ticket, oldest first."""
     wanted = sa.select(ticket_entry).where(ticket_entry.c.ticket.in_(numbers))
     rows = await query.execute(wanted.order_by(ticket_entry.c.ticket, ticket_entry.c.version))
-    return [Entry(*row[:-1], msgspec.json.decode(row.detail)) for row in rows]
+    return [Entry._make([*row[:-1], msgspec.json.decode(row.detail)]) for row in rows]
 
 
 async def measure(
@@ -159,7 +159,7 @@ async def measure(
     """Add a doctor's measurement to `found`. Raises `HubConflictError` where it is not that any more, or is closed."""
     if found.closed is not None:
         raise HubConflictError(f"ticket {found.id} is closed; reopen it first")
-    await _change(query, by, found, Action.MEASUREMENT, measured, {}, now=now)
+    await _change(query, by, found, Action.MEASUREMENT, told=measured, changes={}, now=now)
 
 
 async def close(
@@ -170,7 +170,7 @@ async def close(
         raise HubConflictError(f"ticket {found.id} is closed already")
     told = {"outcome": outcome.value, "note": note}
     changes = {"outcome": outcome.value, "closed": now, "closed_by": by.name}
-    await _change(query, by, found, Action.CLOSED, told, changes, now=now)
+    await _change(query, by, found, Action.CLOSED, told=told, changes=changes, now=now)
 
 
 async def reopen(query: AsyncConnection, by: Actor, found: TicketRow, reason: str, *, now: float) -> None:
@@ -184,7 +184,7 @@ async def reopen(query: AsyncConnection, by: Actor, found: TicketRow, reason: st
     if other is not None:
         raise HubConflictError(f"ticket {other} of this person and day is open")
     changes = {"outcome": None, "closed": None, "closed_by": None}
-    await _change(query, by, found, Action.REOPENED, {"reason": reason}, changes, now=now)
+    await _change(query, by, found, Action.REOPENED, told={"reason": reason}, changes=changes, now=now)
 
 
 async def _change(
@@ -192,9 +192,9 @@ async def _change(
     by: Actor,
     found: TicketRow,
     action: Action,
+    *,
     told: Mapping[str, object],
     changes: Mapping[str, object],
-    *,
     now: float,
 ) -> None:
     chosen = sa.update(ticket).where(ticket.c.id == found.id, ticket.c.version == found.version)

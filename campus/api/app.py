@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from campus.api import audit, events, gates, people, problems, tickets, tokens
+from campus.api import audit, changes, events, gates, people, problems, tickets, tokens, webhooks
+from campus.egress import Egress
+from campus.feed import Feed
 from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -26,7 +28,12 @@ may do. Times are RFC 3339 in UTC. Errors are RFC 9457 problem details.
 """
 
 
-def make_app(database: Database, people_of_campus: People | None = None) -> FastAPI:
+def make_app(
+    database: Database,
+    people_of_campus: People | None = None,
+    feed: Feed | None = None,
+    egress: Egress | None = None,
+) -> FastAPI:
     """The application over an open database."""
     app = FastAPI(
         title="Thermogate hub",
@@ -39,8 +46,10 @@ def make_app(database: Database, people_of_campus: People | None = None) -> Fast
     )
     app.state.database = database
     app.state.people = people_of_campus or People(PeopleSettings())
+    app.state.feed = feed or Feed(database)
+    app.state.egress = egress or Egress(())
     problems.install(app)
-    for topic in (gates, events, people, tickets, tokens, audit):
+    for topic in (gates, events, changes, people, tickets, webhooks, tokens, audit):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way

@@ -146,7 +146,7 @@ CHANGES = problems.responses(409, 412, 428)
 async def list_tickets(
     reader: Reader,
     database: Data,
-    open: bool | None = None,  # noqa: A002 - the query's name
+    open: Annotated[bool | None, Query()] = None,  # noqa: A002 - the query's name
     person: Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] = None,
     before: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,

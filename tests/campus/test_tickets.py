@@ -26,7 +26,7 @@ NOON = dt.datetime(2026, 9, 21, 12).astimezone().timestamp()
 FEVER = {"temperature": 38.4, "uncertainty": 0.67, "risk": 0.04, "looks": 2}
 
 
-def flagged(seq: int, person: str = "p-1", *, gate: str = "north", **more: object) -> Incoming:
+def flagged(seq: int, person: str = "p-1", *, gate: str = "north", **more: Any) -> Incoming:
     values: dict[str, Any] = {"time": NOON + seq, "clock": "synchronised", "type": "ticket", "detail": FEVER} | more
     message = EventMessage(
         id=event_id(gate, EPOCH, seq), epoch=EPOCH, seq=seq, boot_id="b", monotonic=1.0, chain="0" * 64,
@@ -91,7 +91,7 @@ async def test_several_intakes_at_once_open_one(api: Api, address: str) -> None:
 
 
 @pytest.mark.parametrize("more", [{"clock": "unsynchronised", "time": 3.0}, {"time": 1e300}, {"time": NOON + 1e6}])
-async def test_a_clock_that_was_not_right_is_said(api: Api, more: dict[str, object]) -> None:
+async def test_a_clock_that_was_not_right_is_said(api: Api, more: dict[str, Any]) -> None:
     await api.store.apply([flagged(1)], NOON)
     assert (await api.get(Role.DOCTOR, "/tickets")).json()[0]["dated"]
     await api.store.apply([flagged(2, **more)], NOON + 60)
@@ -141,7 +141,6 @@ async def test_after_a_ticket_was_closed_the_next_reading_opens_another(api: Api
 async def test_two_doctors_do_not_overwrite_each_other(api: Api) -> None:
     await api.store.apply([flagged(1)], NOON)
     answers = await asyncio.gather(*[change(api, 1, "close", {"outcome": one}) for one in ("released", "hospital")])
-    assert sorted(answer.status_code for answer in answers)[0] == 200
     assert {answer.status_code for answer in answers} - {200} <= {409, 412}
     assert sum(answer.status_code == 200 for answer in answers) == 1
     late = await change(api, 1, "close", {"outcome": "released"})
@@ -165,9 +164,7 @@ async def test_two_doctors_do_not_overwrite_each_other(api: Api) -> None:
         ({"device": "a\nb"}, "body.device"),
     ],
 )
-async def test_a_mistyped_measurement_is_refused_by_its_place(
-    api: Api, wrong: dict[str, object], where: str
-) -> None:
+async def test_a_mistyped_measurement_is_refused_by_its_place(api: Api, wrong: dict[str, object], where: str) -> None:
     await api.store.apply([flagged(1)], time.time())
     answer = await change(api, 1, "measurements", contact() | wrong)
     assert answer.status_code == 422
