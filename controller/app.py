@@ -98,6 +98,7 @@ class App:
         self.config = config
         self.board = board
         self.lane = Lane(config.lane) if bank is None else Lane(config.lane, bank.anti_passback, bank.interlock)
+        self.lane.when_free(lambda: self.post(ev.OtherLaneShut(now=board.clock.monotonic())))
         self.watches = watches
         self._services = services
         self._down = set(FAULTS.values())

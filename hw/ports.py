@@ -215,8 +215,8 @@ class Gate(Protocol):
         """Assert the turnstile's STOP input, which blocks entry; never egress."""
         ...
 
-    def indicate(self, lamp: Lamp) -> None:
-        """Show `lamp`."""
+    def indicate(self, lamp: Lamp, *, silent: bool = False) -> None:
+        """Show `lamp`; `silent`: without the buzzer, alarms included."""
         ...
 
     def mute(self, *, on: bool) -> None:
