@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import structlog
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from controller.app import App
     from controller.config import Config
     from controller.gallery.index import GalleryIndex
+    from controller.lane.machine import Lane
     from controller.perception.types import FaceEngine
     from hw.board import Board
 
@@ -71,6 +72,8 @@ class Bank:
     perception: LentExecutor
     """One thread for all: an engine is never asked twice at a time."""
     interlock: Interlock | None = None
+    lanes: list[Lane] = field(default_factory=list)
+    """Those that there are so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,5 +179,6 @@ class Watchdog:
             tries = f", try {report.tries}" if report.tries else ""
             why = f" ({report.reason}{tries})" if report.reason else ""
             words.append(f"{name} {report.health.value}{why}")
+        words += [f"ALARM {reason}{' (acknowledged)' if known else ''}" for reason, known in app.lane.alarms.items()]
         words.append(f"{self._waiting()} events for the campus")
         return "; ".join([*(f"HANGS: {ill}" for ill in self._ill), *words])

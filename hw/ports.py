@@ -228,6 +228,18 @@ class Gate(Protocol):
         ...
 
 
+class MachineReboot(Protocol):
+    """The way to restart this machine."""
+
+    async def refusal(self) -> str | None:
+        """Why it may not be restarted by this program, in words; None: it may."""
+        ...
+
+    async def reboot(self) -> None:
+        """Restart it: every service, this program too, is told to end. Raises `hw.errors.DeviceError` if refused."""
+        ...
+
+
 class Supply(Protocol):
     """The switch of a device's supply. Calls block for as long as they take."""
 

@@ -143,6 +143,18 @@ class Lane:
         """Alarms by their reason, and whether each has been acknowledged; a live view."""
         return MappingProxyType(self._core.alarms)
 
+    @property
+    def in_use(self) -> str | None:
+        """Why the program should not end now: somebody may pass or does, or what opened in a fire stays open.
+
+        None: nothing of that.
+        """
+        core = self._core
+        if core.facts.emergency or core.facts.key:
+            return core.state.value
+        passing = core.grants or core.contacts or core.open_passages or core.facts.asked
+        return "somebody_passes" if passing else None
+
     def when_free(self, on_free: Callable[[], object]) -> None:
         """Have `on_free` called each time that the interlock bars this lane no more; then feed `OtherLaneShut`."""
         if self._core.interlock is not None:
