@@ -1,7 +1,7 @@
 """When an event happened, though its gate may not have known the time.
 
-A board has no clock of its own at power-on. It stamps each event with the boot it counts from and the seconds since; one
-later event or state of the same boot with a clock that was right dates them all.
+A board has no clock of its own at power-on. It stamps each event with the boot it counts from and the seconds since;
+one later event or state of the same boot with a clock that was right dates them all.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 CLOCK_ERROR = 1.0
 """Seconds that a clock which its kernel calls synchronised is trusted to be within."""
 DRIFT = 500e-6
-"""Seconds a second by which the count since boot may be off: Linux neither corrects its clock's rate by more (MAXFREQ in
-include/linux/timex.h) nor is a board's crystal that bad."""
+"""Seconds a second by which the count since boot may be off: a board's crystal is better, and the kernel's own discipline
+corrects the rate by no more (MAXFREQ in include/linux/timex.h)."""
 
 Source = Literal["clock", "estimated", "unknown"]
 

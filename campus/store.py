@@ -1,9 +1,9 @@
 """The hub's events: every gate's once each, and how far each gate is complete.
 
 An event is known by (gate, epoch, seq), so that what is sent again is stored once. The mark of a (gate, epoch) is the
-highest seq up to which nothing is missing; it is what the hub acknowledges, and only after COMMIT. An event ahead of its
-mark, sent live or behind a gap, is kept and seen all the same. Several intakes may write at once: who holds a mark's row
-moves it, the others wait.
+highest seq up to which nothing is missing; it is what the hub acknowledges, and only after COMMIT. An event ahead of
+its mark, sent live or behind a gap, is kept and seen all the same. Several intakes may write at once: who holds a
+mark's row moves it, the others wait.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from campus import tables
-from campus.database import Database
 from campus.dating import Anchor, Moment, moment
 from controller.link.messages import EventMessage, Online, State, decode
 
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from campus.database import Database
 
 EVERYTHING = -1
 REACH = 500
@@ -84,22 +85,13 @@ class HubStore:
     """One campus' events.
 
     Args:
-        address: see `Database`.
-        campus: whose events it holds; a database of another campus is refused. None: whichever, for reading.
+        database: where they lie.
     """
 
-    def __init__(self, address: str, campus: str | None) -> None:
-        self.database = Database(address, campus)
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.counts: Counter[str] = Counter()
         """Since it was opened: `stored`, `duplicates`, `conflicts`, `holes`."""
-
-    async def open(self) -> None:
-        """Open it, and make it where there is none. Raises `HubStoreError` naming it and the reason."""
-        await self.database.open()
-
-    async def close(self) -> None:
-        """Close it; harmless when closed."""
-        await self.database.close()
 
     async def apply(self, batch: Sequence[Incoming], received: float) -> list[Mark]:
         """Store a batch in one transaction, on disk when this returns; the marks of everything it touched.
@@ -114,7 +106,7 @@ class HubStore:
         return marks
 
     async def events(self, *, gate: str | None = None, limit: int = EVERYTHING) -> list[StoredEvent]:
-        """Events in the order they were received, the newest `limit` of them; -1: all. Each is dated as well as can be."""
+        """Events in the order they were received, the newest `limit` of them (-1: all), dated as well as can be."""
         event, boot = tables.arrived.c, tables.boot.c
         place = event.gate, event.epoch, event.seq, event.received, event.payload, event.complete
         anchors = boot.first_monotonic, boot.first_time, boot.last_monotonic, boot.last_time
@@ -129,7 +121,10 @@ class HubStore:
             chosen = chosen.limit(limit)
         async with self.database.transaction() as query:
             rows = (await query.execute(chosen)).all()
-        return [StoredEvent(*row[:5], bool(row.complete), _dated(row)) for row in reversed(rows)]
+        return [
+            StoredEvent(row.gate, row.epoch, row.seq, row.received, row.payload, bool(row.complete), _dated(row))
+            for row in reversed(rows)
+        ]
 
     async def gates(self) -> list[GateRow]:
         """What is known of each gate, by name."""

@@ -1,8 +1,9 @@
 """The hub's tables, for queries; `campus.migrations` makes them. PostgreSQL in earnest, SQLite to try it.
 
 `event` holds what is complete: of each gate's epoch everything up to its mark, once. What came ahead of that, live or
-behind a gap, waits in `pending`; `arrived` is both, for whoever wants to know what happened. So (gate, epoch, seq) is unique though PostgreSQL keeps `event` in monthly partitions, whose keys cannot span
-them: only who holds the mark's row moves it.
+behind a gap, waits in `pending`; `arrived` is both, for whoever wants to know what happened. So (gate, epoch, seq) is
+unique though PostgreSQL keeps `event` in monthly partitions, whose keys cannot span them: only who holds the mark's row
+moves it.
 """
 
 from __future__ import annotations
@@ -104,3 +105,30 @@ gate = Table(
     Column("state", LargeBinary),
 )
 """What each gate said last of itself."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", Float, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False, comment="JSON"),
+    Column("chain", String(64), nullable=False),
+)
+"""Who changed what; append-only by triggers, see `campus.audit`."""
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float),
+    Column("revoked", Float),
+    Column("digest", String(64), nullable=False, unique=True),
+)
+"""Who is known to the hub, see `campus.tokens`."""

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from alembic.config import Config
 
 from campus import migrations, tables
+from campus.database import Database
 from campus.dating import CLOCK_ERROR, DRIFT
 from campus.ingest import BATCH_LIMIT, LANE_LIMIT, _Lanes
 from campus.store import HubStore, Incoming, Mark
@@ -36,22 +37,23 @@ def event(seq: int, *, live: bool = False, **changes: Any) -> Incoming:
     return Incoming("north", message, encode(message), live)
 
 
+def mark(seq: int) -> Mark:
+    return Mark("north", EPOCH, seq, f"{seq:064x}")
+
+
 @pytest_asyncio.fixture
 async def store(address: str) -> AsyncIterator[HubStore]:
-    hub = HubStore(address, "school")
-    await hub.open()
-    yield hub
-    await hub.close()
+    async with Database(address, "school") as database:
+        yield HubStore(database)
 
 
 async def test_a_live_event_is_seen_at_once_and_stored_once(store: HubStore) -> None:
-    assert await store.apply([event(1)], 1.0) == [Mark("north", EPOCH, 1, f"{1:064x}")]
+    assert await store.apply([event(1)], 1.0) == [mark(1)]
     assert await store.apply([event(5000, live=True)], 2.0) == [], "a mark that is repeated would ask for all again"
     assert [(row.seq, row.complete) for row in await store.events()] == [(1, True), (5000, False)]
     for first in range(2, 5001, 1000):
         last = min(first + 999, 5000)
-        marks = await store.apply([event(seq) for seq in range(first, last + 1)], float(first))
-    assert marks == [Mark("north", EPOCH, 5000, f"{5000:064x}")]
+        assert await store.apply([event(seq) for seq in range(first, last + 1)], float(first)) == [mark(last)]
     assert store.counts == {"stored": 5000, "duplicates": 1}
     found = await store.events()
     assert sorted(row.seq for row in found) == list(range(1, 5001))
@@ -61,13 +63,13 @@ async def test_a_live_event_is_seen_at_once_and_stored_once(store: HubStore) -> 
 
 async def test_a_live_event_that_is_the_next_one_is_acknowledged(store: HubStore) -> None:
     await store.apply([event(3, live=True)], 1.0)
-    assert await store.apply([event(1, live=True)], 1.0) == [Mark("north", EPOCH, 1, f"{1:064x}")]
-    assert await store.apply([event(2)], 1.0) == [Mark("north", EPOCH, 3, f"{3:064x}")]
+    assert await store.apply([event(1, live=True)], 1.0) == [mark(1)]
+    assert await store.apply([event(2)], 1.0) == [mark(3)]
 
 
 async def test_a_long_run_behind_a_gap_is_joined_in_one_commit(store: HubStore) -> None:
     await store.apply([event(seq, live=True) for seq in range(2, 1700)], 1.0)
-    assert await store.apply([event(1)], 2.0) == [Mark("north", EPOCH, 1699, f"{1699:064x}")]
+    assert await store.apply([event(1)], 2.0) == [mark(1699)]
     async with store.database.transaction() as query:
         assert (await query.execute(sa.select(sa.func.count()).select_from(tables.pending))).scalar() == 0
 
@@ -89,7 +91,7 @@ async def test_neither_lane_starves_the_other() -> None:
 
 
 async def test_events_of_a_board_without_a_clock_are_dated(store: HubStore) -> None:
-    wrong = {"time": 12.0, "clock": "unsynchronised"}
+    wrong: dict[str, Any] = {"time": 12.0, "clock": "unsynchronised"}
     await store.apply([event(1, monotonic=10.0, **wrong), event(2, monotonic=400.0, **wrong)], 1.0)
     assert [row.moment for row in await store.events()] == [(12.0, None, "unknown")] * 2
     right = 1_790_000_000.0
@@ -117,11 +119,11 @@ async def test_what_was_written_again_explains_the_conflict(store: HubStore) -> 
     assert (await store.gates())[0].missing == 1
     moved = msgspec.structs.replace(second.message, detail={"refiled": f"{EPOCH}-2"})
     ahead = msgspec.structs.replace(event(9).message, detail={"refiled": f"{EPOCH}-9"})
-    names = ("seq", "epoch", "id", "chain")
-    again = [
-        event(seq, **{k: v for k, v in msgspec.structs.asdict(old).items() if k not in names}, epoch=NEXT)
-        for seq, old in ((1, moved), (2, ahead))
-    ]
+    again = []
+    for seq, old in enumerate((moved, ahead), start=1):
+        place = {"id": event_id("north", NEXT, seq), "epoch": NEXT, "seq": seq, "chain": f"{seq:064x}"}
+        message = msgspec.structs.replace(old, **place)
+        again.append(Incoming("north", message, encode(message)))
     await store.apply(again, 3.0)
     north = (await store.gates())[0]
     assert (north.conflicts, north.missing) == (1, 0), "the forged one stays unexplained, and nothing waits any more"
@@ -145,12 +147,11 @@ async def test_a_database_of_the_first_version_is_brought_along(tmp_path: Path) 
     plain = sqlite3.connect(path)
     plain.execute("INSERT INTO mark VALUES ('north', ?, 0, '')", (EPOCH,))
     plain.execute(
-        "INSERT INTO pending VALUES ('north', ?, 2, 5.0, ?, ?)", (EPOCH, waiting.message.chain, waiting.payload)
+        "INSERT INTO pending VALUES ('north', ?, 2, 5.0, ?, ?)", (EPOCH, mark(2).chain, waiting.payload)
     )  # fmt: skip
     plain.commit()
     plain.close()
-    hub = HubStore(str(path), "school")
-    await hub.open()
-    assert [(row.seq, row.complete, row.payload) for row in await hub.events()] == [(2, False, waiting.payload)]
-    assert await hub.apply([event(1)], 6.0) == [Mark("north", EPOCH, 2, waiting.message.chain)]
-    await hub.close()
+    async with Database(str(path), "school") as database:
+        hub = HubStore(database)
+        assert [(row.seq, row.complete, row.payload) for row in await hub.events()] == [(2, False, waiting.payload)]
+        assert await hub.apply([event(1)], 6.0) == [mark(2)]
