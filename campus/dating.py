@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 CLOCK_ERROR = 1.0
 """Seconds that a clock which its kernel calls synchronised is trusted to be within."""
 DRIFT = 500e-6
-"""Seconds a second by which the count since boot may be off: a board's crystal is better, and the kernel's own discipline
+"""Seconds a second by which the count since boot may be off: a board's crystal is better, and the kernel's discipline
 corrects the rate by no more (MAXFREQ in include/linux/timex.h)."""
 
 Source = Literal["clock", "estimated", "unknown"]
