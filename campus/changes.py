@@ -19,7 +19,7 @@ from campus.change_tables import change, change_head
 from campus.happened import happened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -96,6 +96,14 @@ async def append(query: AsyncConnection, changes: Sequence[Change]) -> None:
     await query.execute(change.insert(), rows)
     if query.dialect.name == "postgresql":
         await query.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+
+
+async def known(query: AsyncConnection, ids: Iterable[str]) -> set[str]:
+    """Those of these ids that the feed has told of."""
+    ids = list(ids)
+    if not ids:
+        return set()
+    return set((await query.execute(sa.select(change.c.id).where(change.c.id.in_(ids)))).scalars())
 
 
 async def head(query: AsyncConnection) -> int:

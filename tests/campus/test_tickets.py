@@ -26,10 +26,10 @@ NOON = dt.datetime(2026, 9, 21, 12).astimezone().timestamp()
 FEVER = {"temperature": 38.4, "uncertainty": 0.67, "risk": 0.04, "looks": 2}
 
 
-def flagged(seq: int, person: str = "p-1", *, gate: str = "north", **more: Any) -> Incoming:
+def flagged(seq: int, person: str = "p-1", *, gate: str = "north", epoch: str = EPOCH, **more: Any) -> Incoming:
     values: dict[str, Any] = {"time": NOON + seq, "clock": "synchronised", "type": "ticket", "detail": FEVER} | more
     message = EventMessage(
-        id=event_id(gate, EPOCH, seq), epoch=EPOCH, seq=seq, boot_id="b", monotonic=1.0, chain="0" * 64,
+        id=event_id(gate, epoch, seq), epoch=epoch, seq=seq, boot_id="b", monotonic=1.0, chain="0" * 64,
         person=person, **values,
     )  # fmt: skip
     return Incoming(gate, message, encode(message))
@@ -71,11 +71,21 @@ async def test_a_batch_that_is_undone_opens_none(api: Api) -> None:
     assert (await api.get(Role.DOCTOR, "/tickets")).json() == []
 
 
-async def test_what_waited_behind_a_gap_opens_its_ticket_when_it_is_complete(api: Api) -> None:
-    await api.store.apply([flagged(2)], NOON)
-    assert (await api.get(Role.DOCTOR, "/tickets")).json() == []
-    await api.store.apply([flagged(1, type="deny")], NOON)
+async def test_what_is_ahead_of_its_turn_opens_its_ticket_at_once_and_not_again(api: Api) -> None:
+    ahead = flagged(2)
+    await api.store.apply([ahead._replace(live=True)], NOON)
     assert len((await api.get(Role.DOCTOR, "/tickets")).json()) == 1
+    await api.store.apply([flagged(1, type="deny"), ahead], NOON)
+    (found,) = (await api.get(Role.DOCTOR, "/tickets")).json()
+    assert len(found["readings"]) == 1
+
+
+async def test_an_event_that_its_gate_wrote_again_elsewhere_is_one_reading(api: Api) -> None:
+    await api.store.apply([flagged(2)._replace(live=True)], NOON)
+    again = flagged(1, time=NOON + 2, detail=FEVER | {"refiled": f"{EPOCH}-2"}, epoch="000000000000002b")
+    await api.store.apply([again], NOON + 9)
+    (found,) = (await api.get(Role.DOCTOR, "/tickets")).json()
+    assert [one["event"] for one in found["readings"]] == [f"north-{EPOCH}-2"]
 
 
 async def test_several_intakes_at_once_open_one(api: Api, address: str) -> None:
