@@ -94,6 +94,14 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Times it was opened in vain since it last was well."""
 
 
+class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What calls for the guard; on the list until it has been acknowledged and what it is about is over."""
+
+    reason: Text
+    """`intrusion`, `door_held_open` and the like; a newer gate may know more."""
+    acknowledged: bool = False
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """`state`: retained; how the gate is now."""
 
@@ -114,6 +122,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     devices: list[Device] = msgspec.field(default_factory=list)
     """How each device is. Since 0.1; a gate that does not say leaves it out, and a campus that does not know it
     ignores it."""
+    alarms: list[Alarm] = msgspec.field(default_factory=list)
+    """Since 0.1, as `devices`."""
     challenge: Text = ""
     """What a command has to answer now; empty: this gate takes none."""
     reply_key: Text = ""
