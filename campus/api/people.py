@@ -16,6 +16,7 @@ from campus import people as records
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.problems import Problem
+from campus.api.times import Day
 from campus.people import People
 from campus.roles import Actor, Permission
 from controller.gallery.model import Consent
@@ -48,12 +49,12 @@ class ConsentRecord(_Strict):
 
     basis: Words = "consent"
     """`consent`, or the legal basis in its place."""
-    date: dt.date
+    date: Day
     by: Words = ""
     """Who gave it: a role, or the number of the paper; better not a name."""
     scope: Words = ""
     """What it covers; must contain `[people] consent_scope`."""
-    expires: dt.date | None = None
+    expires: Day | None = None
     """Last day; null: until it is withdrawn."""
 
 
@@ -71,8 +72,8 @@ class PersonData(_Strict):
     name: Words | None = None
     """For the office; it never leaves the hub."""
     groups: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=64)] = []
-    valid_from: dt.date | None = None
-    valid_until: dt.date | None = None
+    valid_from: Day | None = None
+    valid_until: Day | None = None
     active: bool = True
     second_factor: bool | None = None
     no_face: bool | None = None
@@ -132,7 +133,10 @@ async def read_person(reader: Reader, database: Data, people: Everybody, who: Id
     return _record(found, reader)
 
 
-@router.put("/{who}")
+@router.put(
+    "/{who}",
+    openapi_extra=problems.further_rules("A credential's number is one of its kind, and nobody else's."),
+)
 async def write_person(by: Writer, database: Data, people: Everybody, who: Id, said: PersonData) -> Outcome:
     """Add somebody, or change them."""
     given = said.model_dump()
@@ -161,7 +165,12 @@ async def withdraw_consent(by: Writer, database: Data, people: Everybody, who: I
             raise _nobody(who)
 
 
-@router.put("/{who}/templates", status_code=204, responses=ABSENT)
+@router.put(
+    "/{who}/templates",
+    status_code=204,
+    responses=ABSENT,
+    openapi_extra=problems.further_rules("An embedding has length 1, and as many numbers as its model's others."),
+)
 async def write_templates(
     by: Writer,
     database: Data,
