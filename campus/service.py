@@ -15,6 +15,7 @@ from campus.database import Database
 from campus.errors import HubConfigError, HubError
 from campus.gaps import GapDetector
 from campus.ingest import Ingest
+from campus.orders import OrderDesk
 from campus.people import People
 from campus.share import EVERYTHING, Share
 from campus.store import HubStore
@@ -41,7 +42,12 @@ class Hub:
         self._share = share
         self.database = Database(config.database, config.campus)
         self.people = People(config.people)
-        self.web = WebServer(config.http, make_app(self.database, self.people))
+        desk = None
+        if config.orders is not None:
+            if config.broker is None:
+                raise HubConfigError("orders: need a [broker]")
+            desk = OrderDesk(config.broker.broker(), config.campus, config.orders)
+        self.web = WebServer(config.http, make_app(self.database, self.people, desk))
 
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from campus import people as records
 from campus.api import problems
@@ -74,9 +74,9 @@ class PersonData(_Strict):
     groups: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=64)] = []
     valid_from: Day | None = None
     valid_until: Day | None = None
-    active: bool = True
-    second_factor: bool | None = None
-    no_face: bool | None = None
+    active: StrictBool = True
+    second_factor: StrictBool | None = None
+    no_face: StrictBool | None = None
     consent: ConsentRecord | None = None
     credentials: Annotated[list[CredentialNumber], Field(max_length=64)] | None = None
 
@@ -96,7 +96,7 @@ class FaceTemplate(_Strict):
     """The embedder's, as `thermogate enrol` names it."""
     embedding: Annotated[str, Field(max_length=16_384)]
     """Base64 of little-endian float32, of length 1."""
-    quality: Annotated[float, Field(ge=0, le=1)] | None = None
+    quality: Annotated[float, Field(ge=0, le=1, strict=True)] | None = None
 
 
 class Outcome(BaseModel):

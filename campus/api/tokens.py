@@ -41,7 +41,7 @@ class NewToken(BaseModel):
     name: str = Field(pattern=tokens.NAME)
     """Whose it is; stands in the audit log beside what is done with it."""
     role: Role
-    days: float | None = Field(default=None, ge=0.01, le=36_500)
+    days: float | None = Field(default=None, ge=0.01, le=36_500, strict=True)
     """How long it counts; null: until it is revoked."""
 
 
