@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from campus.api import audit, events, gates, people, problems, tokens
+from campus.api import audit, events, gaps, gates, orders, people, problems, tokens
 from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
     from campus.database import Database
+    from campus.orders import OrderDesk
 
 PREFIX = "/api/v1"
 
@@ -26,7 +27,9 @@ may do. Times are RFC 3339 in UTC. Errors are RFC 9457 problem details.
 """
 
 
-def make_app(database: Database, people_of_campus: People | None = None) -> FastAPI:
+def make_app(
+    database: Database, people_of_campus: People | None = None, order_desk: OrderDesk | None = None
+) -> FastAPI:
     """The application over an open database."""
     app = FastAPI(
         title="Thermogate hub",
@@ -35,12 +38,13 @@ def make_app(database: Database, people_of_campus: People | None = None) -> Fast
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
-        responses=problems.responses(401, 403, 422, 503),
+        responses=problems.responses(400, 401, 403, 422, 503),
     )
     app.state.database = database
     app.state.people = people_of_campus or People(PeopleSettings())
+    app.state.orders = order_desk
     problems.install(app)
-    for topic in (gates, events, people, tokens, audit):
+    for topic in (gates, gaps, orders, events, people, tokens, audit):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
