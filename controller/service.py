@@ -9,8 +9,10 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from controller.access import PolicyWatch, access_of, recall, wall_clock
 from controller.app import SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
+from controller.errors import StoreError
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
 from controller.gallery.lock import folder_lock
@@ -18,7 +20,7 @@ from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
 from controller.indicators.assembly import indicators_of
-from controller.link.messages import Device, State
+from controller.link.messages import TEXT_LIMIT, Device, State
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
 from controller.notify import Notifier
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from controller.errors import GateError
     from controller.gallery.credentials import CredentialBook
     from controller.health import Report
+    from controller.lane.access.keeper import Access
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
@@ -123,7 +126,6 @@ def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
         false_accept=wanted.false_accept,
         verify_threshold=wanted.verify_threshold,
         verify_false_accept=wanted.verify_false_accept,
-        groups=config.site.groups,
     )
     with GalleryStore.open(config.store.folder, config.store.key) as store:
         index.load(store, on_damage=_on_damage(config))
@@ -186,7 +188,12 @@ async def serve(
         seen += [*signs.watches, *panel, *lamps_of(board.reader, lambda: app.runner.prompt)]
         reload = _reload(config, board, gallery, book, history.forget)
         stack.callback(reload.close)
-        campus, reporters = _campus(config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload)
+        access = await _access(config, board, gallery, bank, boot_id)
+        rules = PolicyWatch(config, access, board.clock)
+        stack.callback(rules.close)
+        campus, reporters = _campus(
+            config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, rules=rules
+        )
         seen += reporters
         vitals = Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None)
         watchdog = Watchdog(notifier, vitals, lambda: app, lambda: journal.outbox.depth, board.watchdog)
@@ -197,11 +204,12 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, reload, *_keepers(config, board, journal), *beside_it),
+            services=(lateness, counters, reload, rules, *_keepers(config, board, journal), *beside_it),
             watches=tuple(seen),
             credentials=book,
             history=history,
             bank=bank,
+            access=access,
         )
         notifier.starting("self-test", 2 * SELF_TEST_SECONDS)
         stack.callback(notifier.stopping)
@@ -224,6 +232,20 @@ async def _open_journal(
     await journal.open()
     stack.push_async_callback(journal.close)
     return journal
+
+
+async def _access(config: Config, board: Board, gallery: GalleryIndex, bank: Bank | None, boot_id: str) -> Access:
+    """Who may pass, with what the journal knows of the last day. Raises `PolicyError` where no policy can be read."""
+    access = access_of(config, gallery.person, None if bank is None else bank.whereabouts)
+    path, now = config.store.folder / "journal.sqlite3", board.clock.monotonic()
+    try:
+        known = await asyncio.to_thread(recall, access, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
+    except StoreError as error:
+        # Anti-passback is the softer for it, and who opens up has to come again.
+        log.warning("who is where is not known", error=str(error))
+    else:
+        log.info("access", point=access.point, policy=access.policy.revision, passages=known)
+    return access
 
 
 def _reload(
@@ -269,14 +291,16 @@ def _campus(
     metrics: Metrics,
     app: Callable[[], App],
     reload: GalleryWatch,
+    rules: PolicyWatch,
 ) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
     told = _LinkMetrics(metrics)
     desk = command_desk(config, journal, board.clock, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
-    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk)
+    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules)
     if link is None:
         return (), ()
     journal.add_listener(link.notify)
+    rules.changed = link.state_changed
     changes = _StateWatch(link.state_changed)
     if desk is None:
         return (link,), (changes,)
@@ -291,6 +315,7 @@ def _link(
     watch: LinkWatch,
     app: Callable[[], App],
     desk: CommandDesk | None,
+    rules: PolicyWatch,
 ) -> Link | None:
     if config.link is None:
         return None
@@ -310,6 +335,8 @@ def _link(
                 Device(name=name, health=report.health.value, reason=report.reason, tries=report.tries)
                 for name, report in app().health.items()
             ],
+            policy=rules.in_force,
+            policy_fault=rules.fault[:TEXT_LIMIT],
             challenge="" if desk is None else desk.challenges.newest,
             reply_key="" if desk is None else desk.reply_key,
         )
