@@ -7,6 +7,7 @@ import contextlib
 import importlib.metadata
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from controller.access import PolicyWatch, access_of, recall, wall_clock
@@ -188,7 +189,8 @@ async def serve(
         seen += [*signs.watches, *panel, *lamps_of(board.reader, lambda: app.runner.prompt)]
         reload = _reload(config, board, gallery, book, history.forget)
         stack.callback(reload.close)
-        access = await _access(config, board, gallery, bank, boot_id)
+        access = access_of(config, gallery.person, None if bank is None else bank.whereabouts)
+        await _recall(access, config, board, boot_id, writer)
         rules = PolicyWatch(config, access, board.clock)
         stack.callback(rules.close)
         campus, reporters = _campus(
@@ -234,18 +236,17 @@ async def _open_journal(
     return journal
 
 
-async def _access(config: Config, board: Board, gallery: GalleryIndex, bank: Bank | None, boot_id: str) -> Access:
-    """Who may pass, with what the journal knows of the last day. Raises `PolicyError` where no policy can be read."""
-    access = access_of(config, gallery.person, None if bank is None else bank.whereabouts)
+async def _recall(access: Access, config: Config, board: Board, boot_id: str, reader: ClockExecutor) -> None:
+    """Tell `access` what the journal knows of the last day."""
     path, now = config.store.folder / "journal.sqlite3", board.clock.monotonic()
+    ask = partial(recall, access, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
     try:
-        known = await asyncio.to_thread(recall, access, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
+        known = await asyncio.get_running_loop().run_in_executor(reader, ask)
     except StoreError as error:
         # Anti-passback is the softer for it, and who opens up has to come again.
         log.warning("who is where is not known", error=str(error))
     else:
         log.info("access", point=access.point, policy=access.policy.revision, passages=known)
-    return access
 
 
 def _reload(
