@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from campus import cli_orders
+from campus import cli_admin, cli_orders
 from campus.broker import Broker
+from campus.config import load
+from campus.database import Database
 from campus.errors import HubError
 from campus.ingest import Ingest
+from campus.service import Hub
 from campus.store import HubStore
 from controller.errors import GateError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from campus.store import StoredEvent
 
@@ -48,6 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="thermogate-hub", description="The campus side of Thermogate's gates.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="run the hub, until stopped",
+        description="Take in what the gates report, and answer over REST, by a hub.toml (docs/hub.md).",
+    )
+    serve.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
+    serve.set_defaults(run=_serve)
     ingest = commands.add_parser(
         "ingest",
         help="take in what the gates report, until stopped",
@@ -67,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     gates.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
     gates.set_defaults(run=_gates)
     cli_orders.add_parsers(commands, _add_broker, _broker)
+    cli_admin.add_parsers(commands)
     return parser
 
 
@@ -83,6 +94,27 @@ def _add_broker(command: argparse.ArgumentParser) -> None:
 
 
 def _ingest(options: argparse.Namespace) -> int:
+    async def run() -> None:
+        async with Database(options.db, options.campus) as database:
+            await Ingest(options.campus, _broker(options), HubStore(database)).run()
+
+    _configure_log()
+    asyncio.run(_until_signal(run()))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    config = load(options.config)
+
+    async def run() -> None:
+        await Hub(config).run()
+
+    _configure_log()
+    asyncio.run(_until_signal(run()))
+    return 0
+
+
+def _configure_log() -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
@@ -92,14 +124,11 @@ def _ingest(options: argparse.Namespace) -> int:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    ingest = Ingest(options.campus, _broker(options), options.db)
-    asyncio.run(_until_signal(ingest))
-    return 0
 
 
-async def _until_signal(ingest: Ingest) -> None:
+async def _until_signal(running: Coroutine[None, None, None]) -> None:
     """Run until SIGTERM or SIGINT; a batch that is being written is finished first."""
-    task = asyncio.ensure_future(ingest.run())
+    task = asyncio.ensure_future(running)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
@@ -141,12 +170,8 @@ def _look(address: str, read: Callable[[HubStore], Awaitable[T]]) -> T:
     """What `read` finds in a database that is there."""
 
     async def look() -> T:
-        store = HubStore(address, None)
-        await store.open()
-        try:
-            return await read(store)
-        finally:
-            await store.close()
+        async with Database(address, None) as database:
+            return await read(HubStore(database))
 
     return asyncio.run(look())
 

@@ -11,7 +11,7 @@ import contextlib
 import datetime as dt
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 from alembic import command
@@ -69,6 +69,15 @@ class Database:
         except BaseException:
             await self.close()
             raise
+
+    async def __aenter__(self) -> Self:
+        """Open it."""
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.close()
 
     async def close(self) -> None:
         """Disconnect; harmless when closed."""

@@ -17,3 +17,7 @@ class HubConfigError(HubError, ValueError):
 
 class HubOrderError(HubError, RuntimeError):
     """A gate cannot be given orders, or did not answer."""
+
+
+class HubAuditError(HubError, ValueError):
+    """The audit log is not as it was written; the message names the entry."""

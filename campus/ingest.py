@@ -17,7 +17,7 @@ import structlog
 
 from campus.broker import Broker, connect
 from campus.errors import HubStoreError
-from campus.store import HubStore, Incoming, Mark
+from campus.store import Incoming, Mark
 from controller.errors import MessageError
 from controller.link import messages
 from controller.link.connection import end_if_cancelled, run_apart
@@ -25,6 +25,8 @@ from controller.link.messages import Ack, EventMessage, Online, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from campus.store import HubStore
 
 BATCH_LIMIT = 200
 """Messages of one COMMIT at most."""
@@ -40,14 +42,14 @@ class Ingest:
     Args:
         campus: its name in topics.
         broker: how to reach it.
-        address: of the database, see `campus.database`; made if it is not there.
+        store: where it goes; open for as long as this runs.
         on_commit: told after each COMMIT and before its acknowledgements, on the loop's thread: messages stored.
     """
 
     def __init__(
-        self, campus: str, broker: Broker, address: str, *, on_commit: Callable[[int], None] | None = None
+        self, campus: str, broker: Broker, store: HubStore, *, on_commit: Callable[[int], None] | None = None
     ) -> None:
-        self.store = HubStore(address, campus)
+        self.store = store
         self.refused: Counter[str] = Counter()
         """Messages not of good form, by gate (or `?`)."""
         self.connected = asyncio.Event()
@@ -60,20 +62,16 @@ class Ingest:
     async def run(self) -> NoReturn:
         """Take in until cancelled; a lost broker is tried again for ever. Raises `HubError` where that cannot help."""
         pause = RECONNECT_LEAST
-        try:
-            await self.store.open()
-            while True:
-                try:
-                    await run_apart(self._session())
-                except* (aiomqtt.MqttError, HubStoreError) as group:
-                    log.warning("intake interrupted", host=self._broker.host, error=str(_first(group)))
-                pause = RECONNECT_LEAST if self.connected.is_set() else pause
-                self.connected.clear()
-                pause = min(RECONNECT_MOST, self._rng.uniform(RECONNECT_LEAST, pause * 3))
-                await asyncio.sleep(pause)
-        finally:
-            # A batch that was being written is undone, and sent again.
-            await self.store.close()
+        while True:
+            try:
+                # A batch that was being written is undone, and sent again.
+                await run_apart(self._session())
+            except* (aiomqtt.MqttError, HubStoreError) as group:
+                log.warning("intake interrupted", host=self._broker.host, error=str(_first(group)))
+            pause = RECONNECT_LEAST if self.connected.is_set() else pause
+            self.connected.clear()
+            pause = min(RECONNECT_MOST, self._rng.uniform(RECONNECT_LEAST, pause * 3))
+            await asyncio.sleep(pause)
 
     async def _session(self) -> None:
         async with connect(self._broker, f"thermogate-hub-{self._campus}") as client:

@@ -15,13 +15,14 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from campus import tables
-from campus.database import Database
 from controller.link.messages import EventMessage, Online, State, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from campus.database import Database
 
 EVERYTHING = -1
 Place = tuple[str, str]
@@ -80,22 +81,13 @@ class HubStore:
     """One campus' events.
 
     Args:
-        address: see `Database`.
-        campus: whose events it holds; a database of another campus is refused. None: whichever, for reading.
+        database: where they lie.
     """
 
-    def __init__(self, address: str, campus: str | None) -> None:
-        self.database = Database(address, campus)
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.counts: Counter[str] = Counter()
         """Since it was opened: `stored`, `duplicates`, `conflicts`, `holes`."""
-
-    async def open(self) -> None:
-        """Open it, and make it where there is none. Raises `HubStoreError` naming it and the reason."""
-        await self.database.open()
-
-    async def close(self) -> None:
-        """Close it; harmless when closed."""
-        await self.database.close()
 
     async def apply(self, batch: Sequence[Incoming], received: float) -> list[Mark]:
         """Store a batch in one transaction, on disk when this returns; the marks of everything it touched.

@@ -87,3 +87,30 @@ gate = Table(
     Column("state", LargeBinary),
 )
 """What each gate said last of itself."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", Float, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False, comment="JSON"),
+    Column("chain", String(64), nullable=False),
+)
+"""Who changed what; append-only by triggers, see `campus.audit`."""
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float),
+    Column("revoked", Float),
+    Column("digest", String(64), nullable=False, unique=True),
+)
+"""Who is known to the hub, see `campus.tokens`."""

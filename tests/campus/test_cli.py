@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from campus.cli import _broker, _parser, main
+from campus.database import Database
 from campus.store import HubStore, Incoming
 from controller.link.messages import EventMessage, Online, State, encode, event_id
 
@@ -37,10 +38,8 @@ def database(tmp_path: Path) -> Path:
 
 
 async def _fill(address: str, batch: list[Incoming]) -> None:
-    store = HubStore(address, "school")
-    await store.open()
-    await store.apply(batch, 1_790_000_003.0)
-    await store.close()
+    async with Database(address, "school") as database:
+        await HubStore(database).apply(batch, 1_790_000_003.0)
 
 
 def test_events_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) -> None:

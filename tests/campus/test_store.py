@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from campus import tables
+from campus.database import Database
 from campus.errors import HubConfigError, HubStoreError
 from campus.store import HubStore, Incoming, Mark
 from controller.link.messages import Cursor, EventMessage, Online, State, encode, event_id
@@ -49,10 +50,10 @@ def mark(seq: int, history: str = "0", gate: str = "north") -> Mark:
 
 @pytest_asyncio.fixture
 async def store(address: str) -> AsyncIterator[HubStore]:
-    hub = HubStore(address, "school")
-    await hub.open()
+    hub = HubStore(Database(address, "school"))
+    await hub.database.open()
     yield hub
-    await hub.close()
+    await hub.database.close()
 
 
 async def rows(store: HubStore, query: sa.Select[Any]) -> list[tuple[Any, ...]]:
@@ -98,8 +99,8 @@ async def test_any_order_ends_complete(store: HubStore, batches: list[list[int]]
 
 async def test_several_intakes_at_once_store_everything_once(store: HubStore, address: str) -> None:
     """As two hubs during a hand-over, or a worker that was thought dead: the same events, in pieces that cross."""
-    others = [HubStore(address, "school") for _ in range(3)]
-    await asyncio.gather(*(hub.open() for hub in others))
+    others = [HubStore(Database(address, "school")) for _ in range(3)]
+    await asyncio.gather(*(hub.database.open() for hub in others))
     gates = ("east", "north", "south", "west")
 
     async def take_in(hub: HubStore, step: int) -> None:
@@ -112,7 +113,7 @@ async def test_several_intakes_at_once_store_everything_once(store: HubStore, ad
         assert [row.seq for row in sorted(await store.events(gate=gate))] == list(range(1, 41))
     assert sum(hub.counts["stored"] for hub in (store, *others)) == 160
     for hub in others:
-        await hub.close()
+        await hub.database.close()
 
 
 async def test_another_event_at_a_taken_place_is_kept_apart(store: HubStore) -> None:
@@ -187,22 +188,22 @@ async def test_a_months_rows_lie_together_and_years_of_them_are_found(store: Hub
 
 async def test_it_is_opened_again_as_it_was(store: HubStore, address: str) -> None:
     await store.apply([event(1), event(3)], 1.0)
-    again = HubStore(address, None)
-    await again.open()
+    again = HubStore(Database(address, None))
+    await again.database.open()
     assert await again.gates() == await store.gates()
-    await again.close()
+    await again.database.close()
 
 
 async def test_a_database_of_another_campus_is_refused(store: HubStore, address: str) -> None:
     with pytest.raises(HubStoreError, match="holds the events of campus 'school', not of 'college'"):
-        await HubStore(address, "college").open()
+        await Database(address, "college").open()
 
 
 async def test_a_newer_programs_database_is_refused(store: HubStore, address: str) -> None:
     async with store.database.transaction() as query:
         await query.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(HubStoreError, match="has version 9999, newer than this program's"):
-        await HubStore(address, "school").open()
+        await Database(address, "school").open()
 
 
 async def test_the_migrations_add_up_to_the_tables(store: HubStore) -> None:
@@ -222,17 +223,17 @@ async def test_the_migrations_add_up_to_the_tables(store: HubStore) -> None:
 
 async def test_what_is_no_database_is_named(tmp_path: Path) -> None:
     with pytest.raises(HubStoreError, match=r"nowhere\.sqlite3: there is no such database"):
-        await HubStore(str(tmp_path / "nowhere.sqlite3"), None).open()
+        await Database(str(tmp_path / "nowhere.sqlite3"), None).open()
     (tmp_path / "text").write_bytes(b"no database" * 100)
     with pytest.raises(HubStoreError, match=r"text: file is not a database"):
-        await HubStore(str(tmp_path / "text"), "school").open()
+        await Database(str(tmp_path / "text"), "school").open()
     other = sqlite3.connect(tmp_path / "other")
     other.execute("CREATE TABLE recipe (text)")
     other.close()
     with pytest.raises(HubStoreError, match="other: holds another program's tables"):
-        await HubStore(str(tmp_path / "other"), "school").open()
+        await Database(str(tmp_path / "other"), "school").open()
     with pytest.raises(HubStoreError, match="nobody-there"):
-        await HubStore("postgresql://hub@/x?host=/tmp/nobody-there", "school").open()
+        await Database("postgresql://hub@/x?host=/tmp/nobody-there", "school").open()
 
 
 @pytest.mark.parametrize(
@@ -244,5 +245,5 @@ async def test_what_is_no_database_is_named(tmp_path: Path) -> None:
 )
 async def test_addresses_that_cannot_be(wrong: str, message: str) -> None:
     with pytest.raises(HubConfigError, match=message) as caught:
-        HubStore(wrong, "school")
+        Database(wrong, "school")
     assert "secret" not in str(caught.value)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from campus import database
 from campus.broker import Broker
 from campus.ingest import Ingest
+from campus.store import HubStore
 from controller.link.messages import encode
 from controller.link.mqtt import Link
 from controller.link.settings import LinkSettings
@@ -182,10 +184,12 @@ class Hub:
     """An intake that runs in this loop."""
 
     def __init__(self, path: Path, port: int) -> None:
-        self.ingest = Ingest("school", Broker("127.0.0.1", port), str(path))
+        self._database = database.Database(str(path), "school")
+        self.ingest = Ingest("school", Broker("127.0.0.1", port), HubStore(self._database))
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        await self._database.open()
         self._task = asyncio.ensure_future(self.ingest.run())
         await asyncio.wait_for(self.ingest.connected.wait(), PATIENCE)
 
@@ -195,6 +199,7 @@ class Hub:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+            await self._database.close()
 
 
 @pytest_asyncio.fixture

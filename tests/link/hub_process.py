@@ -11,7 +11,9 @@ import signal
 import sys
 
 from campus.broker import Broker
+from campus.database import Database
 from campus.ingest import Ingest
+from campus.store import HubStore
 
 
 async def main(address: str, port: int, number: int) -> None:
@@ -23,7 +25,8 @@ async def main(address: str, port: int, number: int) -> None:
         if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    await Ingest("school", Broker("127.0.0.1", port), address, on_commit=committed).run()
+    async with Database(address, "school") as database:
+        await Ingest("school", Broker("127.0.0.1", port), HubStore(database), on_commit=committed).run()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,127 @@
+"""`/events`: what happened at the gates."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import time
+from typing import Annotated
+
+import msgspec
+import sqlalchemy as sa
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from campus import audit, tables
+from campus.api.auth import Data, allowed
+from campus.api.problems import Problem
+from campus.api.times import moment, moment_or_none
+from campus.roles import Actor, Permission
+from controller.link.messages import EventMessage, decode
+
+router = APIRouter(prefix="/events", tags=["events"])
+
+Reader = Annotated[Actor, allowed(Permission.EVENTS_READ)]
+TICKET = "ticket"
+"""The kind whose detail is a person's health."""
+HEALTH_KEYS = frozenset({"manual_temperature", "temperature"})
+"""What other kinds have of it."""
+Text = Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+
+
+class Event(BaseModel):
+    """One entry of a gate's journal."""
+
+    gate: str
+    epoch: str
+    seq: int
+    received: dt.datetime
+    """By the hub's clock."""
+    time: dt.datetime | None
+    """By the gate's clock, of which `clock` says what is known; null: it was no date."""
+    clock: str
+    boot_id: str
+    monotonic: float
+    type: str
+    person: str | None
+    grant_id: str | None
+    detail: dict[str, str | float | bool | None]
+    """Without measurements for who may not see them."""
+
+
+class EventPage(BaseModel):
+    """Some events, newest first."""
+
+    events: list[Event]
+    before: str | None
+    """Ask with this for the older ones; null: there are none."""
+
+
+@router.get("")
+async def list_events(
+    reader: Reader,
+    database: Data,
+    gate: Text | None = None,
+    person: Text | None = None,
+    type: Text | None = None,  # noqa: A002 - the field's name
+    before: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> EventPage:
+    """Complete events in the order they came, newest first. Asking for one person's is recorded in the audit log."""
+    event = tables.event.c
+    chosen = sa.select(event.gate, event.received, event.payload, event.epoch, event.seq)
+    for column, value in ((event.gate, gate), (event.person, person), (event.type, type)):
+        if value is not None:
+            chosen = chosen.where(column == value)
+    order = (event.received, event.gate, event.epoch, event.seq)
+    if before is not None:
+        chosen = chosen.where(sa.tuple_(*order) < sa.tuple_(*map(sa.literal, _read_cursor(before))))
+    chosen = chosen.order_by(*(column.desc() for column in order)).limit(limit + 1)
+    async with database.transaction() as query:
+        rows = (await query.execute(chosen)).all()
+        if person is not None:
+            await audit.append(query, reader, "events_read", person, {}, now=time.time())
+    shown = rows[:limit]
+    last = shown[-1] if len(rows) > limit else None
+    return EventPage(
+        events=[_event(row.gate, row.received, row.payload, reader) for row in shown],
+        before=last and _cursor((last.received, last.gate, last.epoch, last.seq)),
+    )
+
+
+def _event(gate: str, received: float, payload: bytes, reader: Actor) -> Event:
+    event = decode("evt", payload, EventMessage)
+    detail = event.detail
+    if not reader.may(Permission.HEALTH_READ):
+        detail = {} if event.type == TICKET else {key: detail[key] for key in detail.keys() - HEALTH_KEYS}
+    return Event(
+        gate=gate,
+        epoch=event.epoch,
+        seq=event.seq,
+        received=moment(received),
+        time=moment_or_none(event.time),
+        clock=event.clock,
+        boot_id=event.boot_id,
+        monotonic=event.monotonic,
+        type=event.type,
+        person=event.person,
+        grant_id=event.grant_id,
+        detail=detail,
+    )
+
+
+Place = tuple[float, str, str, int]
+
+
+def _cursor(place: Place) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+
+
+def _read_cursor(text: str) -> Place:
+    try:
+        place: Place = msgspec.json.decode(base64.urlsafe_b64decode(text), type=Place)
+    except ValueError as error:  # msgspec's and base64's are of its kind
+        raise Problem(422, "query.before: is not one that an answer gave") from error
+    if not -(2**63) <= place[3] < 2**63:
+        raise Problem(422, "query.before: is not one that an answer gave")
+    return place
