@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,8 @@ examples:
 
 def add_parser(commands: Subparsers) -> None:
     """Add `explain`."""
+    from controller.lane.access.times import local_time
+
     command = commands.add_parser(
         "explain",
         help="why somebody may pass, or not",
@@ -42,19 +43,9 @@ def add_parser(commands: Subparsers) -> None:
     command.add_argument("--config", type=Path, required=True, metavar="GATE.TOML", help="the lane's")
     command.add_argument("--person", required=True, metavar="ID")
     command.add_argument("--at", metavar="POINT", help="a point of the policy (default: this lane's)")
-    command.add_argument("--when", type=_when, metavar="TIME", help="by the policy's time zone (default: now)")
+    command.add_argument("--when", type=local_time, metavar="TIME", help="by the policy's time zone (default: now)")
     command.add_argument("--direction", choices=("entry", "exit"), default="entry", help="(default %(default)s)")
     command.set_defaults(run=run)
-
-
-def _when(text: str) -> dt.datetime:
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is not None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no local time, as 2026-12-01T08:00 is")
-    return found
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -336,6 +336,7 @@ def _link(
                 Device(name=name, health=report.health.value, reason=report.reason, tries=report.tries)
                 for name, report in app().health.items()
             ],
+            point=config.point,
             policy=rules.in_force,
             policy_fault=rules.fault[:TEXT_LIMIT],
             challenge="" if desk is None else desk.challenges.newest,

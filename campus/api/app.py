@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from campus.api import audit, events, gates, people, problems, tokens
+from campus.api import audit, events, gates, muster, people, policy, problems, tokens
 from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def make_app(database: Database, people_of_campus: People | None = None) -> Fast
     app.state.database = database
     app.state.people = people_of_campus or People(PeopleSettings())
     problems.install(app)
-    for topic in (gates, events, people, tokens, audit):
+    for topic in (gates, events, people, policy, muster, tokens, audit):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way

@@ -109,6 +109,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What a command has to answer now; empty: this gate takes none."""
     reply_key: Text = ""
     """Base64 of the public key that signs its replies."""
+    point: Text = ""
+    """Which point of the access policy this gate is."""
     policy: Text = ""
     """Revision and digest of the access policy in force."""
     policy_fault: Text = ""

@@ -269,7 +269,7 @@ def test_explain_knows_what_the_gate_has_written(gate: Path, capsys: pytest.Capt
 
 @pytest.mark.parametrize(
     ("more", "message"),
-    [(["--at", "attic"], "no point 'attic'"), (["--when", "noon"], "no local time")],
+    [(["--at", "attic"], "no point 'attic'"), (["--when", "noon"], "invalid local_time value: 'noon'")],
 )
 def test_explain_refuses_what_it_does_not_understand(
     gate: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str

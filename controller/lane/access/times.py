@@ -56,6 +56,14 @@ def unix_of(wall: dt.datetime, zone: dt.tzinfo | None) -> float:
     return wall.replace(tzinfo=zone).timestamp()
 
 
+def local_time(text: str) -> dt.datetime:
+    """Read `2026-12-01T08:00`, a time by the clock on the wall. Raises `ValueError`."""
+    found = dt.datetime.fromisoformat(text)
+    if found.tzinfo is not None:
+        raise ValueError(f"{text}: without a time zone")
+    return found
+
+
 class Week:
     """A schedule with its calendar."""
 
