@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from campus.api import audit, events, gaps, gates, orders, people, problems, tokens
+from campus.api import (
+    audit,
+    events,
+    gaps,
+    gates,
+    muster,
+    orders,
+    people,
+    policy,
+    problems,
+    tokens,
+)
 from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -44,7 +55,17 @@ def make_app(
     app.state.people = people_of_campus or People(PeopleSettings())
     app.state.orders = order_desk
     problems.install(app)
-    for topic in (gates, gaps, orders, events, people, tokens, audit):
+    for topic in (
+        audit,
+        events,
+        gaps,
+        gates,
+        muster,
+        orders,
+        people,
+        policy,
+        tokens,
+    ):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
