@@ -141,9 +141,9 @@ class GalleryIndex:
         without: list[Enrolment] = []
         for enrolment in enrolments:
             fitting = [one.embedding for one in enrolment.templates if one.model == self.template_model]
-            # Whose templates were all damaged was told already; they may still come by card.
-            told = on_damage is not None and not enrolment.templates
-            if not (fitting or enrolment.person.no_face or told):
+            # Who has none at all may still come by card; where damage took them, that was told.
+            by_card = not enrolment.templates and (on_damage is not None or not incomplete)
+            if not (fitting or enrolment.person.no_face or by_card):
                 without.append(enrolment)
                 continue
             try:

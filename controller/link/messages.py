@@ -7,7 +7,7 @@ that a newer gate can talk to an older campus; wrong ones are refused with their
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -28,10 +28,10 @@ ChainOrNone = Annotated[str, msgspec.Meta(pattern="^(?!\n)([0-9a-f]{64})?$", max
 ClockState = Literal["synchronised", "unsynchronised", "unknown"]
 Text = Annotated[str, msgspec.Meta(max_length=256)]
 
-Kind = Literal["evt", "state", "online", "ack", "cmd", "cmd/reply"]
+Kind = Literal["evt", "state", "online", "ack", "cmd", "cmd/reply", "cfg/desired", "cfg/reported"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/(evt|state|online|ack|cmd|cmd/reply)")
+_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/({'|'.join(get_args(Kind))})")
 
 
 class EventMessage(msgspec.Struct, frozen=True, kw_only=True):

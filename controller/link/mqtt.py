@@ -13,7 +13,7 @@ import contextlib
 import random
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, get_args
 
 import aiomqtt
 import structlog
@@ -22,7 +22,7 @@ from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
 from controller.link.connection import end_if_cancelled, run_apart
 from controller.link.messages import Ack, Kind, Online, State
-from controller.link.ports import CommandPort, LinkWatch, OutboxPort
+from controller.link.ports import CommandPort, DocumentsPort, LinkWatch, OutboxPort
 from controller.link.session import Backoff, connect
 from controller.link.window import SendWindow
 from controller.link.wire import birth, event_message
@@ -69,6 +69,7 @@ class Link:
         state: makes the state message, when one is due; None: there is none.
         watch: is told what happens, for metrics.
         commands: carries out what the campus orders; None: nothing is subscribed to.
+        documents: installs what the hub hands out; the same.
         rng: the dice of the pauses between attempts.
 
     Raises `MessageError` when a name cannot stand in a topic.
@@ -84,6 +85,7 @@ class Link:
         state: Callable[[], State] | None = None,
         watch: LinkWatch | None = None,
         commands: CommandPort | None = None,
+        documents: DocumentsPort | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.counters = LinkCounters()
@@ -94,8 +96,8 @@ class Link:
         self._state = state
         self._watch = watch or LinkWatch()
         self._commands = commands
-        kinds: tuple[Kind, ...] = ("evt", "state", "online", "ack", "cmd", "cmd/reply")
-        self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in kinds}
+        self._documents = documents
+        self._topics: dict[Kind, str] = {kind: messages.topic(settings.campus, gate, kind) for kind in get_args(Kind)}
         self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, rng or random.Random())  # noqa: S311
         self._wake = asyncio.Event()
         self._state_due = asyncio.Event()
@@ -150,13 +152,15 @@ class Link:
                         tasks.create_task(self._tell_state(client, self._state), name="link-state")
                     if self._commands is not None:
                         tasks.create_task(self._obey(client, self._commands), name="link-commands")
+                    if self._documents is not None:
+                        tasks.create_task(self._tell_reported(client, self._documents), name="link-documents")
             except asyncio.CancelledError:
                 await self._say_goodbye(client)
                 raise
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
-        kinds: tuple[Kind, ...] = ("ack",) if self._commands is None else ("ack", "cmd")
-        for kind in kinds:
+        kinds: dict[Kind, object] = {"ack": self._outbox, "cmd": self._commands, "cfg/desired": self._documents}
+        for kind in (kind for kind, port in kinds.items() if port is not None):
             for code in await client.subscribe(self._topics[kind], qos=1):
                 if not isinstance(code, int) and code.is_failure:
                     raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {code}")
@@ -179,6 +183,12 @@ class Link:
             self._state_due.clear()
             await self._retain(client, "state", messages.encode(state()))
             await asyncio.sleep(STATE_PAUSE)
+
+    async def _tell_reported(self, client: aiomqtt.Client, documents: DocumentsPort) -> None:
+        while True:
+            documents.changed.clear()
+            await self._retain(client, "cfg/reported", documents.reported())
+            await documents.changed.wait()
 
     async def _retain(self, client: aiomqtt.Client, kind: Kind, payload: bytes) -> None:
         await client.publish(self._topics[kind], payload, qos=1, retain=True)
@@ -222,6 +232,9 @@ class Link:
         async for message in client.messages:
             if str(message.topic) == self._topics["cmd"]:
                 self._queue_order(message)
+                continue
+            if self._documents is not None and str(message.topic) == self._topics["cfg/desired"]:
+                self._documents.offer(_payload(message))
                 continue
             try:
                 ack = messages.decode(str(message.topic), _payload(message), Ack)
