@@ -11,6 +11,7 @@ import msgspec
 
 from campus.api.settings import HttpSettings
 from campus.broker import Broker
+from campus.distribution import RosterSettings
 from campus.errors import HubConfigError
 from campus.people import PeopleSettings
 
@@ -59,6 +60,8 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     broker: BrokerSettings | None = BrokerSettings()
     http: HttpSettings = HttpSettings()
     people: PeopleSettings = PeopleSettings()
+    roster: RosterSettings | None = None
+    """None: gates are given no people."""
 
 
 def load(path: Path) -> HubConfig:

@@ -12,6 +12,8 @@ import uvicorn
 
 from campus.api.app import make_app
 from campus.database import Database
+from campus.distribution import Distribution
+from campus.documents import Documents
 from campus.errors import HubConfigError, HubError
 from campus.ingest import Ingest
 from campus.people import People
@@ -35,7 +37,9 @@ class Hub:
         self._config = config
         self.database = Database(config.database, config.campus)
         self.people = People(config.people)
-        self.web = WebServer(config.http, make_app(self.database, self.people))
+        roster = config.roster
+        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people)
+        self.web = WebServer(config.http, make_app(self.database, self.people, self._documents))
 
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
@@ -47,6 +51,16 @@ class Hub:
                 if config.broker is not None:
                     intake = Ingest(config.campus, config.broker.broker(), HubStore(self.database))
                     tasks.create_task(intake.run(), name="ingest")
+                    if config.roster is not None and self._documents is not None:
+                        distribution = Distribution(
+                            config.campus,
+                            config.roster,
+                            self.database,
+                            self.people,
+                            documents=self._documents,
+                            broker=config.broker.broker(),
+                        )
+                        tasks.create_task(distribution.run(), name="distribution")
         except* HubError as group:
             raise _first(group) from group
         finally:

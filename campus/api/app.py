@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from campus.api import audit, events, gates, people, problems, tokens
+from campus.api import audit, documents, events, gates, people, problems, tokens
 from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
     from campus.database import Database
+    from campus.documents import Documents
 
 PREFIX = "/api/v1"
 
@@ -26,8 +27,12 @@ may do. Times are RFC 3339 in UTC. Errors are RFC 9457 problem details.
 """
 
 
-def make_app(database: Database, people_of_campus: People | None = None) -> FastAPI:
-    """The application over an open database."""
+def make_app(database: Database, everybody: People | None = None, handed_out: Documents | None = None) -> FastAPI:
+    """The application over an open database.
+
+    `everybody`: the campus' people; None: under the key that hub.toml has by default. `handed_out`: what gates fetch;
+    None: nothing.
+    """
     app = FastAPI(
         title="Thermogate hub",
         version=importlib.metadata.version("thermogate"),
@@ -38,9 +43,10 @@ def make_app(database: Database, people_of_campus: People | None = None) -> Fast
         responses=problems.responses(401, 403, 422, 503),
     )
     app.state.database = database
-    app.state.people = people_of_campus or People(PeopleSettings())
+    app.state.people = everybody or People(PeopleSettings())
+    app.state.documents = handed_out
     problems.install(app)
-    for topic in (gates, events, people, tokens, audit):
+    for topic in (gates, events, people, documents, tokens, audit):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
