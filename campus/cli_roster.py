@@ -12,7 +12,9 @@ from campus.config import load
 from campus.documents import start_over
 from campus.errors import HubConfigError
 from campus.people import People
+from controller.link.contract import CHANNELS
 from controller.link.documents import read_reported
+from controller.link.messages import PREFIX
 
 if TYPE_CHECKING:
     import argparse
@@ -59,9 +61,7 @@ def _revoke(options: argparse.Namespace) -> int:
     if not work(options, lambda query: gate_keys.revoke(query, here(), people, options.name, now=time.time())):
         raise HubConfigError(f"{options.name}: is no gate that is given people")
     print("It is told nothing more. Now shut it out of the broker: renew the access list (gate acl), and revoke its")
-    print(
-        "certificate or password there. If card numbers or templates may have been read: docs/roster.md."
-    )
+    print("certificate or password there. If card numbers or templates may have been read: docs/roster.md.")
     return 0
 
 
@@ -77,19 +77,13 @@ def _list(options: argparse.Namespace) -> int:
 
 def _acl(options: argparse.Namespace) -> int:
     campus = load(options.config).campus
-    print("user hub")
-    for kind in ("evt", "state", "online", "cmd/reply", "cfg/reported"):
-        print(f"topic read gate/v1/{campus}/+/{kind}")
-    for kind in ("ack", "cmd", "cfg/desired"):
-        print(f"topic write gate/v1/{campus}/+/{kind}")
-    for gate in work(options, gate_keys.gates):
-        if gate.revoked is not None:
-            continue
-        print(f"\nuser {gate.gate}")
-        for kind in ("evt", "state", "online", "cmd/reply", "cfg/reported"):
-            print(f"topic write gate/v1/{campus}/{gate.gate}/{kind}")
-        for kind in ("ack", "cmd", "cfg/desired"):
-            print(f"topic read gate/v1/{campus}/{gate.gate}/{kind}")
+    gates = [gate.gate for gate in work(options, gate_keys.gates) if gate.revoked is None]
+    for user, of in (("hub", "+"), *((gate, gate) for gate in gates)):
+        print(f"user {user}")
+        for channel in CHANNELS:
+            way = "write" if channel.gate_sends != (user == "hub") else "read"
+            print(f"topic {way} {PREFIX}/{campus}/{of}/{channel.kind}")
+        print()
     return 0
 
 

@@ -98,6 +98,10 @@ class App:
         self.config = config
         self.board = board
         self.lane = Lane(config.lane) if bank is None else Lane(config.lane, bank.anti_passback, bank.interlock)
+        self._lanes = [self.lane] if bank is None else bank.lanes
+        if bank is not None:
+            bank.lanes.append(self.lane)
+        self.lane.when_free(lambda: self.post(ev.OtherLaneShut(now=board.clock.monotonic())))
         self.watches = watches
         self._services = services
         self._down = set(FAULTS.values())
@@ -187,6 +191,11 @@ class App:
     def health(self) -> dict[str, Report]:
         """How each device is."""
         return {capture.name: capture.report for capture in self.captures}
+
+    @property
+    def in_use(self) -> str | None:
+        """Why the program should not end now, by any lane of the board; see `Lane.in_use`."""
+        return next((reason for lane in self._lanes if (reason := lane.in_use) is not None), None)
 
     @property
     def ready(self) -> asyncio.Event:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import structlog
@@ -19,6 +19,7 @@ from controller.errors import ConfigError
 from controller.lane.antipassback import AntiPassback
 from controller.lane.interlock import Interlock
 from controller.notify import Notifier, together
+from controller.watchdog import guarding_all
 from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from controller.app import App
     from controller.config import Config
     from controller.gallery.index import GalleryIndex
+    from controller.lane.machine import Lane
     from controller.perception.types import FaceEngine
     from hw.board import Board
 
@@ -70,6 +72,8 @@ class Bank:
     perception: LentExecutor
     """One thread for all: an engine is never asked twice at a time."""
     interlock: Interlock | None = None
+    lanes: list[Lane] = field(default_factory=list)
+    """Those that there are so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ async def serve_bank(
         Interlock() if first.config.site.interlock else None,
     )
     gathered = _Gathered(len(places), beside)
+    places = _guarded(places)
     try:
         with terminable():
             async with asyncio.TaskGroup() as tasks:
@@ -146,6 +151,16 @@ async def serve_bank(
         pass
     finally:
         thread.shutdown(wait=False)
+
+
+def _guarded(places: Sequence[Place]) -> list[Place]:
+    """Whichever of them names a hardware watchdog: it watches over all."""
+    dogs = [place.board.watchdog for place in places if place.board.watchdog is not None]
+    if not dogs:
+        return list(places)
+    shares = guarding_all(dogs, len(places))
+    boards = [replace(place.board, watchdog=share) for place, share in zip(places, shares, strict=True)]
+    return [replace(place, board=board) for place, board in zip(places, boards, strict=True)]
 
 
 async def _serve_one(place: Place, engine: FaceEngine, bank: Bank, gathered: _Gathered, notifier: Notifier) -> None:

@@ -315,9 +315,9 @@ class Runner:
             case fx.Lift():
                 if self._arm_port is not None:
                     self._arm_port.lift()
-            case fx.Indicate(prompt=prompt, reason=reason):
+            case fx.Indicate(prompt=prompt, reason=reason, silent=silent):
                 self.prompt, self.reason = prompt, reason
-                self._gate.indicate(LAMPS[prompt])
+                self._gate.indicate(LAMPS[prompt], silent=silent)
             case fx.ArmTimer(name=name, seconds=seconds, token=token):
                 self._arm(name, seconds, token)
             case fx.CancelTimer(name=name):

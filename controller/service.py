@@ -18,7 +18,7 @@ from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
 from controller.indicators.assembly import indicators_of
-from controller.link.messages import Device, State
+from controller.link.messages import Alarm, Device, State
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
 from controller.notify import Notifier
@@ -39,7 +39,7 @@ from controller.watchers import CountersWatch, MetricsWatch, PassageLog
 from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from controller.app import Service
     from controller.bank import Bank
@@ -59,14 +59,18 @@ log = get_logger("service")
 
 
 class _StateWatch(Watch):
-    """Tells the link when the lane's state has changed."""
+    """Tells the link when the lane's state has changed, or its list of alarms."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None], alarms: Callable[[], Mapping[str, bool]]) -> None:
         self._changed = changed
+        self._alarms = alarms
+        self._told: dict[str, bool] = {}
 
     def on_step(self, step: Step) -> None:
         """Only a change is news."""
-        if step.before is not step.after:
+        alarms = dict(self._alarms())
+        if step.before is not step.after or alarms != self._told:
+            self._told = alarms
             self._changed()
 
     def on_health(self, name: str, report: Report) -> None:
@@ -302,12 +306,12 @@ def _campus(
 ) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
     told = _LinkMetrics(metrics)
-    desk = command_desk(config, journal, board.clock, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
+    desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
     link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, roster=roster)
     if link is None:
         return (), ()
     journal.add_listener(link.notify)
-    changes = _StateWatch(link.state_changed)
+    changes = _StateWatch(link.state_changed, lambda: app().lane.alarms)
     services: list[Service] = [link] if roster is None else [link, roster]
     if desk is None:
         return tuple(services), (changes,)
@@ -338,6 +342,7 @@ def _link(
             fault=next((fault.value for fault in sorted(lane.faults, key=lambda fault: fault.value)), None),
             outbox=journal.outbox.depth,
             version=version,
+            alarms=[Alarm(reason=reason, acknowledged=known) for reason, known in sorted(lane.alarms.items())],
             devices=[
                 Device(name=name, health=report.health.value, reason=report.reason, tries=report.tries)
                 for name, report in app().health.items()

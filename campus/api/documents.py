@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path
 from fastapi.responses import FileResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from campus import gate_keys
 from campus.api import problems
-from campus.api.auth import Data
+from campus.api.auth import Data, HandedOut
 from campus.api.people import Everybody
 from campus.api.problems import Problem
-from campus.documents import Documents
 
 router = APIRouter(prefix="/documents", tags=["documents"])
 
@@ -23,9 +22,9 @@ _basic = HTTPBasic(auto_error=False, description="A gate's name, and what it mak
 
 @router.get("/{sha256}", responses=problems.responses(404), response_class=FileResponse)
 async def read_document(
-    request: Request,
     database: Data,
     people: Everybody,
+    handed_out: HandedOut,
     sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$", max_length=64)],
     who: Annotated[HTTPBasicCredentials | None, Depends(_basic)],
 ) -> FileResponse:
@@ -36,8 +35,7 @@ async def read_document(
             known = await gate_keys.may_fetch(query, people, who.username, who.password, now=time.time())
     if not known:
         raise Problem(401, "no gate that is given people, or it does not know the key in force", _ASK)
-    documents: Documents | None = request.app.state.documents
-    path = None if documents is None else documents.folder / sha256
+    path = None if handed_out is None else handed_out.folder / sha256
     if path is None or not path.is_file():
         raise Problem(404, "there is no such document (any more)")
     headers = {"Cache-Control": "private, max-age=31536000, immutable"}

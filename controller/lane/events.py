@@ -229,6 +229,16 @@ class ResetEmergency(Command):
     """Authorised end of the latched emergency opening, and of a latched fault; refused while its cause stands."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledge(Command):
+    """The guard knows of the alarms there are: they sound no longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherLaneShut(Event):
+    """Nothing of the interlock bars this lane any more."""
+
+
 LaneEvent = (
     Booted
     | SelfTestPassed
@@ -255,5 +265,7 @@ LaneEvent = (
     | Lockdown
     | Maintenance
     | ResetEmergency
+    | Acknowledge
+    | OtherLaneShut
 )
 """Every event there is, so that a type checker can tell when one is not handled."""

@@ -12,7 +12,7 @@ from controller.lane.states import State, Timer
 
 if TYPE_CHECKING:
     from controller.lane.core import Core, Scalar
-    from controller.lane.events import Approached, Assessed, Left, OpenOnce, TimerFired
+    from controller.lane.events import Approached, Assessed, Left, OpenOnce, OtherLaneShut, TimerFired
     from controller.lane.model import Assessment, Claim, LaneSettings, Personal
 
 REFUSALS = {
@@ -47,6 +47,12 @@ def look_again(core: Core, _event: TimerFired) -> None:
 def shown(core: Core, _event: TimerFired) -> None:
     """Go on when a denial, an expiry or a completion has been shown long enough."""
     core.rest()
+
+
+def go_on(core: Core, _event: OtherLaneShut) -> None:
+    """Look at once at whoever waits for nothing but the other lane of the interlock."""
+    if core.wanted[1] == DenyReason.INTERLOCK.value:
+        core.rest()
 
 
 def shorten(core: Core, _event: Left) -> None:

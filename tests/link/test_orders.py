@@ -67,7 +67,7 @@ class Ordered:
         self.events.append(event)
         self.desk.on_step(Step(event, State.LOCKED, State.GRANTED, (), (), 0.0, 0.0))
 
-    def _test(self) -> dict[str, Any]:
+    async def _test(self) -> dict[str, Any]:
         self.deeds.append("self_test")
         return {"faults": ""}
 
