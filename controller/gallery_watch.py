@@ -59,7 +59,8 @@ class GalleryWatch:
         self._index, self._book = index, book
         self._forget, self._on_damage = forget, on_damage
         self._executor = ClockExecutor(clock, 1, "gallery")
-        self._seen: Signature | None = None
+        # The index was loaded from the file as it is now, where there is one.
+        self._seen = self._signature()
         self._hurried = asyncio.Event()
         self._dropped: set[str] = set()
 
@@ -95,9 +96,8 @@ class GalleryWatch:
     def look(self) -> bool:
         """Load the gallery if it has changed since the last look; whether it was loaded. Blocks."""
         now = self._signature()
-        if self._seen is None or now == self._seen or not now:
-            # The first look only remembers: the index was loaded from this file when the gate started.
-            self._seen = self._seen if now == self._seen or not now else now
+        if not self._seen or now == self._seen or not now:
+            self._seen = now or self._seen
             return False
         self._seen = now
         before = set(self._index.people())
