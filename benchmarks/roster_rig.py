@@ -174,7 +174,7 @@ async def until(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> 
     """Return when `holds`. Raises TimeoutError naming `what`."""
     try:
         async with asyncio.timeout(seconds):
-            while not holds():
+            while not holds():  # noqa: ASYNC110 - for what tells nobody: files and threads
                 await asyncio.sleep(0.01)
     except TimeoutError as error:
         raise TimeoutError(f"never happened: {what}") from error

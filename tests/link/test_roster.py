@@ -28,11 +28,20 @@ def installed(gate: RigGate) -> dict[str, int]:
     return {kind: one.version for kind, one in read_reported("", gate.desk.reported()).documents.items()}
 
 
+async def known(gate: RigGate, number: int) -> None:
+    await until(lambda: gate.knows(number), f"{gate.name} knows {number} by card and face")
+
+
+async def unknown(gate: RigGate, number: int) -> None:
+    await until(lambda: gate.knows(number, card=False, seen=False), f"{gate.name} knows {number} no more")
+
+
 async def test_people_come_to_every_gate_and_leave_it(broker: Mosquitto, tmp_path: Path) -> None:
     async with campus(tmp_path, broker.port, 2) as (hub, gates):
         await hub.add(1, 2, 3)
         for gate in gates:
-            await until(lambda gate=gate: all(gate.knows(number) for number in (1, 2, 3)), "all are known")
+            for number in (1, 2, 3):
+                await known(gate, number)
         await hub.add(4, no_face=True, faces=0)
         await until(lambda: gates[0].knows(4, seen=False), "known by card alone")
         with GalleryStore.open(gates[0].folder) as store:
@@ -40,7 +49,7 @@ async def test_people_come_to_every_gate_and_leave_it(broker: Mosquitto, tmp_pat
         started = time.monotonic()
         await hub.remove(1)
         for gate in gates:
-            await until(lambda gate=gate: gate.knows(1, card=False, seen=False), "a removed person is nobody")
+            await unknown(gate, 1)
         print(f"removed from 2 gates within {time.monotonic() - started:.2f} s")
         assert all(gate.forgotten == ["p1"] for gate in gates)
         # What is given at the gate stays when the hub changes the rest.
@@ -63,7 +72,7 @@ async def test_what_a_gate_has_is_told_over_rest(broker: Mosquitto, tmp_path: Pa
 
             await hub.add(1)
             for gate in gates:
-                await until(lambda gate=gate: set(installed(gate)) == {"roster", "gallery"}, "installed")
+                await known(gate, 1)
             while await lagging("false") != ["gate-0", "gate-1"]:
                 pass
             await gates[1].stop()
@@ -80,7 +89,7 @@ async def test_what_a_gate_has_is_told_over_rest(broker: Mosquitto, tmp_path: Pa
 async def test_a_gate_that_was_away_catches_up_by_snapshot(broker: Mosquitto, tmp_path: Path) -> None:
     async with campus(tmp_path, broker.port, 1) as (hub, (gate,)):
         await hub.add(*range(10))
-        await until(lambda: gate.knows(9), "known")
+        await known(gate, 9)
         await gate.stop()
         # More than is told beside a snapshot.
         await hub.add(*range(10, 260), faces=0)
@@ -88,7 +97,7 @@ async def test_a_gate_that_was_away_catches_up_by_snapshot(broker: Mosquitto, tm
         again = RigGate(gate.folder, gate.name, broker.port, hub, await hub.url())
         await again.start()
         try:
-            await until(lambda: again.knows(3, card=False, seen=False), "who left meanwhile is nobody")
+            await unknown(again, 3)
             await until(lambda: again.knows(259, seen=False), "who came meanwhile is known")
             assert again.knows(9)
         finally:
@@ -101,10 +110,10 @@ async def test_a_gate_without_a_pinned_key_is_told_nothing(broker: Mosquitto, tm
         await other.start()
         try:
             await hub.add(1)
-            await until(lambda: gate.knows(1), "the pinned one knows")
+            await known(gate, 1)
             assert installed(other) == {}
             await hub.pin(other)
-            await until(lambda: other.knows(1), "and so does the other, once it is pinned")
+            await known(other, 1)
         finally:
             await other.stop()
 
@@ -113,36 +122,35 @@ async def test_a_stolen_gate_gets_nothing_more(broker: Mosquitto, tmp_path: Path
     async with campus(tmp_path, broker.port, 2) as (hub, (kept, stolen)):
         await hub.add(1)
         for gate in (kept, stolen):
-            await until(lambda gate=gate: gate.knows(1), "known")
+            await known(gate, 1)
         async with hub.database.transaction() as query:
             old = await gate_keys.content_key_in_force(query, hub.people, now=time.time())
         await hub.revoke(stolen.name)
         await hub.add(2)
-        await until(lambda: kept.knows(2), "the other one goes on")
+        await known(kept, 2)
         assert stolen.knows(2, card=False, seen=False)
         async with hub.database.transaction() as query:
             new = await gate_keys.content_key_in_force(query, hub.people, now=time.time())
         assert new.key != old.key
-        (document,) = ({path.name for path in (tmp_path / "documents").iterdir()} - {"x"} or {""},)
+        name = next((tmp_path / "documents").iterdir()).name
         async with httpx.AsyncClient(base_url=f"{await hub.url()}/api/v1/documents") as client:
-            for who, key, status in (
-                (stolen.name, old.key, 401),
-                (stolen.name, new.key, 401),
-                (kept.name, old.key, 401),
-                (kept.name, new.key, 200),
-            ):
-                name = next(iter(document))
-                answer = await client.get(f"/{name}", auth=(who, download_password(key, who)))
-                assert answer.status_code == status
+
+            async def fetch(gate: RigGate, key: bytes, **headers: str) -> httpx.Response:
+                password = download_password(key, gate.name)
+                return await client.get(f"/{name}", auth=(gate.name, password), headers=headers)
+
             assert (await client.get(f"/{name}")).status_code == 401
-            part = await client.get(f"/{name}", auth=(who, download_password(key, who)), headers={"Range": "bytes=5-"})
-            assert (part.status_code, part.content) == (206, answer.content[5:])
+            for gate, key in ((stolen, old.key), (stolen, new.key), (kept, old.key)):
+                assert (await fetch(gate, key)).status_code == 401
+            whole, part = await fetch(kept, new.key), await fetch(kept, new.key, Range="bytes=5-")
+            assert (whole.status_code, part.status_code) == (200, 206)
+            assert part.content == whole.content[5:]
 
 
 async def test_nothing_of_a_removed_person_is_left_in_the_files(broker: Mosquitto, tmp_path: Path) -> None:
     async with campus(tmp_path, broker.port, 1) as (hub, (gate,)):
         await hub.add(1, 2)
-        await until(lambda: gate.knows(1), "known")
+        await known(gate, 1)
         with GalleryStore.open(gate.folder) as store:
             traces = store.traces("p1")
         assert len(traces) > 3
@@ -160,13 +168,14 @@ async def test_nothing_of_a_removed_person_is_left_in_the_files(broker: Mosquitt
 async def test_it_outlives_the_hub_and_the_broker(broker: Mosquitto, tmp_path: Path) -> None:
     async with campus(tmp_path, broker.port, 1) as (hub, (gate,)):
         await hub.add(1)
-        await until(lambda: gate.knows(1), "known")
+        await known(gate, 1)
         broker.stop()
         await hub.remove(1)
         broker.start()
-        await until(lambda: gate.knows(1, card=False, seen=False), "heard of it when the broker is back")
+        await unknown(gate, 1)
         await hub.stop()
         again = RigHub(tmp_path, broker.port)
+        await again.url()
         try:
             async with again.database.transaction() as query:
                 await again.people.upsert(query, ADMIN, somebody(5), now=time.time())
