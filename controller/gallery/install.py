@@ -49,7 +49,7 @@ class Change:
     written: int
     """People whose records were written."""
     erased: bool
-    """Something of somebody was erased: until the file is rebuilt, it lies in free pages and in the log."""
+    """Somebody's templates were erased: until the file is rebuilt, it lies in free pages and in the log."""
 
 
 def hub_state(store: GalleryStore) -> HubState:
@@ -144,11 +144,13 @@ def _write_people(store: GalleryStore, root: Root, document: Document, entries: 
         for table in BOUND:
             store.file.run(f"DELETE FROM {table} WHERE person = ?", (who,))  # noqa: S608 - our own names
     held = _held(store, entries)
-    written = 0
+    written, erased = 0, bool(removed)
     for who, entry in entries.items():
         old = store.details(who, here[who]) if who in here else None
-        written += _write_person(store, root, who, entry, old, held=held[who])
-    return Change(removed, written, erased=bool(removed))
+        after = _write_person(store, root, who, entry, old, held=held[who])
+        written += after != old
+        erased |= old is not None and len(after.templates) < len(old.templates)
+    return Change(removed, written, erased=erased)
 
 
 _Marked = tuple[str, bytes]
@@ -157,8 +159,8 @@ _Marked = tuple[str, bytes]
 
 def _write_person(
     store: GalleryStore, root: Root, who: str, entry: PersonEntry, old: Details | None, *, held: dict[_Marked, str]
-) -> bool:
-    """Write one person with their credentials; False where they are so already."""
+) -> Details:
+    """Write one person with their credentials, where they are not so already."""
     before = old or Details(None, None, ())
     wanted = {(kind, digest(root, kind, number)): number for kind, number in entry.credentials}
     stays = {name for mark, name in held.items() if mark[0] in OWN_KINDS or mark in wanted}
@@ -174,7 +176,7 @@ def _write_person(
         credentials=(*(name for name in before.credentials if name in stays), *fresh),
     )
     if after == old:
-        return False
+        return after
     # The person before what hangs on them.
     store.put_person(root, who, after)
     for table, had, left in (
@@ -187,7 +189,7 @@ def _write_person(
         token = Token(mark, number=wanted[kind, mark] if kind == "panel" else None)
         record = store.file.seal(msgspec.json.encode(token), label("credential", who, kind, name))
         store.file.run("INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?)", (name, who, kind, *record))
-    return True
+    return after
 
 
 def _held(store: GalleryStore, people: Iterable[str]) -> dict[str, dict[_Marked, str]]:

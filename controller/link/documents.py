@@ -116,8 +116,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """Keys that are there no more."""
 
 
-class PersonEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Of `roster`: somebody who may pass."""
+class PersonEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Of `roster`: somebody who may pass. Unlike elsewhere an unknown field is refused: it may restrict somebody."""
 
     groups: tuple[str, ...] = ()
     valid_from: dt.date | None = None
@@ -128,7 +128,7 @@ class PersonEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Kinds and numbers."""
 
 
-class FaceEntry(msgspec.Struct, frozen=True, kw_only=True):
+class FaceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of `gallery`: somebody's templates."""
 
     templates: tuple[tuple[str, bytes], ...]
