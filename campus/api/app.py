@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from campus.api import audit, documents, events, gates, people, problems, tokens
+from campus.api import audit, documents, events, gaps, gates, orders, people, problems, tokens
 from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from campus.database import Database
     from campus.documents import Documents
+    from campus.orders import OrderDesk
 
 PREFIX = "/api/v1"
 
@@ -27,11 +28,15 @@ may do. Times are RFC 3339 in UTC. Errors are RFC 9457 problem details.
 """
 
 
-def make_app(database: Database, everybody: People | None = None, handed_out: Documents | None = None) -> FastAPI:
+def make_app(
+    database: Database,
+    people_of_campus: People | None = None,
+    order_desk: OrderDesk | None = None,
+    handed_out: Documents | None = None,
+) -> FastAPI:
     """The application over an open database.
 
-    `everybody`: the campus' people; None: under the key that hub.toml has by default. `handed_out`: what gates fetch;
-    None: nothing.
+    `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
     """
     app = FastAPI(
         title="Thermogate hub",
@@ -40,13 +45,14 @@ def make_app(database: Database, everybody: People | None = None, handed_out: Do
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
-        responses=problems.responses(401, 403, 422, 503),
+        responses=problems.responses(400, 401, 403, 422, 503),
     )
     app.state.database = database
-    app.state.people = everybody or People(PeopleSettings())
+    app.state.people = people_of_campus or People(PeopleSettings())
+    app.state.orders = order_desk
     app.state.documents = handed_out
     problems.install(app)
-    for topic in (gates, events, people, documents, tokens, audit):
+    for topic in (gates, gaps, orders, events, people, documents, tokens, audit):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
