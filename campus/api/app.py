@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from campus.api import (
     audit,
+    documents,
     events,
     gaps,
     gates,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
     from campus.database import Database
+    from campus.documents import Documents
     from campus.orders import OrderDesk
 
 PREFIX = "/api/v1"
@@ -39,9 +41,15 @@ may do. Times are RFC 3339 in UTC. Errors are RFC 9457 problem details.
 
 
 def make_app(
-    database: Database, people_of_campus: People | None = None, order_desk: OrderDesk | None = None
+    database: Database,
+    people_of_campus: People | None = None,
+    order_desk: OrderDesk | None = None,
+    handed_out: Documents | None = None,
 ) -> FastAPI:
-    """The application over an open database."""
+    """The application over an open database.
+
+    `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
+    """
     app = FastAPI(
         title="Thermogate hub",
         version=importlib.metadata.version("thermogate"),
@@ -54,9 +62,11 @@ def make_app(
     app.state.database = database
     app.state.people = people_of_campus or People(PeopleSettings())
     app.state.orders = order_desk
+    app.state.documents = handed_out
     problems.install(app)
     for topic in (
         audit,
+        documents,
         events,
         gaps,
         gates,
