@@ -124,7 +124,8 @@ def _services(folder: Path) -> Iterator[Campus]:
         )
         Path(campus.config).write_text(
             f'campus = "school"\ndatabase = "postgresql://hub@/hub?host={data}"\n'
-            f'[broker]\nport = {campus.broker}\n[http]\nport = {campus.http}\n[people]\nkey = "{folder / "people.key"}"\n'
+            f"[broker]\nport = {campus.broker}\n[http]\nport = {campus.http}\n"
+            f'[people]\nkey = "{folder / "people.key"}"\n'
             f'[webhooks]\nallow = ["127.0.0.0/8", "::1/128"]\nca = "{folder / "ca.pem"}"\n'
         )
         yield campus
