@@ -25,6 +25,7 @@ import standardwebhooks
 import structlog
 
 from campus import audit, changes
+from campus.alert_watch import own_alert
 from campus.change_tables import webhook
 from campus.egress import Egress, EgressError
 from campus.errors import HubConfigError, HubStoreError
@@ -279,10 +280,7 @@ class Webhooks:
 
     async def _disable(self, query: AsyncConnection, to: Subscription, reason: str, now: float) -> None:
         log.error("webhook disabled", webhook=to.id, reason=reason)
-        identifier = f"hub-{secrets.token_hex(8)}"
-        detail = {"webhook": to.id, "reason": reason}
-        alert = changes.Change(identifier, "alert", "webhook_disabled", now, True, now, detail=detail)
-        await changes.append(query, [alert])
+        await changes.append(query, [own_alert("webhook_disabled", now, {"webhook": to.id, "reason": reason})])
 
     async def _note(self, query: AsyncConnection, identifier: str, values: dict[str, object]) -> None:
         await query.execute(sa.update(webhook).where(webhook.c.id == identifier).values(**values))
