@@ -21,6 +21,7 @@ from campus.config import load
 from campus.database import Database
 from campus.errors import HubError
 from campus.gaps import GapSettings
+from campus.metrics import HubMetrics
 from campus.service import Hub, Intake
 from campus.share import read_share
 from campus.store import HubStore
@@ -109,7 +110,8 @@ def _ingest(options: argparse.Namespace) -> int:
 
     async def run() -> None:
         async with Database(options.db, options.campus) as database:
-            await Intake(options.campus, _broker(options), database, GapSettings(), share).run()
+            broker, metrics = _broker(options), HubMetrics()
+            await Intake(options.campus, broker, database, gaps=GapSettings(), metrics=metrics, share=share).run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))

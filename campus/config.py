@@ -13,6 +13,7 @@ from campus.api.settings import HttpSettings
 from campus.broker import Broker
 from campus.errors import HubConfigError
 from campus.gaps import GapSettings
+from campus.metrics import MetricsSettings
 from campus.orders import OrderSettings
 from campus.people import PeopleSettings
 
@@ -62,6 +63,7 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     http: HttpSettings = HttpSettings()
     gaps: GapSettings = GapSettings()
     orders: OrderSettings | None = None
+    metrics: MetricsSettings = MetricsSettings()
     people: PeopleSettings = PeopleSettings()
 
 

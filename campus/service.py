@@ -15,13 +15,14 @@ from campus.database import Database
 from campus.errors import HubConfigError, HubError
 from campus.gaps import GapDetector
 from campus.ingest import Ingest
+from campus.metrics import HubMetrics
 from campus.orders import OrderDesk
 from campus.people import People
 from campus.share import EVERYTHING, Share
 from campus.store import HubStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from fastapi import FastAPI
 
@@ -40,6 +41,7 @@ class Hub:
     def __init__(self, config: HubConfig, share: Share = EVERYTHING) -> None:
         self._config = config
         self._share = share
+        self._metrics = HubMetrics()
         self.database = Database(config.database, config.campus)
         self.people = People(config.people)
         desk = None
@@ -47,18 +49,26 @@ class Hub:
             if config.broker is None:
                 raise HubConfigError("orders: need a [broker]")
             desk = OrderDesk(config.broker.broker(), config.campus, config.orders)
-        self.web = WebServer(config.http, make_app(self.database, self.people, desk))
+        self.web = WebServer(config.http, make_app(self.database, self.people, desk, self._metrics))
 
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
         config = self._config
         await self.database.open()
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with self._parts() as tasks:
                 tasks.create_task(self.web.run(), name="web")
+                tasks.create_task(self._metrics.run(self.database), name="metrics")
                 if config.broker is not None:
                     broker = config.broker.broker()
-                    intake = Intake(config.campus, broker, self.database, config.gaps, self._share)
+                    intake = Intake(
+                        config.campus,
+                        broker,
+                        self.database,
+                        gaps=config.gaps,
+                        metrics=self._metrics,
+                        share=self._share,
+                    )
                     tasks.create_task(intake.run(), name="intake")
         except* HubError as group:
             raise _first(group) from group
@@ -66,16 +76,32 @@ class Hub:
             await self.database.close()
         raise AssertionError("its parts run for ever")
 
+    @contextlib.asynccontextmanager
+    async def _parts(self) -> AsyncIterator[asyncio.TaskGroup]:
+        """What runs together, with what Prometheus is told of it."""
+        port = self._config.metrics.port
+        with contextlib.nullcontext() if port is None else self._metrics.served(port):
+            async with asyncio.TaskGroup() as tasks:
+                yield tasks
+
 
 class Intake:
     """Takes in what the gates report, and asks for what stays away."""
 
     def __init__(
-        self, campus: str, broker: Broker, database: Database, gaps: GapSettings, share: Share = EVERYTHING
+        self,
+        campus: str,
+        broker: Broker,
+        database: Database,
+        *,
+        gaps: GapSettings,
+        metrics: HubMetrics,
+        share: Share = EVERYTHING,
     ) -> None:
         self._detector = GapDetector(database, gaps, self._ask)
-        told = [self._detector.committed]
+        told = [self._detector.committed, metrics.committed]
         self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, share=share)
+        metrics.watch(self._ingest)
 
     async def run(self) -> NoReturn:
         """Do so until cancelled. Raises `HubError` where trying again cannot help."""

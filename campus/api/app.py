@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
+import time
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import Route
 
 from campus.api import audit, events, gaps, gates, orders, people, problems, tokens
+from campus.metrics import HubMetrics
 from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -28,7 +31,10 @@ may do. Times are RFC 3339 in UTC. Errors are RFC 9457 problem details.
 
 
 def make_app(
-    database: Database, people_of_campus: People | None = None, order_desk: OrderDesk | None = None
+    database: Database,
+    people_of_campus: People | None = None,
+    order_desk: OrderDesk | None = None,
+    metrics: HubMetrics | None = None,
 ) -> FastAPI:
     """The application over an open database."""
     app = FastAPI(
@@ -43,6 +49,7 @@ def make_app(
     app.state.database = database
     app.state.people = people_of_campus or People(PeopleSettings())
     app.state.orders = order_desk
+    app.state.metrics = metrics or HubMetrics()
     problems.install(app)
     for topic in (gates, gaps, orders, events, people, tokens, audit):
         app.include_router(topic.router, prefix=PREFIX)
@@ -52,8 +59,20 @@ def make_app(
 
 
 async def _guard(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Personal data are kept by no cache and shown in nobody's frame."""
-    answer = await proceed(request)
+    """Personal data are kept by no cache and shown in nobody's frame; how long an answer took is counted."""
+    began = time.monotonic()
+    status = 500
+    try:
+        answer = await proceed(request)
+        status = answer.status_code
+    finally:
+        route = request.scope.get("route")
+        # Whoever asks may invent methods and paths; labels are those that there are.
+        method, path = "other", "none"
+        if isinstance(route, Route) and request.method in (route.methods or ()):
+            method, path = request.method, route.path.removeprefix(PREFIX)  # it depends on FastAPI's version
+        metrics: HubMetrics = request.app.state.metrics
+        metrics.answered(method, path, status, time.monotonic() - began)
     answer.headers.setdefault("Cache-Control", "no-store")
     answer.headers.setdefault("X-Content-Type-Options", "nosniff")
     return answer
