@@ -16,6 +16,7 @@ from controller.lane.model import LaneSettings
 from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
+from controller.record.settings import JournalSettings
 from hw.gate_settings import READBACK_LIMIT
 from hw.kind_settings import BarrierSettings, DoorSettings, Wiring
 from hw.sender_settings import WiegandOutSettings
@@ -93,6 +94,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     perception: PerceptionSettings = PerceptionSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     store: StoreSettings = StoreSettings()
+    journal: JournalSettings = JournalSettings()
     link: LinkSettings | None = None
     """None: no campus; the journal keeps everything until there is one."""
     observe: ObserveSettings = ObserveSettings()

@@ -222,6 +222,7 @@ async def _open_journal(
         executor,
         boot_id=boot_id,
         serial=read_serial(),
+        settings=config.journal,
         on_commit=metrics.committed,
     )
     stack.callback(executor.shutdown, wait=False)
@@ -305,6 +306,7 @@ def _link(
         return State(
             boot_id=boot_id,
             time=time.time(),
+            monotonic=app().board.clock.monotonic(),
             clock=clock_state(),
             lane=lane.state.value,
             fault=next((fault.value for fault in sorted(lane.faults, key=lambda fault: fault.value)), None),
