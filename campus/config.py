@@ -16,6 +16,7 @@ from campus.gaps import GapSettings
 from campus.metrics import MetricsSettings
 from campus.orders import OrderSettings
 from campus.people import PeopleSettings
+from campus.retention import RetentionSettings
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -64,6 +65,7 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     gaps: GapSettings = GapSettings()
     orders: OrderSettings | None = None
     metrics: MetricsSettings = MetricsSettings()
+    retention: RetentionSettings = RetentionSettings()
     people: PeopleSettings = PeopleSettings()
 
 

@@ -18,6 +18,7 @@ from campus.ingest import Ingest
 from campus.metrics import HubMetrics
 from campus.orders import OrderDesk
 from campus.people import People
+from campus.retention import Retention
 from campus.share import EVERYTHING, Share
 from campus.store import HubStore
 
@@ -59,6 +60,7 @@ class Hub:
             async with self._parts() as tasks:
                 tasks.create_task(self.web.run(), name="web")
                 tasks.create_task(self._metrics.run(self.database), name="metrics")
+                tasks.create_task(Retention(self.database, config.retention).run(), name="retention")
                 if config.broker is not None:
                     broker = config.broker.broker()
                     intake = Intake(
