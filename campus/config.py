@@ -11,6 +11,7 @@ import msgspec
 
 from campus.api.settings import HttpSettings
 from campus.broker import Broker
+from campus.distribution import RosterSettings
 from campus.errors import HubConfigError
 from campus.gaps import GapSettings
 from campus.metrics import MetricsSettings
@@ -67,6 +68,8 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     metrics: MetricsSettings = MetricsSettings()
     retention: RetentionSettings = RetentionSettings()
     people: PeopleSettings = PeopleSettings()
+    roster: RosterSettings | None = None
+    """None: gates are given no people."""
 
 
 def load(path: Path) -> HubConfig:

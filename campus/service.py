@@ -12,6 +12,8 @@ import uvicorn
 
 from campus.api.app import make_app
 from campus.database import Database
+from campus.distribution import Distribution
+from campus.documents import Documents
 from campus.errors import HubConfigError, HubError
 from campus.gaps import GapDetector
 from campus.ingest import Ingest
@@ -50,7 +52,16 @@ class Hub:
             if config.broker is None:
                 raise HubConfigError("orders: need a [broker]")
             desk = OrderDesk(config.broker.broker(), config.campus, config.orders)
-        self.web = WebServer(config.http, make_app(self.database, self.people, desk, self._metrics))
+        roster = config.roster
+        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people)
+        app = make_app(
+            self.database,
+            self.people,
+            order_desk=desk,
+            metrics=self._metrics,
+            handed_out=self._documents,
+        )
+        self.web = WebServer(config.http, app)
 
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
@@ -72,6 +83,16 @@ class Hub:
                         share=self._share,
                     )
                     tasks.create_task(intake.run(), name="intake")
+                    if config.roster is not None and self._documents is not None and self._share.number == 1:
+                        distribution = Distribution(
+                            config.campus,
+                            config.roster,
+                            self.database,
+                            self.people,
+                            documents=self._documents,
+                            broker=broker,
+                        )
+                        tasks.create_task(distribution.run(), name="distribution")
         except* HubError as group:
             raise _first(group) from group
         finally:

@@ -10,7 +10,19 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.routing import Route
 
-from campus.api import audit, events, gaps, gates, orders, people, problems, tokens
+from campus.api import (
+    audit,
+    documents,
+    events,
+    gaps,
+    gates,
+    muster,
+    orders,
+    people,
+    policy,
+    problems,
+    tokens,
+)
 from campus.metrics import HubMetrics
 from campus.people import People, PeopleSettings
 
@@ -20,6 +32,7 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
     from campus.database import Database
+    from campus.documents import Documents
     from campus.orders import OrderDesk
 
 PREFIX = "/api/v1"
@@ -33,10 +46,15 @@ may do. Times are RFC 3339 in UTC. Errors are RFC 9457 problem details.
 def make_app(
     database: Database,
     people_of_campus: People | None = None,
+    *,
     order_desk: OrderDesk | None = None,
     metrics: HubMetrics | None = None,
+    handed_out: Documents | None = None,
 ) -> FastAPI:
-    """The application over an open database."""
+    """The application over an open database.
+
+    `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
+    """
     app = FastAPI(
         title="Thermogate hub",
         version=importlib.metadata.version("thermogate"),
@@ -50,8 +68,20 @@ def make_app(
     app.state.people = people_of_campus or People(PeopleSettings())
     app.state.orders = order_desk
     app.state.metrics = metrics or HubMetrics()
+    app.state.documents = handed_out
     problems.install(app)
-    for topic in (gates, gaps, orders, events, people, tokens, audit):
+    for topic in (
+        audit,
+        documents,
+        events,
+        gaps,
+        gates,
+        muster,
+        orders,
+        people,
+        policy,
+        tokens,
+    ):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way

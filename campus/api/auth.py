@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from campus import tokens
 from campus.api.problems import Problem
 from campus.database import Database
+from campus.documents import Documents
 from campus.roles import Actor
 
 if TYPE_CHECKING:
@@ -24,8 +25,15 @@ def _database(request: Request) -> Database:
     return found
 
 
+def _documents(request: Request) -> Documents | None:
+    found: Documents | None = request.app.state.documents
+    return found
+
+
 Data = Annotated[Database, Depends(_database)]
 """The hub's database, in an endpoint's arguments."""
+HandedOut = Annotated[Documents | None, Depends(_documents)]
+"""What gates are given; None: nothing."""
 
 
 def allowed(permission: Permission) -> Any:
