@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     events.set_defaults(run=_events)
     gates = commands.add_parser("gates", help="print each gate: whether it is online, and what it reported")
     gates.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
+    gates.add_argument("--json", action="store_true", help="one JSON object a line")
     gates.set_defaults(run=_gates)
     cli_orders.add_parsers(commands, _add_broker, _broker)
     cli_admin.add_parsers(commands)
@@ -206,6 +207,10 @@ def _event_line(stored: StoredEvent) -> str:
 
 def _gates(options: argparse.Namespace) -> int:
     for gate in _look(options.db, HubStore.gates):
+        if options.json:
+            told = gate._asdict() | {"state": None if gate.state is None else json.loads(gate.state)}
+            print(json.dumps(told))
+            continue
         online = {True: "online", False: "offline", None: "unknown"}[gate.online]
         state = json.loads(gate.state)["lane"] if gate.state else "-"
         seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gate.seen))

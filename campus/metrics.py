@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from campus import tables
@@ -151,6 +151,8 @@ class _Counts(Collector):
         for gate, count in list(self._intake.refused.items()):
             refused.add_metric([gate], count)
         yield refused
+        up = float(self._intake.connected.is_set())
+        yield GaugeMetricFamily("thermogate_hub_broker_up", "1 while gates are heard", up)
         yield CounterMetricFamily("thermogate_hub_dropped", "Messages there was no room for", self._intake.dropped)
         yield CounterMetricFamily("thermogate_hub_asked", "Times gates were asked to send again", self._intake.asked)
 

@@ -16,6 +16,7 @@ from campus.api import (
     events,
     gaps,
     gates,
+    health,
     muster,
     orders,
     people,
@@ -23,6 +24,8 @@ from campus.api import (
     problems,
     tokens,
 )
+from campus.api.limits import Failures, Limits
+from campus.api.settings import HttpSettings
 from campus.metrics import HubMetrics
 from campus.people import People, PeopleSettings
 
@@ -50,10 +53,13 @@ def make_app(
     order_desk: OrderDesk | None = None,
     metrics: HubMetrics | None = None,
     handed_out: Documents | None = None,
+    settings: HttpSettings | None = None,
+    connected: Callable[[], bool | None] = lambda: None,
 ) -> FastAPI:
     """The application over an open database.
 
     `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
+    `connected`: whether the broker is; None: it is another program's.
     """
     app = FastAPI(
         title="Thermogate hub",
@@ -62,13 +68,14 @@ def make_app(
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
-        responses=problems.responses(400, 401, 403, 422, 503),
+        responses=problems.responses(400, 401, 403, 413, 422, 429, 503),
     )
     app.state.database = database
     app.state.people = people_of_campus or People(PeopleSettings())
     app.state.orders = order_desk
     app.state.metrics = metrics or HubMetrics()
     app.state.documents = handed_out
+    app.state.connected = connected
     problems.install(app)
     for topic in (
         audit,
@@ -83,7 +90,10 @@ def make_app(
         tokens,
     ):
         app.include_router(topic.router, prefix=PREFIX)
+    app.include_router(health.router)
     app.middleware("http")(_guard)
+    limits = settings or HttpSettings()
+    app.add_middleware(Limits, body=limits.body_limit, failures=Failures(limits.failures_per_minute))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
     return app
 
