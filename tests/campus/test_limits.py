@@ -63,6 +63,9 @@ def test_one_who_has_many_ipv6_addresses_is_one() -> None:
     failures.add("2001:db8::2")
     assert failures.wait("2001:db8::3") > 0
     assert failures.wait("2001:db8:0:1::3") == 0
+    failures.add("::ffff:10.0.0.1")
+    failures.add("::ffff:10.0.0.1")
+    assert failures.wait("::ffff:10.0.0.2") == 0, "IPv4 by another name"
 
 
 def test_memory_is_bounded() -> None:
