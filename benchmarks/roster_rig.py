@@ -80,7 +80,10 @@ class RigHub:
 
     async def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{await self.hub.web.port}"
+        await asyncio.wait({self.hub.web.port, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            self._task.result()
+        return f"http://127.0.0.1:{self.hub.web.port.result()}"
 
     async def add(self, *numbers: int, faces: int = 1, **more: Any) -> None:
         """Enrol these people, in one transaction."""
