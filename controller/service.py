@@ -7,10 +7,13 @@ import contextlib
 import importlib.metadata
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
+from controller.access import PolicyWatch, access_of, recall, wall_clock
 from controller.app import SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
+from controller.errors import StoreError
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
 from controller.gallery.lock import folder_lock
@@ -18,7 +21,7 @@ from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
 from controller.indicators.assembly import indicators_of
-from controller.link.messages import Alarm, Device, State
+from controller.link.messages import TEXT_LIMIT, Alarm, Device, State
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
 from controller.notify import Notifier
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from controller.errors import GateError
     from controller.gallery.credentials import CredentialBook
     from controller.health import Report
+    from controller.lane.access.keeper import Access
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
@@ -128,7 +132,6 @@ def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
         false_accept=wanted.false_accept,
         verify_threshold=wanted.verify_threshold,
         verify_false_accept=wanted.verify_false_accept,
-        groups=config.site.groups,
     )
     with _gallery(config) as store:
         index.load(store, on_damage=_on_damage(config))
@@ -196,9 +199,13 @@ async def serve(
         seen += [*signs.watches, *panel, *lamps_of(board.reader, lambda: app.runner.prompt)]
         reload = _reload(config, board, gallery, book, history.forget)
         stack.callback(reload.close)
+        access = access_of(config, gallery.person, None if bank is None else bank.whereabouts)
+        await _recall(access, config, board, boot_id, writer)
+        rules = PolicyWatch(config, access, board.clock)
+        stack.callback(rules.close)
         roster = _roster(config, board, boot_id, reload, stack)
         campus, reporters = _campus(
-            config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, roster=roster
+            config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, rules=rules, roster=roster
         )
         seen += reporters
         vitals = Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None)
@@ -210,11 +217,12 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, reload, *_keepers(config, board, journal), *beside_it),
+            services=(lateness, counters, reload, rules, *_keepers(config, board, journal), *beside_it),
             watches=tuple(seen),
             credentials=book,
             history=history,
             bank=bank,
+            access=access,
         )
         notifier.starting("self-test", 2 * SELF_TEST_SECONDS)
         stack.callback(notifier.stopping)
@@ -238,6 +246,19 @@ async def _open_journal(
     await journal.open()
     stack.push_async_callback(journal.close)
     return journal
+
+
+async def _recall(access: Access, config: Config, board: Board, boot_id: str, reader: ClockExecutor) -> None:
+    """Tell `access` what the journal knows of the last day."""
+    path, now = config.store.folder / "journal.sqlite3", board.clock.monotonic()
+    ask = partial(recall, access, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
+    try:
+        known = await asyncio.get_running_loop().run_in_executor(reader, ask)
+    except StoreError as error:
+        # Anti-passback is the softer for it, and who opens up has to come again.
+        log.warning("who is where is not known", error=str(error))
+    else:
+        log.info("access", point=access.point, policy=access.policy.revision, passages=known)
 
 
 def _reload(
@@ -303,15 +324,17 @@ def _campus(
     metrics: Metrics,
     app: Callable[[], App],
     reload: GalleryWatch,
+    rules: PolicyWatch,
     roster: RosterDesk | None,
 ) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
     told = _LinkMetrics(metrics)
     desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
-    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, roster=roster)
+    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster)
     if link is None:
         return (), ()
     journal.add_listener(link.notify)
+    rules.changed = link.state_changed
     changes = _StateWatch(link.state_changed, lambda: app().lane.alarms)
     services: list[Service] = [link] if roster is None else [link, roster]
     if desk is None:
@@ -327,6 +350,7 @@ def _link(
     watch: LinkWatch,
     app: Callable[[], App],
     desk: CommandDesk | None,
+    rules: PolicyWatch,
     roster: RosterDesk | None,
 ) -> Link | None:
     if config.link is None:
@@ -349,6 +373,9 @@ def _link(
                 Device(name=name, health=report.health.value, reason=report.reason, tries=report.tries)
                 for name, report in app().health.items()
             ],
+            point=config.point,
+            policy=rules.in_force,
+            policy_fault=rules.fault[:TEXT_LIMIT],
             challenge="" if desk is None else desk.challenges.newest,
             reply_key="" if desk is None else desk.reply_key,
         )

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from campus.api import audit, documents, events, gaps, gates, orders, people, problems, tokens
+from campus.api import (
+    audit,
+    documents,
+    events,
+    gaps,
+    gates,
+    muster,
+    orders,
+    people,
+    policy,
+    problems,
+    tokens,
+)
 from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -52,7 +64,18 @@ def make_app(
     app.state.orders = order_desk
     app.state.documents = handed_out
     problems.install(app)
-    for topic in (gates, gaps, orders, events, people, documents, tokens, audit):
+    for topic in (
+        audit,
+        documents,
+        events,
+        gaps,
+        gates,
+        muster,
+        orders,
+        people,
+        policy,
+        tokens,
+    ):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
