@@ -19,6 +19,7 @@ from campus.gaps import GapDetector
 from campus.ingest import Ingest
 from campus.orders import OrderDesk
 from campus.people import People
+from campus.policy import Policies
 from campus.share import EVERYTHING, Share
 from campus.store import HubStore
 
@@ -50,7 +51,7 @@ class Hub:
                 raise HubConfigError("orders: need a [broker]")
             desk = OrderDesk(config.broker.broker(), config.campus, config.orders)
         roster = config.roster
-        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people)
+        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people, Policies())
         self.web = WebServer(config.http, make_app(self.database, self.people, desk, self._documents))
 
     async def run(self) -> NoReturn:

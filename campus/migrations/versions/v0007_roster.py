@@ -5,13 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-<<<<<<<< HEAD:campus/migrations/versions/v0006_roster.py
-revision = "0006"
-down_revision = "0005"
-========
 revision = "0007"
 down_revision = "0006"
->>>>>>>> 5924a73a8676a59e941bf52655b8dfe26b3572dd:campus/migrations/versions/v0007_roster.py
 branch_labels = None
 depends_on = None
 
