@@ -20,6 +20,7 @@ from campus.ingest import Ingest
 from campus.metrics import HubMetrics
 from campus.orders import OrderDesk
 from campus.people import People
+from campus.policy import Policies
 from campus.retention import Retention
 from campus.share import EVERYTHING, Share
 from campus.store import HubStore
@@ -50,7 +51,7 @@ class Hub:
         self._broker = None if config.broker is None else config.broker.broker()
         self._intake = None if self._broker is None else self._make_intake(self._broker)
         roster = config.roster
-        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people)
+        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people, Policies())
         app = make_app(
             self.database,
             self.people,

@@ -10,7 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from controller.access import PolicyWatch, access_of, recall, wall_clock
+from controller.access import PolicyWatch, access_of, install_policy, recall, wall_clock
 from controller.app import SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.errors import StoreError
@@ -199,11 +199,12 @@ async def serve(
         seen += [*signs.watches, *panel, *lamps_of(board.reader, lambda: app.runner.prompt)]
         reload = _reload(config, board, gallery, book, history.forget)
         stack.callback(reload.close)
-        access = access_of(config, gallery.person, None if bank is None else bank.whereabouts)
+        roster = _roster(config, board, boot_id, reload, stack)
+        whereabouts = None if bank is None else bank.whereabouts
+        access = access_of(config, gallery.person, whereabouts, lambda: roster is not None and roster.stale)
         await _recall(access, config, board, boot_id, writer)
         rules = PolicyWatch(config, access, board.clock)
         stack.callback(rules.close)
-        roster = _roster(config, board, boot_id, reload, stack)
         campus, reporters = _campus(
             config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, rules=rules, roster=roster
         )
@@ -286,6 +287,7 @@ def _roster(
         key=config.store.key,
         clock=board.clock,
         watch=watch,
+        install_policy=lambda text: install_policy(text, config.store.folder, config.point),
     )
     stack.callback(desk.close)
     return desk
