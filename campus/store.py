@@ -389,7 +389,7 @@ def _same(one: EventMessage, other: EventMessage) -> bool:
 
 
 def dated(row: Any) -> Moment:
-    """When the event of `row` happened; `row` has the event's clocks and the moments of its `boot`, or None for them."""
+    """When an event happened; `row` has its clocks and the moments of its `boot`, or None for those."""
     known = row.first_monotonic is not None
     anchors = (Anchor(row.first_monotonic, row.first_time), Anchor(row.last_monotonic, row.last_time)) if known else ()
     return moment(row.time, row.clock, row.monotonic, anchors)

@@ -66,8 +66,8 @@ class Hub:
         now = time.time()
         told = {"direction": direction, "outcome": more.pop("outcome", "completed")}
         message = EventMessage(
-            id=event_id(gate, f"{self._seq:016x}", 1), epoch=f"{self._seq:016x}", seq=1, boot_id=more.pop("boot_id", "b"),
-            time=more.pop("time", now - ago), monotonic=1.0, clock=more.pop("clock", "synchronised"), type="passage",
+            id=event_id(gate, f"{self._seq:016x}", 1), epoch=f"{self._seq:016x}", seq=1,
+            boot_id=more.pop("boot_id", "b"), time=more.pop("time", now - ago), monotonic=1.0, clock=more.pop("clock", "synchronised"), type="passage",
             chain="0" * 64, person=person, detail=told,
         )  # fmt: skip
         await HubStore(self.database).apply([Incoming(gate, message, encode(message))], now - ago)
