@@ -24,9 +24,11 @@ from controller.link.connection import end_if_cancelled, run_apart
 from controller.link.messages import Ack, EventMessage, Online, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from campus.peers import PeerNews
     from campus.store import HubStore
+    from controller.link.messages import Peers
 
 BATCH_LIMIT = 200
 """Messages of one COMMIT at most."""
@@ -47,10 +49,17 @@ class Ingest:
         broker: how to reach it.
         store: where it goes; open for as long as this runs.
         on_commit: told after each COMMIT and before its acknowledgements, on the loop's thread: messages stored.
+        peers: says which gates are to hear of what was stored; None: none is.
     """
 
     def __init__(
-        self, campus: str, broker: Broker, store: HubStore, *, on_commit: Callable[[int], None] | None = None
+        self,
+        campus: str,
+        broker: Broker,
+        store: HubStore,
+        *,
+        on_commit: Callable[[int], None] | None = None,
+        peers: PeerNews | None = None,
     ) -> None:
         self.store = store
         self.refused: Counter[str] = Counter()
@@ -62,6 +71,7 @@ class Ingest:
         self._campus = messages.check_name(campus)
         self._broker = broker
         self._on_commit = on_commit
+        self._peers = peers
         self._rng = random.Random()  # noqa: S311 - pauses, not secrets
 
     async def run(self) -> NoReturn:
@@ -106,12 +116,20 @@ class Ingest:
             if self._on_commit is not None:
                 self._on_commit(len(batch))
             await self._acknowledge(client, marks)
+            if self._peers is not None:
+                await self._tell_peers(client, await self._peers.of(batch, time.time()))
 
     async def _acknowledge(self, client: aiomqtt.Client, marks: Sequence[Mark]) -> None:
         async with asyncio.TaskGroup() as tasks:
             for gate, epoch, seq, chain in marks:
                 payload = messages.encode(Ack(epoch=epoch, seq=seq, chain=chain))
                 tasks.create_task(client.publish(messages.topic(self._campus, gate, "ack"), payload, qos=1))
+
+    async def _tell_peers(self, client: aiomqtt.Client, news: Mapping[str, Peers]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for gate, told in news.items():
+                topic = messages.topic(self._campus, gate, "peers")
+                tasks.create_task(client.publish(topic, messages.encode(told), qos=1))
 
     def _read(self, message: aiomqtt.Message) -> Incoming | None:
         gate = "?"

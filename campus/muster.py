@@ -137,13 +137,12 @@ async def passages(
 
 
 async def points_of_gates(query: AsyncConnection) -> dict[str, str]:
-    """Which point of the policy each gate says that it is."""
+    """Which point of the policy each gate is: the one it says, else the one of its name."""
     found = {}
     for row in await query.execute(sa.select(tables.gate.c.gate, tables.gate.c.state)):
         try:
             state = None if row.state is None else decode("state", row.state, State)
         except MessageError:
-            continue  # an early gate's; it is the point of its name
-        if state is not None and state.point:
-            found[row.gate] = state.point
+            state = None  # an early gate's
+        found[row.gate] = row.gate if state is None else state.point or row.gate
     return found

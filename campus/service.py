@@ -14,7 +14,9 @@ from campus.api.app import make_app
 from campus.database import Database
 from campus.errors import HubConfigError, HubError
 from campus.ingest import Ingest
+from campus.peers import PeerNews
 from campus.people import People
+from campus.policy import Policies
 from campus.store import HubStore
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Hub:
         self._config = config
         self.database = Database(config.database, config.campus)
         self.people = People(config.people)
+        self.policies = Policies()
         self.web = WebServer(config.http, make_app(self.database, self.people))
 
     async def run(self) -> NoReturn:
@@ -45,7 +48,8 @@ class Hub:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.web.run(), name="web")
                 if config.broker is not None:
-                    intake = Ingest(config.campus, config.broker.broker(), HubStore(self.database))
+                    peers = PeerNews(self.database, self.policies)
+                    intake = Ingest(config.campus, config.broker.broker(), HubStore(self.database), peers=peers)
                     tasks.create_task(intake.run(), name="ingest")
         except* HubError as group:
             raise _first(group) from group

@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from controller.config import Config
     from controller.lane.access.decision import Subject
     from controller.lane.access.whereabouts import Whereabouts
+    from controller.link.messages import Peers
     from hw.clock import Clock
 
 INSTALLED: Final = "policy.json"
 """What a hub sent, in [store] folder."""
 LAST_GOOD: Final = "policy.last-good.json"
 """The policy that was in force last."""
+CLOCKS_APART: Final = 5.0
+"""Seconds by which two gates' clocks may differ."""
 EVERY: Final = 10.0
 """Seconds between two looks at the file."""
 
@@ -133,6 +136,17 @@ def recall(access: Access, path: Path, *, boot_id: str, monotonic: float, moment
     for passage in found:
         access.passed(passage.person, Direction(passage.direction), passage.at)
     return len(found)
+
+
+def hear_peers(access: Access, peers: Peers, *, monotonic: float, moment: Moment) -> None:
+    """Tell `access` what other gates have seen. Without a clock that is right, their times say nothing here."""
+    if not moment.known:
+        return
+    for one in peers.passed:
+        ago = moment.unix - one.time
+        if -CLOCKS_APART <= ago < FORGOTTEN_AFTER:
+            # Rather too old than too new: what this gate saw itself since then counts for more.
+            access.heard(one.point, one.person, Direction(one.direction), monotonic - max(0.0, ago) - CLOCKS_APART)
 
 
 class PolicyWatch:

@@ -10,7 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from controller.access import PolicyWatch, access_of, recall, wall_clock
+from controller.access import PolicyWatch, access_of, hear_peers, recall, wall_clock
 from controller.app import SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.errors import StoreError
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from controller.gallery.credentials import CredentialBook
     from controller.health import Report
     from controller.lane.access.keeper import Access
+    from controller.link.messages import Peers
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
@@ -348,8 +349,11 @@ def _link(
             reply_key="" if desk is None else desk.reply_key,
         )
 
+    def peers(told: Peers) -> None:
+        hear_peers(app().access, told, monotonic=app().board.clock.monotonic(), moment=wall_clock())
+
     outbox, name = journal.outbox, config.site.name
-    return Link(config.link, name, outbox, boot_id=boot_id, state=state, watch=watch, commands=desk)
+    return Link(config.link, name, outbox, boot_id=boot_id, state=state, watch=watch, commands=desk, peers=peers)
 
 
 @contextlib.contextmanager

@@ -65,10 +65,11 @@ class Hub:
         self._seq += 1
         now = time.time()
         told = {"direction": direction, "outcome": more.pop("outcome", "completed")}
+        epoch, boot_id = f"{self._seq:016x}", more.pop("boot_id", "b")
+        time_, clock = more.pop("time", now - ago), more.pop("clock", "synchronised")
         message = EventMessage(
-            id=event_id(gate, f"{self._seq:016x}", 1), epoch=f"{self._seq:016x}", seq=1,
-            boot_id=more.pop("boot_id", "b"), time=more.pop("time", now - ago), monotonic=1.0, clock=more.pop("clock", "synchronised"), type="passage",
-            chain="0" * 64, person=person, detail=told,
+            id=event_id(gate, epoch, 1), epoch=epoch, seq=1, boot_id=boot_id, time=time_, monotonic=1.0, clock=clock,
+            type="passage", chain="0" * 64, person=person, detail=told,
         )  # fmt: skip
         await HubStore(self.database).apply([Incoming(gate, message, encode(message))], now - ago)
 
