@@ -13,9 +13,10 @@ from controller.errors import ConfigError
 from controller.gallery.settings import EnrolmentSettings
 from controller.indicators.settings import IndicatorSettings, ScreenSettings, SoundSettings
 from controller.lane.model import LaneSettings
-from controller.link.settings import LinkSettings
+from controller.link.settings import LinkSettings, RosterSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
+from controller.record.settings import JournalSettings
 from hw.gate_settings import READBACK_LIMIT
 from hw.kind_settings import BarrierSettings, DoorSettings, Wiring
 from hw.sender_settings import WiegandOutSettings
@@ -104,8 +105,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     perception: PerceptionSettings = PerceptionSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     store: StoreSettings = StoreSettings()
+    journal: JournalSettings = JournalSettings()
     link: LinkSettings | None = None
     """None: no campus; the journal keeps everything until there is one."""
+    roster: RosterSettings | None = None
+    """None: people are enrolled at this gate."""
     observe: ObserveSettings = ObserveSettings()
     watchdog: WatchdogSettings | None = None
     """None: the program feeds no hardware watchdog itself; its service manager does."""
@@ -115,6 +119,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         self._check_access()
         self._check_reader()
         self._check_lines()
+        if self.roster is not None and self.link is None:
+            raise ValueError("[roster] comes over the [link], and there is none")
         if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
             raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
         if self.lane.kind == "turnstile":

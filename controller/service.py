@@ -34,6 +34,7 @@ from controller.reader_lamp import lamps_of
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
 from controller.retention import PictureRetention
+from controller.roster import RosterDesk
 from controller.vitals import Vitals
 from controller.watch import Watch
 from controller.watchdog import Watchdog
@@ -133,7 +134,7 @@ def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
         verify_threshold=wanted.verify_threshold,
         verify_false_accept=wanted.verify_false_accept,
     )
-    with GalleryStore.open(config.store.folder, config.store.key) as store:
+    with _gallery(config) as store:
         index.load(store, on_damage=_on_damage(config))
     limit = index.limit
     log.info("gallery", people=len(index), threshold=round(limit.score, 4), verify=round(index.verify_threshold, 4))
@@ -151,8 +152,13 @@ def _on_damage(config: Config) -> Callable[[str], None] | None:
 
 def book_of(config: Config) -> CredentialBook:
     """Who is known by which card, code or PIN on this board. Raises `GalleryError` where there is no gallery."""
-    with GalleryStore.open(config.store.folder, config.store.key) as store:
+    with _gallery(config) as store:
         return open_book(store)
+
+
+def _gallery(config: Config) -> GalleryStore:
+    """The gallery on this board; made where a hub is to fill it."""
+    return GalleryStore.open(config.store.folder, config.store.key, create=config.roster is not None)
 
 
 async def serve(
@@ -198,8 +204,9 @@ async def serve(
         await _recall(access, config, board, boot_id, writer)
         rules = PolicyWatch(config, access, board.clock)
         stack.callback(rules.close)
+        roster = _roster(config, board, boot_id, reload, stack, rules=rules)
         campus, reporters = _campus(
-            config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, rules=rules
+            config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, rules=rules, roster=roster
         )
         seen += reporters
         vitals = Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None)
@@ -233,6 +240,7 @@ async def _open_journal(
         executor,
         boot_id=boot_id,
         serial=read_serial(),
+        settings=config.journal,
         on_commit=metrics.committed,
     )
     stack.callback(executor.shutdown, wait=False)
@@ -262,6 +270,33 @@ def _reload(
     return GalleryWatch(
         store.folder, store.key, gallery, board.clock, book=book, forget=forget, on_damage=_on_damage(config)
     )
+
+
+def _roster(
+    config: Config,
+    board: Board,
+    boot_id: str,
+    watch: GalleryWatch,
+    stack: contextlib.AsyncExitStack,
+    *,
+    rules: PolicyWatch,
+) -> RosterDesk | None:
+    """What follows the hub, where there is one."""
+    if config.roster is None or config.link is None:
+        return None
+    desk = RosterDesk(
+        config.roster,
+        campus=config.link.campus,
+        gate=config.site.name,
+        boot_id=boot_id,
+        folder=config.store.folder,
+        key=config.store.key,
+        clock=board.clock,
+        watch=watch,
+        install_policy=rules.install,
+    )
+    stack.callback(desk.close)
+    return desk
 
 
 def _panel(
@@ -298,19 +333,21 @@ def _campus(
     app: Callable[[], App],
     reload: GalleryWatch,
     rules: PolicyWatch,
+    roster: RosterDesk | None,
 ) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
     told = _LinkMetrics(metrics)
     desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
-    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules)
+    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster)
     if link is None:
         return (), ()
     journal.add_listener(link.notify)
     rules.changed = link.state_changed
     changes = _StateWatch(link.state_changed, lambda: app().lane.alarms)
+    services: list[Service] = [link] if roster is None else [link, roster]
     if desk is None:
-        return (link,), (changes,)
-    return (link, ChallengeClock(desk.challenges, link.state_changed)), (changes, desk)
+        return tuple(services), (changes,)
+    return (*services, ChallengeClock(desk.challenges, link.state_changed)), (changes, desk)
 
 
 def _link(
@@ -322,6 +359,7 @@ def _link(
     app: Callable[[], App],
     desk: CommandDesk | None,
     rules: PolicyWatch,
+    roster: RosterDesk | None,
 ) -> Link | None:
     if config.link is None:
         return None
@@ -332,6 +370,7 @@ def _link(
         return State(
             boot_id=boot_id,
             time=time.time(),
+            monotonic=app().board.clock.monotonic(),
             clock=clock_state(),
             lane=lane.state.value,
             fault=next((fault.value for fault in sorted(lane.faults, key=lambda fault: fault.value)), None),
@@ -353,7 +392,17 @@ def _link(
         hear_peers(app().access, told, monotonic=app().board.clock.monotonic(), moment=wall_clock())
 
     outbox, name = journal.outbox, config.site.name
-    return Link(config.link, name, outbox, boot_id=boot_id, state=state, watch=watch, commands=desk, peers=peers)
+    return Link(
+        config.link,
+        name,
+        outbox,
+        boot_id=boot_id,
+        state=state,
+        watch=watch,
+        commands=desk,
+        peers=peers,
+        documents=roster,
+    )
 
 
 @contextlib.contextmanager

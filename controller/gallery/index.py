@@ -126,13 +126,14 @@ class GalleryIndex:
         template that fits; the index is as it was then.
         """
         enrolments = store.enrolments() if on_damage is None else _intact(store, on_damage)
+        follows = store.follows_hub()
         fresh = GalleryIndex(self.dim, self.template_model, threshold=self._rule, margin=self.margin)
         without: list[Enrolment] = []
         for enrolment in enrolments:
             fitting = [one.embedding for one in enrolment.templates if one.model == self.template_model]
-            # Whose templates were all damaged was told already; they may still come by card.
-            told = on_damage is not None and not enrolment.templates
-            if not (fitting or enrolment.person.no_face or told):
+            # Who has none at all may still come by card: a hub's, or where damage took them, which was told.
+            by_card = not enrolment.templates and (on_damage is not None or follows)
+            if not (fitting or enrolment.person.no_face or by_card):
                 without.append(enrolment)
                 continue
             try:

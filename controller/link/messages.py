@@ -29,7 +29,7 @@ ClockState = Literal["synchronised", "unsynchronised", "unknown"]
 TEXT_LIMIT = 256
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
 
-Kind = Literal["evt", "evt/live", "state", "online", "ack", "peers", "cmd", "cmd/reply"]
+Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply", "peers", "cfg/desired", "cfg/reported"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")

@@ -30,6 +30,7 @@ from controller.link.mqtt import Link
 from controller.record.entry import AckOutcome, Entry, Place
 
 if TYPE_CHECKING:
+    from campus.ingest import Commit
     from controller.record.entry import Stored
 
 Eventually = Callable[[Callable[[], bool], str], Awaitable[None]]
@@ -82,7 +83,7 @@ async def test_a_passage_is_told_to_the_gate_next_door(
     known = asyncio.Event()
     where = Broker("127.0.0.1", broker.port)
     # The first thing that anybody says is the other gate's birth, and its state.
-    hub.ingest = Ingest("school", where, hub.ingest.store, peers=news, on_commit=counted(2, known))
+    hub.ingest = Ingest("school", where, hub.ingest.store, peers=news, on_commit=[counted(2, known)])
     await hub.start()
     async with database.transaction() as query:
         await policy.change(query, SHELL, RULES, now=time.time())
@@ -108,12 +109,12 @@ async def test_a_passage_is_told_to_the_gate_next_door(
         await task
 
 
-def counted(messages: int, enough: asyncio.Event) -> Callable[[int], None]:
+def counted(messages: int, enough: asyncio.Event) -> Callable[[Commit], None]:
     """For `on_commit`: sets `enough` when so many messages are stored."""
     stored = [0]
 
-    def count(more: int) -> None:
-        stored[0] += more
+    def count(commit: Commit) -> None:
+        stored[0] += len(commit.batch)
         if stored[0] >= messages:
             enough.set()
 
