@@ -22,6 +22,7 @@ from campus.database import Database
 from campus.errors import HubError
 from campus.gaps import GapSettings
 from campus.metrics import HubMetrics
+from campus.policy import Policies
 from campus.service import Hub, Intake
 from campus.share import read_share
 from campus.store import HubStore
@@ -114,7 +115,9 @@ def _ingest(options: argparse.Namespace) -> int:
     async def run() -> None:
         async with Database(options.db, options.campus) as database:
             broker, metrics = _broker(options), HubMetrics()
-            await Intake(options.campus, broker, database, gaps=GapSettings(), metrics=metrics, share=share).run()
+            await Intake(
+                options.campus, broker, database, gaps=GapSettings(), metrics=metrics, policies=Policies(), share=share
+            ).run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))

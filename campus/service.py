@@ -19,6 +19,7 @@ from campus.gaps import GapDetector
 from campus.ingest import Ingest
 from campus.metrics import HubMetrics
 from campus.orders import OrderDesk
+from campus.peers import PeerNews
 from campus.people import People
 from campus.policy import Policies
 from campus.retention import Retention
@@ -48,10 +49,13 @@ class Hub:
         self._metrics = HubMetrics()
         self.database = Database(config.database, config.campus)
         self.people = People(config.people)
+        self.policies = Policies()
         self._broker = None if config.broker is None else config.broker.broker()
         self._intake = None if self._broker is None else self._make_intake(self._broker)
         roster = config.roster
-        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people, Policies())
+        self._documents = (
+            None if roster is None else Documents(config.campus, roster.folder, self.people, self.policies)
+        )
         app = make_app(
             self.database,
             self.people,
@@ -65,7 +69,15 @@ class Hub:
 
     def _make_intake(self, broker: Broker) -> Intake:
         config = self._config
-        return Intake(config.campus, broker, self.database, gaps=config.gaps, metrics=self._metrics, share=self._share)
+        return Intake(
+            config.campus,
+            broker,
+            self.database,
+            gaps=config.gaps,
+            metrics=self._metrics,
+            policies=self.policies,
+            share=self._share,
+        )
 
     def _make_desk(self) -> OrderDesk | None:
         if self._config.orders is None:
@@ -120,11 +132,13 @@ class Intake:
         *,
         gaps: GapSettings,
         metrics: HubMetrics,
+        policies: Policies,
         share: Share = EVERYTHING,
     ) -> None:
         self._detector = GapDetector(database, gaps, self._ask)
         told = [self._detector.committed, metrics.committed]
-        self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, share=share)
+        peers = PeerNews(database, policies)
+        self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, peers=peers, share=share)
         metrics.watch(self._ingest)
 
     async def run(self) -> NoReturn:
