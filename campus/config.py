@@ -12,6 +12,7 @@ import msgspec
 from campus.api.settings import HttpSettings
 from campus.broker import Broker
 from campus.errors import HubConfigError
+from campus.people import PeopleSettings
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -57,6 +58,7 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A file (SQLite, to try it) or `postgresql://[user@]host[:port]/name`."""
     broker: BrokerSettings | None = BrokerSettings()
     http: HttpSettings = HttpSettings()
+    people: PeopleSettings = PeopleSettings()
 
 
 def load(path: Path) -> HubConfig:

@@ -14,6 +14,7 @@ from campus.api.app import make_app
 from campus.database import Database
 from campus.errors import HubConfigError, HubError
 from campus.ingest import Ingest
+from campus.people import People
 from campus.store import HubStore
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Hub:
     def __init__(self, config: HubConfig) -> None:
         self._config = config
         self.database = Database(config.database, config.campus)
-        self.web = WebServer(config.http, make_app(self.database))
+        self.people = People(config.people)
+        self.web = WebServer(config.http, make_app(self.database, self.people))
 
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""

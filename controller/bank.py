@@ -179,7 +179,8 @@ def _claims(config: Config) -> Iterator[tuple[str, str]]:
     yield f"the folder {config.store.folder}", "[store] folder"
     yield f"the sensor {config.thermal.bus} {config.thermal.address:#x}", "[thermal] bus, address"
     yield f"the camera {config.camera.source}", "[camera] source"
-    for section, names in (config.lines, *LINES_ELSEWHERE):
+    wiring = config.wiring
+    for section, names in ((wiring.SECTION, wiring.line_names), *LINES_ELSEWHERE):
         for name in names:
             if (line := getattr(getattr(config, section), name, None)) is not None:
                 yield f"GPIO line {line} of chip {config.wiring.chip}", f"[{section}] {name}"

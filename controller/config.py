@@ -17,9 +17,9 @@ from controller.link.settings import LinkSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
 from hw.gate_settings import READBACK_LIMIT
-from hw.kind_settings import BARRIER_LINES, DOOR_LINES, BarrierSettings, DoorSettings, Wiring
+from hw.kind_settings import BarrierSettings, DoorSettings, Wiring
 from hw.sender_settings import WiegandOutSettings
-from hw.settings import GATE_LINES, POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
+from hw.settings import POTENTIAL_CAP, CameraSettings, GateSettings, ReaderSettings
 from hw.thermal_settings import LeptonSettings, Mlx90640Settings, ThermalSettings
 from hw.watchdog_settings import WatchdogSettings
 
@@ -121,17 +121,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             case _:
                 return self.gate
 
-    @property
-    def lines(self) -> tuple[str, tuple[str, ...]]:
-        """The section of `wiring`, and its keys that name a GPIO line."""
-        match self.lane.kind:
-            case "door":
-                return "door", DOOR_LINES
-            case "barrier":
-                return "barrier", BARRIER_LINES
-            case _:
-                return "gate", GATE_LINES
-
     def _check_turnstile(self) -> None:
         if getattr(self.gate, f"unlock_{self.site.entry}") is None:
             raise ValueError(f"[gate] unlock_{self.site.entry} is not wired, and [site] entry = {self.site.entry!r}")
@@ -154,8 +143,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def _check_readback(self) -> None:
         """A pulse too short for the read-back to tell anything."""
-        pulse, watched = self.lane.unlock_pulse, self.gate.readback_a is not None or self.gate.readback_b is not None
-        if self.gate.mode == "pulse" and watched and pulse <= READBACK_LIMIT:
+        pulse = self.lane.unlock_pulse
+        if self.gate.mode == "pulse" and self.gate.has_readback and pulse <= READBACK_LIMIT:
             raise ValueError(
                 f"[lane] unlock_pulse is {pulse:g} s: with a read-back it must be over {READBACK_LIMIT:g} s, "
                 "or a relay that doesn't pull is never told"
@@ -186,8 +175,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def _check_lines(self) -> None:
         """Lines that two sections name, or that have another duty on the board."""
-        own, names = self.lines
-        lines = {getattr(self.wiring, name): f"[{own}] {name}" for name in names}
+        wiring = self.wiring
+        lines = {wiring.number(name): f"[{wiring.SECTION}] {name}" for name in wiring.line_names}
         for line, place in lines.items():
             self._check_duty(line, place)
         lines |= dict.fromkeys(self._video_lines(), "[thermal] spi")

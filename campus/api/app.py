@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from campus.api import audit, events, gates, problems, tokens
+from campus.api import audit, events, gates, people, problems, tokens
+from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,7 +26,7 @@ may do. Times are RFC 3339 in UTC. Errors are RFC 9457 problem details.
 """
 
 
-def make_app(database: Database) -> FastAPI:
+def make_app(database: Database, people_of_campus: People | None = None) -> FastAPI:
     """The application over an open database."""
     app = FastAPI(
         title="Thermogate hub",
@@ -37,8 +38,9 @@ def make_app(database: Database) -> FastAPI:
         responses=problems.responses(401, 403, 422, 503),
     )
     app.state.database = database
+    app.state.people = people_of_campus or People(PeopleSettings())
     problems.install(app)
-    for topic in (gates, events, tokens, audit):
+    for topic in (gates, events, people, tokens, audit):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
