@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_UNSURE = {"clock": "", "estimated": "~", "unknown": "?"}
+"""Behind a time: what is known of it."""
 DATABASE = "a file (SQLite), or postgresql://[user@]host[:port]/name; made or migrated where needed"
 
 
@@ -162,7 +164,7 @@ def _events(options: argparse.Namespace) -> int:
         return await store.events(gate=options.gate, limit=options.limit or -1)
 
     for event in _look(options.db, read):
-        print(event.payload.decode() if options.json else _event_line(event.payload, event.gate))
+        print(event.payload.decode() if options.json else _event_line(event))
     return 0
 
 
@@ -176,13 +178,15 @@ def _look(address: str, read: Callable[[HubStore], Awaitable[T]]) -> T:
     return asyncio.run(look())
 
 
-def _event_line(payload: bytes, gate: str) -> str:
-    event = json.loads(payload)
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["time"]))
-    unsure = "" if event["clock"] == "synchronised" else "?"
+def _event_line(stored: StoredEvent) -> str:
+    event = json.loads(stored.payload)
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stored.moment.time)) + _UNSURE[stored.moment.source]
     detail = " ".join(f"{key}={value}" for key, value in event.get("detail", {}).items())
+    thinned = " (thinned)" if event.get("thinned") else ""
+    ahead = "" if stored.complete else " (what is before it has not come yet)"
+    place = f"{stored.epoch[-4:]}:{stored.seq:<7}"
     person = event.get("person") or "-"
-    return f"{when}{unsure}  {gate}  {event['epoch'][-4:]}:{event['seq']:<7} {event['type']:<14} {person:<12} {detail}"
+    return f"{when}  {stored.gate}  {place} {event['type']:<14} {person:<12} {detail}{thinned}{ahead}"
 
 
 def _gates(options: argparse.Namespace) -> int:
@@ -191,5 +195,6 @@ def _gates(options: argparse.Namespace) -> int:
         state = json.loads(gate.state)["lane"] if gate.state else "-"
         seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gate.seen))
         gap = f"  {gate.missing} events wait behind a gap" if gate.missing else ""
-        print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}")
+        taken = f"  {gate.conflicts} other events at taken places" if gate.conflicts else ""
+        print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}{taken}")
     return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, NoReturn
 
 import aiomqtt
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 BATCH_LIMIT = 200
 """Messages of one COMMIT at most."""
+LANE_LIMIT = 5000
+"""Messages of a lane that may wait for the database; the newest beyond it are dropped, which shows as a gap and is sent
+again."""
 RECONNECT_LEAST, RECONNECT_MOST = 0.5, 30.0
 """Bounds of the random pause between attempts to connect, seconds."""
 
@@ -52,6 +55,8 @@ class Ingest:
         self.store = store
         self.refused: Counter[str] = Counter()
         """Messages not of good form, by gate (or `?`)."""
+        self.dropped = 0
+        """Messages that came faster than the database took them, for longer than there is room."""
         self.connected = asyncio.Event()
         """Set once subscribed."""
         self._campus = messages.check_name(campus)
@@ -75,29 +80,28 @@ class Ingest:
 
     async def _session(self) -> None:
         async with connect(self._broker, f"thermogate-hub-{self._campus}") as client:
-            for kind in ("online", "evt", "state"):
+            for kind in _KINDS:
                 await client.subscribe(messages.every_gate(self._campus, kind), qos=1)
             end_if_cancelled()
             self.connected.set()
             log.info("listening", host=self._broker.host, campus=self._campus)
-            queue: asyncio.Queue[Incoming] = asyncio.Queue(BATCH_LIMIT)
+            lanes = _Lanes()
             async with asyncio.TaskGroup() as tasks:
                 # Two tasks, as aiomqtt tells only a reader at once that the connection is lost.
-                tasks.create_task(self._read_all(client, queue))
-                tasks.create_task(self._store_all(client, queue))
+                tasks.create_task(self._read_all(client, lanes))
+                tasks.create_task(self._store_all(client, lanes))
 
-    async def _read_all(self, client: aiomqtt.Client, queue: asyncio.Queue[Incoming]) -> None:
+    async def _read_all(self, client: aiomqtt.Client, lanes: _Lanes) -> None:
+        """Read at once whatever comes: what is live must not wait in a socket behind what is not."""
         async for message in client.messages:
             content = self._read(message)
-            if content is not None:
-                await queue.put(content)
+            if content is not None and not lanes.put(content):
+                self.dropped += 1
 
-    async def _store_all(self, client: aiomqtt.Client, queue: asyncio.Queue[Incoming]) -> None:
+    async def _store_all(self, client: aiomqtt.Client, lanes: _Lanes) -> None:
         """Store what has come, batch by batch, and acknowledge each after its COMMIT."""
         while True:
-            batch = [await queue.get()]
-            while len(batch) < BATCH_LIMIT and not queue.empty():
-                batch.append(queue.get_nowait())
+            batch = await lanes.take()
             marks = await self.store.apply(batch, time.time())
             if self._on_commit is not None:
                 self._on_commit(len(batch))
@@ -119,13 +123,42 @@ class Ingest:
         except MessageError as error:
             self._refuse(gate, error)
             return None
-        return Incoming(gate, content, payload)
+        return Incoming(gate, content, payload, live=kind == "evt/live")
 
     def _refuse(self, gate: str, error: MessageError) -> None:
         self.refused[gate] += 1
         count = self.refused[gate]
         if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th...: a gate gone wild must not fill the log
             log.warning("message refused", gate=gate, count=count, error=str(error))
+
+
+class _Lanes:
+    """What waits for the database: the gates' back-fill, and before it what is new now. Neither starves the other."""
+
+    def __init__(self) -> None:
+        self._new: deque[Incoming] = deque()
+        self._old: deque[Incoming] = deque()
+        self._filled = asyncio.Event()
+
+    def put(self, content: Incoming) -> bool:
+        """Take a message in; whether there was room."""
+        in_turn = isinstance(content.message, EventMessage) and not content.live
+        lane = self._old if in_turn else self._new
+        if len(lane) >= LANE_LIMIT:
+            return False
+        lane.append(content)
+        self._filled.set()
+        return True
+
+    async def take(self) -> list[Incoming]:
+        """The next batch: what is new first, but half of the room at most while older things wait."""
+        await self._filled.wait()
+        new = min(len(self._new), max(BATCH_LIMIT // 2, BATCH_LIMIT - len(self._old)))
+        old = min(len(self._old), BATCH_LIMIT - new)
+        batch = [self._new.popleft() for _ in range(new)] + [self._old.popleft() for _ in range(old)]
+        if not (self._new or self._old):
+            self._filled.clear()
+        return batch
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -141,4 +174,9 @@ def _check_id(gate: str, content: EventMessage | Online | State) -> None:
         raise MessageError(f"{gate}: an event's id {content.id!r} is not that of its gate, epoch and seq")
 
 
-_KINDS: dict[str, type[EventMessage | Online | State]] = {"evt": EventMessage, "online": Online, "state": State}
+_KINDS: dict[messages.Kind, type[EventMessage | Online | State]] = {
+    "online": Online,
+    "evt": EventMessage,
+    "evt/live": EventMessage,
+    "state": State,
+}

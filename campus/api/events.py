@@ -67,8 +67,11 @@ async def list_events(
     before: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> EventPage:
-    """Complete events in the order they came, newest first. Asking for one person's is recorded in the audit log."""
-    event = tables.event.c
+    """Events in the order they came, newest first; those sent live are ahead of older ones of their gate.
+
+    Asking for one person's is recorded in the audit log.
+    """
+    event = tables.arrived.c
     chosen = sa.select(event.gate, event.received, event.payload, event.epoch, event.seq)
     for column, value in ((event.gate, gate), (event.person, person), (event.type, type)):
         if value is not None:

@@ -53,9 +53,9 @@ class Gate(BaseModel):
     seen: dt.datetime
     """When the hub heard of it last."""
     events: int
-    """Complete ones in the database."""
+    """Those in the database."""
     missing: int
-    """Events that wait behind a gap."""
+    """Events that are here ahead of others that are not."""
     state: GateState | None
     """Null: it has not said."""
 

@@ -43,6 +43,7 @@ class Channel:
 
 CHANNELS = (
     Channel("evt", messages.EventMessage, gate_sends=True, retained=False),
+    Channel("evt/live", messages.EventMessage, gate_sends=True, retained=False),
     Channel("state", messages.State, gate_sends=True, retained=True),
     Channel("online", messages.Online, gate_sends=True, retained=True),
     Channel("ack", messages.Ack, gate_sends=False, retained=False),
@@ -118,8 +119,8 @@ def _message(channel: Channel) -> dict[str, Any]:
 
 
 def text() -> str:
-    """The document as it stands in the file. Its version is the topics'."""
-    return msgspec.json.format(msgspec.json.encode(document("1")), indent=1).decode() + "\n"
+    """The document as it stands in the file. Its version is the topics', and counts what was added since."""
+    return msgspec.json.format(msgspec.json.encode(document("1.1")), indent=1).decode() + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ that a newer gate can talk to an older campus; wrong ones are refused with their
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -28,14 +28,18 @@ ChainOrNone = Annotated[str, msgspec.Meta(pattern="^(?!\n)([0-9a-f]{64})?$", max
 ClockState = Literal["synchronised", "unsynchronised", "unknown"]
 Text = Annotated[str, msgspec.Meta(max_length=256)]
 
-Kind = Literal["evt", "state", "online", "ack", "cmd", "cmd/reply"]
+Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/(evt|state|online|ack|cmd|cmd/reply)")
+_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/({'|'.join(KINDS)})")
 
 
 class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """`evt`: one journal entry. QoS 1, not retained, sent until the campus acknowledges it."""
+    """`evt`: one journal entry. QoS 1, not retained, sent in order until the campus acknowledges it.
+
+    `evt/live` carries the same bytes at once while older entries are still on their way; they come again in `evt`.
+    """
 
     id: Text
     """`{gate}-{epoch}-{seq}`; the same each time this event is sent."""
@@ -56,6 +60,9 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
     person: Text | None = None
     """A stable id; never a name."""
     detail: dict[str, Scalar] = msgspec.field(default_factory=dict)
+    thinned: Chain | msgspec.UnsetType = msgspec.UNSET
+    """Set where the gate ran out of room and threw the screening part of `detail` away: that part's SHA-256, which its
+    chain value was made with. Since 1.1."""
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +99,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     boot_id: Text
     time: float
+    monotonic: float | None = None
+    """Seconds since the boot that `boot_id` names, at `time`: dates that boot's events once `clock` is right. Since
+    1.1."""
     clock: ClockState
     lane: Text
     """The lane's state."""

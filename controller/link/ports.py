@@ -16,6 +16,11 @@ class OutboxPort(Protocol):
         """How many there are."""
         ...
 
+    @property
+    def newest(self) -> Place:
+        """The newest event's place, whether the campus has it or not."""
+        ...
+
     async def pending(self, limit: int, after: Place | None = None) -> list[Stored]:
         """The oldest of them in order, at most `limit`; only those behind `after`."""
         ...

@@ -47,7 +47,7 @@ def test_events_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) 
     first, second = capsys.readouterr().out.splitlines()
     assert "south  002a:1" in first
     assert first.endswith("reason=too_cold attempt=2")
-    assert first[19] == "?", "a clock that nobody set"
+    assert first[19] == "~", "a clock that nobody set, dated by the event after it"
     assert second[19] == " "
 
 
