@@ -44,6 +44,12 @@ async def run_apart(work: Coroutine[None, None, None]) -> None:
     task.result()
 
 
+def arrived(client: aiomqtt.Client) -> list[aiomqtt.Message]:
+    """Take the messages that have arrived beside the one just read: aiomqtt makes a task for each that it hands out."""
+    queue = client._queue  # noqa: SLF001 - aiomqtt offers one at a time
+    return [queue.get_nowait() for _ in range(queue.qsize())]
+
+
 def close_socket(client: aiomqtt.Client) -> None:
     """Close what aiomqtt leaves open when an attempt to connect fails half-way."""
     paho = client._client  # noqa: SLF001 - aiomqtt offers no way to it
