@@ -26,7 +26,7 @@ import msgspec
 
 from benchmarks.hub.services import CAMPUS
 from controller.link.mqtt import Link
-from controller.link.ports import LinkWatch, OutboxPort
+from controller.link.ports import LinkWatch
 from controller.link.settings import LinkSettings, TlsSettings
 from controller.record.entry import Entry
 from controller.record.journal import Journal
@@ -35,6 +35,7 @@ from hw.clock import SystemClock
 from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:
+    from controller.link.ports import OutboxPort
     from controller.record.entry import AckOutcome, Place, Stored
 
 FOR_EVER = 1e9
@@ -83,7 +84,7 @@ class Deadline(LinkWatch):
         self.reached("sent")
 
 
-class WatchedOutbox(OutboxPort):
+class WatchedOutbox:
     """An outbox, with a named point before and behind each acknowledgement."""
 
     def __init__(self, outbox: OutboxPort, deadline: Deadline) -> None:
@@ -94,6 +95,11 @@ class WatchedOutbox(OutboxPort):
     def depth(self) -> int:
         """As the outbox' own."""
         return self._outbox.depth
+
+    @property
+    def newest(self) -> Place:
+        """As the outbox' own."""
+        return self._outbox.newest
 
     async def pending(self, limit: int, after: Place | None = None) -> list[Stored]:
         """As the outbox' own."""

@@ -64,15 +64,17 @@ async def drive(plan: LoadPlan) -> Load:
     started, used = time.perf_counter(), time.process_time()
     if plan.rate:
         rng = random.Random(plan.seed)
+        turns = gates * plan.count
+        rng.shuffle(turns)
         due = time.perf_counter()
-        for _ in range(plan.count * len(gates)):
+        for gate in turns:
             due += rng.expovariate(plan.rate)
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            rng.choice(gates).offer(1)
+            gate.offer(1)
     else:
         for gate in gates:
             gate.offer(plan.count)
-    await asyncio.gather(*(gate.done.wait() for gate in gates if gate.offered))
+    await asyncio.gather(*(gate.done.wait() for gate in gates))
     seconds, cpu = time.perf_counter() - started, time.process_time() - used
     keeping.cancel()
     latencies = [latency for gate in gates for latency in gate.latencies]

@@ -81,7 +81,7 @@ def lean(school: School, hub: Process, gates: Sequence[str], count: int, rate: f
         gates=list(gates),
         port=school.broker.port,
         count=count,
-        window=max(1, min(WINDOW, ON_WAY // len(gates))),
+        window=window(len(gates)),
         rate=rate,
     )
     file = school.folder / "load.json"
@@ -105,6 +105,11 @@ def lean(school: School, hub: Process, gates: Sequence[str], count: int, rate: f
     return Run(
         len(gates), len(found.latencies), found.seconds, found.latencies, used, found.resent, rows(school) - before
     )
+
+
+def window(gates: int) -> int:
+    """Events on their way of each of so many gates."""
+    return max(1, min(WINDOW, ON_WAY // gates))
 
 
 def drain(school: School, hub: Process, gate: str, count: int) -> Run:
