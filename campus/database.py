@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from campus import migrations, tables
 from campus.errors import HubConfigError, HubStoreError
+from controller.link import messages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,12 +42,12 @@ class Database:
         address: a file, or `postgresql://[user@]host[:port]/name`.
         campus: whose events it holds; a database of another campus is refused. None: whichever, for reading.
 
-    Raises `HubConfigError` for an address that cannot be one.
+    Raises `HubConfigError` for an address that cannot be one, `MessageError` for a campus' name that cannot.
     """
 
     def __init__(self, address: str, campus: str | None) -> None:
         self.address = address
-        self._campus = campus
+        self._campus = campus if campus is None else messages.check_name(campus)
         self._url = _url(address)
         self._engine: AsyncEngine | None = None
         self._months: set[tuple[int, int]] = set()

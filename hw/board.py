@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         CredentialSender,
         Gate,
         HardwareWatchdog,
+        MachineReboot,
         Supply,
         ThermalSensor,
     )
@@ -94,6 +95,8 @@ class Board:
     thermal_supply: Supply | None = None
     """None: the sensor's supply can't be cut."""
     watchdog: HardwareWatchdog | None = None
+    reboot: MachineReboot | None = None
+    """None: this machine is not the board's to restart."""
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -169,6 +172,7 @@ def linux_board(
         screen=None if screen is None or screen.driver == "none" else linux_screen(screen),
         thermal_supply=linux.thermal_supply(thermal, pins, clock),
         watchdog=None if watchdog is None else linux.hardware_watchdog(watchdog),
+        reboot=linux.machine_reboot(),
     )
 
 

@@ -111,9 +111,9 @@ class WiredLines:
         if self._readbacks is not None:
             self._readbacks.commanded(side, on)
 
-    def indicate(self, lamp: Lamp) -> None:
+    def indicate(self, lamp: Lamp, *, silent: bool = False) -> None:
         """Show `lamp`; its pattern begins anew."""
-        self._lamps().show(lamp)
+        self._lamps().show(lamp, silent=silent)
         self._wake.set()
 
     def mute(self, *, on: bool) -> None:
@@ -301,9 +301,9 @@ class WiredGate:
         del on
         self._opened()
 
-    def indicate(self, lamp: Lamp) -> None:
-        """Show `lamp`; its pattern begins anew."""
-        self._lines.indicate(lamp)
+    def indicate(self, lamp: Lamp, *, silent: bool = False) -> None:
+        """Show `lamp`; its pattern begins anew. `silent`: without the buzzer, alarms included."""
+        self._lines.indicate(lamp, silent=silent)
 
     def mute(self, *, on: bool) -> None:
         """Keep the buzzer silent, alarms excepted, or end that."""
