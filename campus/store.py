@@ -20,7 +20,7 @@ from campus.dating import Anchor, Moment, moment
 from controller.link.messages import EventMessage, Online, State, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 

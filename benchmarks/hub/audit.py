@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 @dataclass
 class Audit:
-    """What a comparison found. `troubles` empty: every journaled event is stored once, in order, with nothing beside."""
+    """What a comparison found. Without `troubles` each journaled event is stored once, in order, and nothing else."""
 
     journaled: int = 0
     promised: int = 0
@@ -64,8 +64,8 @@ async def audit(folder: Path, gates: Sequence[str], address: str) -> Audit:
             setattr(found, {"conflict": "conflicts", "hole": "holes", "pending": "waiting"}[name], count)
     finally:
         await connection.close()
-    _compare(expected, [(Place(*row[:3]), bytes(row[3])) for row in events], found)
-    _check_marks(expected, {(gate, epoch): (seq, chain) for gate, epoch, seq, chain in marks}, found)
+    compare(expected, [(Place(*row[:3]), bytes(row[3])) for row in events], found)
+    check_marks(expected, {(gate, epoch): (seq, chain) for gate, epoch, seq, chain in marks}, found)
     for what in ("conflicts", "holes", "waiting"):
         if getattr(found, what):
             # Nothing was restored or cloned here, so there is nothing that would explain one.
@@ -76,7 +76,7 @@ async def audit(folder: Path, gates: Sequence[str], address: str) -> Audit:
 def journaled(path: Path, gate: str) -> list[tuple[str, int, bytes]]:
     """Every entry of a journal as it should have gone over the wire, acknowledged or not: epoch, seq, message.
 
-    Its hash chain is computed again on the way. Raises `StoreError` naming the first entry that is not as it was written.
+    Its hash chain is computed again. Raises `StoreError` naming the first entry that is not as it was written.
     """
     copy = path.with_suffix(".copy")
     for file in path.parent.glob(f"{copy.name}*"):
@@ -114,7 +114,8 @@ def _check_promises(path: Path, gate: str, expected: dict[Place, bytes], found: 
             found.troubles.append(f"{gate}: {epoch_text(int(epoch))}-{seq} was promised and is not in the journal")
 
 
-def _compare(expected: dict[Place, bytes], events: Sequence[tuple[Place, bytes]], found: Audit) -> None:
+def compare(expected: dict[Place, bytes], events: Sequence[tuple[Place, bytes]], found: Audit) -> None:
+    """Note what is missing, doubled, foreign or changed among the stored events."""
     found.stored = len(events)
     counts = Counter(place for place, _ in events)
     _report(found, "stored twice", (place for place, count in counts.items() if count > 1))
@@ -124,9 +125,7 @@ def _compare(expected: dict[Place, bytes], events: Sequence[tuple[Place, bytes]]
     _report(found, "stored otherwise than journaled", changed)
 
 
-def _check_marks(
-    expected: dict[Place, bytes], marks: dict[tuple[str, str], tuple[int, str]], found: Audit
-) -> None:
+def check_marks(expected: dict[Place, bytes], marks: dict[tuple[str, str], tuple[int, str]], found: Audit) -> None:
     """Each mark stands at its journal's end, with the chain value that is there."""
     ends: dict[tuple[str, str], int] = {}
     for gate, epoch, seq in expected:

@@ -18,7 +18,7 @@ HOURS = dt.timedelta(hours=6)
 
 
 class Authority:
-    """An authority whose files lie in `folder`: `NAME.pem` of its own, `NAME.crt` and `NAME.key` of whom it vouches for.
+    """An authority whose files lie in `folder`: `NAME.pem` its own, `NAME.crt` and `NAME.key` of whom it knows.
 
     Readable for everybody, as mosquitto gives up root before it reads them: for tests, not for a school.
     """

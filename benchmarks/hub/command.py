@@ -1,4 +1,4 @@
-"""`python -m benchmarks.hub`: what a hub takes, and what each event costs; `--write` puts it into docs/hub-benchmark.md."""
+"""`python -m benchmarks.hub`: what a hub takes, and what an event costs; `--write` puts it into its page."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ HOUR_OFFLINE = 7_200
 """Events of a gate that was offline for an hour at 2 events per second: its share of the peak, all hour long."""
 T95 = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776}
 """Student's t, two-sided 95 %, by degrees of freedom."""
+HEADINGS = (
+    *("gates", "window", "n", "events/s, mean of rounds (95 %)", "slowest … fastest round"),
+    *("CPU s / 1,000: hub", "broker", "database", "lean gates"),
+)
 PAGE = services.ROOT / "docs" / "hub-benchmark.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -36,7 +40,9 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the page where asked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hub", description="What a hub takes.")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the events: shows that it runs, measures little")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the events: shows that it runs, measures little"
+    )
     parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.relative_to(services.ROOT)}")
     options = parser.parse_args(arguments)
     share = 10 if options.quick else 1
@@ -61,10 +67,10 @@ def _measure(share: int) -> Iterator[str]:
     with services.school(max(GATES) + 1) as school:
         hub = school.start_hub()
         try:
-            _wait_for_tables(school, hub)
+            wait_until_it_listens(school, hub)
             yield ""
-            yield "| gates | window | n | events/s, mean of rounds (95 %) | slowest … fastest round | CPU s / 1,000: hub | broker | database | lean gates |"
-            yield "|---|---|---|---|---|---|---|---|---|"
+            yield f"| {' | '.join(HEADINGS)} |"
+            yield "|---" * len(HEADINGS) + "|"
             for gates in GATES:
                 names = school.gates[:gates]
                 runs = [measure.lean(school, hub, names, EVENTS // share // gates) for _ in range(ROUNDS)]
@@ -78,7 +84,8 @@ def _measure(share: int) -> Iterator[str]:
             services.end(hub)
 
 
-def _wait_for_tables(school: School, hub: Process) -> None:
+def wait_until_it_listens(school: School, hub: Process) -> None:
+    """Return when the hub has its tables and its subscriptions. Raises `TimeoutError`."""
     deadline = time.monotonic() + services.PATIENCE
     while b'"listening"' not in (school.folder / "hub.log").read_bytes():
         if hub.poll() is not None or time.monotonic() > deadline:
@@ -109,7 +116,8 @@ def _latency(run: Run) -> Iterator[str]:
     """p50 and p99 with intervals from order statistics, which assume nothing of the distribution."""
     _check(run)
     ordered = np.sort(run.latencies)
-    yield f"{run.gates} gates, {PEAK:g} events/s at random moments, from event to acknowledgement (n = {len(ordered):,}):"
+    n = f"{len(ordered):,}"
+    yield f"{run.gates} gates, {PEAK:g} events/s at random moments, from event to acknowledgement (n = {n}):"
     yield ""
     yield "| share | seconds (95 %) |"
     yield "|---|---|"
@@ -123,11 +131,13 @@ def _latency(run: Run) -> Iterator[str]:
 
 def _drain(run: Run) -> Iterator[str]:
     _check(run)
-    cost = ", ".join(f"{role} {1000 * run.cpu[role] / run.events:.3f}" for role in ("gates", "hub", "broker", "database"))
+    cost = ", ".join(
+        f"{role} {1000 * run.cpu[role] / run.events:.3f}" for role in ("gates", "hub", "broker", "database")
+    )
     yield (
-        f"A gate that was offline for an hour ({run.events:,} events; journal and link of the board's program with their "
-        f"defaults) is empty {run.seconds:.1f} s after its program's start: {run.rate:,.0f} events/s (n = 1). CPU seconds per "
-        f"1,000 events: {cost}."
+        f"A gate that was offline for an hour ({run.events:,} events; journal and link of the board's program with "
+        f"their defaults) is empty {run.seconds:.1f} s after its program's start: {run.rate:,.0f} events/s (n = 1). "
+        f"CPU seconds per 1,000 events: {cost}."
     )
 
 
@@ -144,4 +154,3 @@ def _check(*runs: Run) -> None:
             raise RuntimeError(f"{run.gates} gates: {run.events} events were acknowledged, {run.stored} are stored")
         if run.resent:
             print(f"note: {run.gates} gates sent {run.resent} events again", flush=True)
-

@@ -4,8 +4,10 @@
 
 The NUMBERth time it comes to POINT:
 
-    migrating   before a statement that makes or changes a table    storing    before another statement of a transaction
-    committing  before COMMIT                                       committed  behind COMMIT, before anything is acknowledged
+    migrating   before a statement that makes or changes a table
+    storing     before another statement of a transaction
+    committing  before COMMIT
+    committed   behind COMMIT, before anything is acknowledged
 
 Nothing of the hub is changed for it: SQLAlchemy tells of all four.
 """

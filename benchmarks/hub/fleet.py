@@ -1,4 +1,4 @@
-"""Several gates as one process, to be killed: the journal and the link of the board's program, each on a file of its own.
+"""Several gates as one process, to be killed: journal and link of the board's program, each on a file of its own.
 
     python -m benchmarks.hub.fleet FLEET.json
 
@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from benchmarks.hub.services import CAMPUS
+from benchmarks.journal import DETAIL
+from controller.link.messages import Protocol
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
 from controller.link.settings import LinkSettings, TlsSettings
@@ -58,6 +60,7 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = FOR_EVER
     """For which events are appended; 0: what is in the journals is sent, and nothing more."""
     tls: bool = True
+    protocol: Protocol = "5"
     point: str = ""
     """One of `POINTS`; empty: it does not end itself."""
     number: int = 0
@@ -145,15 +148,14 @@ class GateRecord:
             host=host,
             port=plan.port,
             tls=tls if plan.tls else None,
+            protocol=plan.protocol,
             reconnect_min=0.1,
             reconnect_max=1.0,
             ack_timeout=plan.ack_timeout,
             ack_timeout_max=2 * plan.ack_timeout,
             timeout=5.0,
         )
-        self._link = Link(
-            settings, name, WatchedOutbox(self.journal.outbox, deadline), boot_id=boot_id, watch=deadline
-        )
+        self._link = Link(settings, name, WatchedOutbox(self.journal.outbox, deadline), boot_id=boot_id, watch=deadline)
         self.journal.add_listener(self._link.notify)
         self._promised = os.open(folder / f"{name}.promised", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
@@ -176,9 +178,8 @@ class GateRecord:
         self._disk.shutdown()
 
     async def _grant(self, number: int) -> None:
-        detail = {"direction": "entry", "score": 0.8125, "margin": 0.25, "temperature": 36.5}
         grant = f"g-{os.getpid()}-{number}"
-        entry = Entry("grant", time.monotonic(), time.time(), "synchronised", grant, f"p-{number % 997:06}", detail)
+        entry = Entry("grant", time.monotonic(), time.time(), "synchronised", grant, f"p-{number % 997:06}", DETAIL)
         stored = await self.journal.append(entry)
         # One write of the kernel's: it outlives this process.
         os.write(self._promised, f"{stored.epoch} {stored.seq} {stored.chain}\n".encode())

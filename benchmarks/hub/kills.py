@@ -41,7 +41,7 @@ AWAY = (0.0, 1.0)
 MIGRATION_KILLS = 4
 """Starts of the hub that end while it makes its tables."""
 KILLED = -9
-DRAIN_SECONDS = 180.0
+DRAIN_SECONDS = 300.0
 """In which everything must have arrived once the killing is over."""
 
 
@@ -176,7 +176,7 @@ class Killer:
         self._hub = services.start(command, school.folder / "hub.log")
 
     def _settle(self) -> None:
-        """End all processes, start them without a point to die at or new passages, wait until everything has arrived."""
+        """End all processes, start them with neither a point to die at nor new passages, wait until all has arrived."""
         started = time.monotonic()
         self.stop()
         for index in range(PROCESSES):

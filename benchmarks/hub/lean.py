@@ -14,6 +14,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
+from benchmarks.journal import DETAIL
 from controller.link import messages
 from controller.link.messages import Ack, encode
 from controller.link.wire import event_message
@@ -43,8 +44,7 @@ def prepare(gate: str, count: int, campus: str) -> list[Packet]:
     made: list[Packet] = []
     now = time.time()
     for seq in range(1, count + 1):
-        detail = {"direction": "entry", "score": 0.8125, "margin": 0.25, "temperature": 36.5}
-        entry = Entry("grant", seq / 8, now + seq / 8, "synchronised", f"g-{seq}", f"p-{seq % 997:06}", detail)
+        entry = Entry("grant", seq / 8, now + seq / 8, "synchronised", f"g-{seq}", f"p-{seq % 997:06}", DETAIL)
         row = rows.to_row(entry, "boot-1")
         chain = rows.link(chain, seq, row)
         payload = encode(event_message(gate, rows.to_stored(epoch, seq, row, chain)))

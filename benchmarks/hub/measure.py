@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import resource
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ import msgspec
 from benchmarks.hub import cpu, services
 from benchmarks.hub.fleet import FleetPlan
 from benchmarks.hub.load import Load, LoadPlan
+from benchmarks.journal import DETAIL
 from controller.record.entry import Entry
 from controller.record.journal import Journal
 from hw.clock import SystemClock
@@ -127,24 +128,29 @@ def drain(school: School, hub: Process, gate: str, count: int) -> Run:
     )
     file = school.folder / "drain.json"
     file.write_bytes(msgspec.json.encode(plan))
-    before, meter = rows(school), Meter(school, hub)
+    before, meter, children = rows(school), Meter(school, hub), _of_children()
     started = time.perf_counter()
     process = services.start([sys.executable, "-m", "benchmarks.hub.fleet", file], school.folder / "drain.log")
-    _, status, usage = os.wait4(process.pid, 0)
+    status = process.wait()
     seconds = time.perf_counter() - started
     if status:
         raise RuntimeError(f"the gate ended: {(school.folder / 'drain.log').read_text()}")
-    used = meter.used() | {"gates": usage.ru_utime + usage.ru_stime}
+    used = meter.used() | {"gates": _of_children() - children}
     return Run(1, count, seconds, [], used, 0, rows(school) - before)
+
+
+def _of_children() -> float:
+    """CPU seconds of this process' children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 async def _fill(school: School, gate: str, count: int) -> None:
     disk = ClockExecutor(SystemClock(), 1, "journal")
     journal = Journal(school.folder / f"{gate}.sqlite3", disk, boot_id="boot-1")
     await journal.open()
-    detail = {"direction": "entry", "score": 0.8125, "margin": 0.25, "temperature": 36.5}
     entries = [
-        Entry("grant", number / 2, time.time(), "synchronised", f"g-{number}", f"p-{number % 997:06}", detail)
+        Entry("grant", number / 2, time.time(), "synchronised", f"g-{number}", f"p-{number % 997:06}", DETAIL)
         for number in range(count)
     ]
     for start in range(0, count, 200):

@@ -71,7 +71,7 @@ def fenced(language: str) -> str:
 class Mosquitto:
     """A broker that takes only those who show a certificate, by the configuration and the access list of docs/mqtt.md.
 
-    `tuned` False leaves out the page's options for speed. Needs `school.pem`, `broker.crt` and `broker.key` in `folder`.
+    `tuned` False leaves out the page's options for speed. `school.pem`, `broker.crt` and `broker.key` are in `folder`.
     """
 
     def __init__(self, folder: Path, *, tuned: bool = True) -> None:

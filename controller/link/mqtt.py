@@ -23,7 +23,7 @@ import structlog
 
 from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
-from controller.link.connection import end_if_cancelled, run_apart
+from controller.link.connection import end_if_cancelled, refusals, run_apart
 from controller.link.messages import Ack, Kind, Online, State
 from controller.link.ports import CommandPort, DocumentsPort, LinkWatch, OutboxPort
 from controller.link.session import Backoff, connect
@@ -171,9 +171,8 @@ class Link:
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         kinds: dict[Kind, object] = {"ack": self._outbox, "cmd": self._commands, "cfg/desired": self._documents}
         for kind in (kind for kind, port in kinds.items() if port is not None):
-            for code in await client.subscribe(self._topics[kind], qos=1):
-                if not isinstance(code, int) and code.is_failure:
-                    raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {code}")
+            for reason in refusals(await client.subscribe(self._topics[kind], qos=1)):
+                raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {reason}")
         end_if_cancelled()
 
     async def _introduce(self, publisher: Publisher) -> None:
@@ -247,6 +246,7 @@ class Link:
                 await publisher.publish_all(self._topics["evt/live"], self._payloads(batch))
                 sent = batch[-1].place
                 self.counters.live += len(batch)
+                self._watch.on_sent(len(batch))
 
     def _payloads(self, batch: Sequence[Stored]) -> list[bytes]:
         return [messages.encode(event_message(self._gate, stored)) for stored in batch]
