@@ -122,7 +122,7 @@ class HubStore:
         async with self.database.transaction() as query:
             rows = (await query.execute(chosen)).all()
         return [
-            StoredEvent(row.gate, row.epoch, row.seq, row.received, row.payload, bool(row.complete), _dated(row))
+            StoredEvent(row.gate, row.epoch, row.seq, row.received, row.payload, bool(row.complete), dated(row))
             for row in reversed(rows)
         ]
 
@@ -423,7 +423,8 @@ def _same(one: EventMessage, other: EventMessage) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in _TOLD)
 
 
-def _dated(row: sa.Row[Any]) -> Moment:
+def dated(row: Any) -> Moment:
+    """When an event happened; `row` has its clocks and the moments of its `boot`, or None for those."""
     known = row.first_monotonic is not None
     anchors = (Anchor(row.first_monotonic, row.first_time), Anchor(row.last_monotonic, row.last_time)) if known else ()
     return moment(row.time, row.clock, row.monotonic, anchors)
