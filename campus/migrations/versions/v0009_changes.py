@@ -1,4 +1,4 @@
-"""The change feed, who is told of it, standing alerts, and the views that the school's own programs read.
+"""The change feed, who is told of it, and the views that the school's own programs read.
 
 The feed begins with the events that are stored from here on.
 """
@@ -70,18 +70,6 @@ def upgrade() -> None:
         sa.Column("key", sa.String(16), nullable=False),
         sa.Column("nonce", sa.LargeBinary, nullable=False),
         sa.Column("sealed", sa.LargeBinary, nullable=False),
-    )
-    op.create_table(
-        "consumer",
-        sa.Column("name", sa.String(16), primary_key=True),
-        sa.Column("position", sa.BigInteger, nullable=False),
-    )
-    op.create_table(
-        "standing_alert",
-        sa.Column("type", sa.String(32), primary_key=True),
-        sa.Column("gate", sa.String(32), primary_key=True),
-        sa.Column("subject", sa.String(256), primary_key=True),
-        sa.Column("since", sa.Float, nullable=False),
     )
     happened = MOMENTS[op.get_bind().dialect.name]
     for view in (PASSAGE, PRESENCE, ALERT):
