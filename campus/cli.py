@@ -15,20 +15,27 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from campus import cli_orders
+from campus import cli_admin, cli_orders, cli_policy, cli_roster
 from campus.broker import Broker
+from campus.config import load
+from campus.database import Database
 from campus.errors import HubError
-from campus.ingest import Ingest
+from campus.gaps import GapSettings
+from campus.metrics import HubMetrics
+from campus.service import Hub, Intake
+from campus.share import read_share
 from campus.store import HubStore
 from controller.errors import GateError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from campus.store import StoredEvent
 
 T = TypeVar("T")
 
+_UNSURE = {"clock": "", "estimated": "~", "unknown": "?"}
+"""Behind a time: what is known of it."""
 DATABASE = "a file (SQLite), or postgresql://[user@]host[:port]/name; made or migrated where needed"
 
 
@@ -48,6 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="thermogate-hub", description="The campus side of Thermogate's gates.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="run the hub, until stopped",
+        description="Take in what the gates report, and answer over REST, by a hub.toml (docs/hub.md).",
+    )
+    serve.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
+    _add_worker(serve)
+    serve.set_defaults(run=_serve)
     ingest = commands.add_parser(
         "ingest",
         help="take in what the gates report, until stopped",
@@ -56,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_broker(ingest)
     ingest.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
+    _add_worker(ingest)
     ingest.set_defaults(run=_ingest)
     events = commands.add_parser("events", help="print events that arrived, oldest first")
     events.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
@@ -65,8 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     events.set_defaults(run=_events)
     gates = commands.add_parser("gates", help="print each gate: whether it is online, and what it reported")
     gates.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
+    gates.add_argument("--json", action="store_true", help="one JSON object a line")
     gates.set_defaults(run=_gates)
     cli_orders.add_parsers(commands, _add_broker, _broker)
+    cli_admin.add_parsers(commands)
+    cli_policy.add_parsers(commands)
+    cli_roster.add_parsers(commands)
     return parser
 
 
@@ -82,7 +102,37 @@ def _add_broker(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", type=Path, metavar="FILE", help="its private key; default: it is in --cert")
 
 
+def _add_worker(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--worker", default="1/1", metavar="K/N", help="take the gates of the K-th of N workers (docs/hub.md)"
+    )
+
+
 def _ingest(options: argparse.Namespace) -> int:
+    share = read_share(options.worker)
+
+    async def run() -> None:
+        async with Database(options.db, options.campus) as database:
+            broker, metrics = _broker(options), HubMetrics()
+            await Intake(options.campus, broker, database, gaps=GapSettings(), metrics=metrics, share=share).run()
+
+    _configure_log()
+    asyncio.run(_until_signal(run()))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    config, share = load(options.config), read_share(options.worker)
+
+    async def run() -> None:
+        await Hub(config, share).run()
+
+    _configure_log()
+    asyncio.run(_until_signal(run()))
+    return 0
+
+
+def _configure_log() -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
@@ -92,14 +142,11 @@ def _ingest(options: argparse.Namespace) -> int:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    ingest = Ingest(options.campus, _broker(options), options.db)
-    asyncio.run(_until_signal(ingest))
-    return 0
 
 
-async def _until_signal(ingest: Ingest) -> None:
+async def _until_signal(running: Coroutine[None, None, None]) -> None:
     """Run until SIGTERM or SIGINT; a batch that is being written is finished first."""
-    task = asyncio.ensure_future(ingest.run())
+    task = asyncio.ensure_future(running)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
@@ -133,7 +180,7 @@ def _events(options: argparse.Namespace) -> int:
         return await store.events(gate=options.gate, limit=options.limit or -1)
 
     for event in _look(options.db, read):
-        print(event.payload.decode() if options.json else _event_line(event.payload, event.gate))
+        print(event.payload.decode() if options.json else _event_line(event))
     return 0
 
 
@@ -141,30 +188,33 @@ def _look(address: str, read: Callable[[HubStore], Awaitable[T]]) -> T:
     """What `read` finds in a database that is there."""
 
     async def look() -> T:
-        store = HubStore(address, None)
-        await store.open()
-        try:
-            return await read(store)
-        finally:
-            await store.close()
+        async with Database(address, None) as database:
+            return await read(HubStore(database))
 
     return asyncio.run(look())
 
 
-def _event_line(payload: bytes, gate: str) -> str:
-    event = json.loads(payload)
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["time"]))
-    unsure = "" if event["clock"] == "synchronised" else "?"
+def _event_line(stored: StoredEvent) -> str:
+    event = json.loads(stored.payload)
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stored.moment.time)) + _UNSURE[stored.moment.source]
     detail = " ".join(f"{key}={value}" for key, value in event.get("detail", {}).items())
+    thinned = " (thinned)" if event.get("thinned") else ""
+    ahead = "" if stored.complete else " (what is before it has not come yet)"
+    place = f"{stored.epoch[-4:]}:{stored.seq:<7}"
     person = event.get("person") or "-"
-    return f"{when}{unsure}  {gate}  {event['epoch'][-4:]}:{event['seq']:<7} {event['type']:<14} {person:<12} {detail}"
+    return f"{when}  {stored.gate}  {place} {event['type']:<14} {person:<12} {detail}{thinned}{ahead}"
 
 
 def _gates(options: argparse.Namespace) -> int:
     for gate in _look(options.db, HubStore.gates):
+        if options.json:
+            told = gate._asdict() | {"state": None if gate.state is None else json.loads(gate.state)}
+            print(json.dumps(told))
+            continue
         online = {True: "online", False: "offline", None: "unknown"}[gate.online]
         state = json.loads(gate.state)["lane"] if gate.state else "-"
         seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gate.seen))
         gap = f"  {gate.missing} events wait behind a gap" if gate.missing else ""
-        print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}")
+        taken = f"  {gate.conflicts} other events at taken places" if gate.conflicts else ""
+        print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}{taken}")
     return 0

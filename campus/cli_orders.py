@@ -56,9 +56,15 @@ def add_parsers(
         switch.set_defaults(action=lambda o, kind=kind: kind(active=o.active == "on"))
     for name, made, told in (
         ("reset", commands.Reset(), "end a latched emergency opening or fault"),
+        ("acknowledge", commands.Acknowledge(), "silence the alarms there are"),
         ("reread", commands.Reread(), "look now whether the gallery has changed"),
-        ("self-test", commands.SelfTest(), "tell how lane and devices are"),
+        (
+            "self-test",
+            commands.SelfTest(),
+            "measure while people pass; tell how lane and devices are",
+        ),
         ("restart", commands.Restart(), "end the program; the service manager starts it anew"),
+        ("reboot", commands.Reboot(), "restart the machine"),
     ):
         actions.add_parser(name, help=told).set_defaults(action=lambda _, made=made: made)
     order.set_defaults(run=lambda options: _order(options, read_broker(options)))
@@ -86,5 +92,5 @@ def _new_key(options: argparse.Namespace) -> int:
     print("[[commander]]")
     print(f'public = "{signing.public_text(private.public_key())}"  # {signing.key_id(private.public_key())}')
     print("[commander.actors]")
-    print('guard = ["open_once", "self_test"]')
+    print('guard = ["open_once", "acknowledge", "self_test"]')
     return 0

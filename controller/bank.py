@@ -1,6 +1,6 @@
 """Two lanes on one board: one process and one event loop, each with devices, stores and a configuration of its own.
 
-What they share is here: the engine and its thread, who entered lately (anti-passback), and, where it is wanted, the
+What they share is here: the engine and its thread, who is where by their last passage, and, where it is wanted, the
 interlock. A crash of one ends both, through the shutdown that each of them has.
 """
 
@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import structlog
 
 from controller.config import LINES_ELSEWHERE, load
 from controller.errors import ConfigError
-from controller.lane.antipassback import AntiPassback
+from controller.lane.access.whereabouts import Whereabouts
 from controller.lane.interlock import Interlock
 from controller.notify import Notifier, together
+from controller.watchdog import guarding_all
 from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from controller.app import App
     from controller.config import Config
     from controller.gallery.index import GalleryIndex
+    from controller.lane.machine import Lane
     from controller.perception.types import FaceEngine
     from hw.board import Board
 
@@ -66,10 +68,12 @@ class LentExecutor(Executor):
 class Bank:
     """What the lanes of a board share."""
 
-    anti_passback: AntiPassback
+    whereabouts: Whereabouts
     perception: LentExecutor
     """One thread for all: an engine is never asked twice at a time."""
     interlock: Interlock | None = None
+    lanes: list[Lane] = field(default_factory=list)
+    """Those that there are so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +135,12 @@ async def serve_bank(
     first = places[0]
     thread = ClockExecutor(first.board.clock, 1, "perception")
     bank = Bank(
-        AntiPassback(first.config.lane.anti_passback),
+        Whereabouts(),
         LentExecutor(thread),
         Interlock() if first.config.site.interlock else None,
     )
     gathered = _Gathered(len(places), beside)
+    places = _guarded(places)
     try:
         with terminable():
             async with asyncio.TaskGroup() as tasks:
@@ -146,6 +151,16 @@ async def serve_bank(
         pass
     finally:
         thread.shutdown(wait=False)
+
+
+def _guarded(places: Sequence[Place]) -> list[Place]:
+    """Whichever of them names a hardware watchdog: it watches over all."""
+    dogs = [place.board.watchdog for place in places if place.board.watchdog is not None]
+    if not dogs:
+        return list(places)
+    shares = guarding_all(dogs, len(places))
+    boards = [replace(place.board, watchdog=share) for place, share in zip(places, shares, strict=True)]
+    return [replace(place, board=board) for place, board in zip(places, boards, strict=True)]
 
 
 async def _serve_one(place: Place, engine: FaceEngine, bank: Bank, gathered: _Gathered, notifier: Notifier) -> None:
@@ -179,7 +194,8 @@ def _claims(config: Config) -> Iterator[tuple[str, str]]:
     yield f"the folder {config.store.folder}", "[store] folder"
     yield f"the sensor {config.thermal.bus} {config.thermal.address:#x}", "[thermal] bus, address"
     yield f"the camera {config.camera.source}", "[camera] source"
-    for section, names in (config.lines, *LINES_ELSEWHERE):
+    wiring = config.wiring
+    for section, names in ((wiring.SECTION, wiring.line_names), *LINES_ELSEWHERE):
         for name in names:
             if (line := getattr(getattr(config, section), name, None)) is not None:
                 yield f"GPIO line {line} of chip {config.wiring.chip}", f"[{section}] {name}"
@@ -197,5 +213,6 @@ def _alike(first: Config, second: Config) -> Iterator[tuple[str, object, object]
     """What is one for all, though it stands in each file."""
     yield "[site] interlock", first.site.interlock, second.site.interlock
     yield "[lane] anti_passback", first.lane.anti_passback, second.lane.anti_passback
+    yield "[access] policy", first.access.policy, second.access.policy
     yield "[perception] engine", first.perception.engine, second.perception.engine
     yield "[perception] models", first.perception.models, second.perception.models

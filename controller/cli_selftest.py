@@ -127,13 +127,13 @@ def latency(config: Config, seconds: float) -> list[Finding]:
     from hw.board import rehearsal_board
     from hw.errors import DeviceError, words
 
-    board, turnstile = rehearsal_board(config.thermal, config.camera, config.gate)
+    board, mechanics = rehearsal_board(config.thermal, config.camera, config.wiring)
     try:
         return timed.findings(timed.measure(config, board, seconds))
     except (GateError, DeviceError) as error:
         return [Finding("latency", ok=False, text=words(error))]
     finally:
-        turnstile.close()
+        mechanics.close()
 
 
 def devices(config: Config) -> list[Finding]:
@@ -152,10 +152,9 @@ def devices(config: Config) -> list[Finding]:
 
 
 def gate_wiring(config: Config) -> list[Finding]:
-    """Look at each line of the gate; a chip that is not there is told already."""
+    """Look at each line of the lane; a chip that is not there is told already."""
     from controller.selftest.finding import Finding
     from hw.board import wiring
 
-    if config.lane.kind != "turnstile":
-        return []  # what a line of a door or a barrier should say at rest depends on where the leaf or the arm is
-    return [Finding(one.name, one.ok, one.text, one.fix) for one in wiring(config.gate) if one.name != "gate chip"]
+    found = [one for one in wiring(config.wiring) if not one.name.endswith(" chip")]
+    return [Finding(one.name, one.ok, one.text, one.fix) for one in found]

@@ -12,6 +12,7 @@ import asyncio
 import datetime as dt
 import secrets
 from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -26,7 +27,6 @@ from controller.record.entry import Entry
 from controller.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -45,6 +45,10 @@ RECEIVED: Final = "command_received"
 """Kind of the journal's entry for an order whose checks were passed."""
 SAFE: Final = frozenset({"lockdown", "maintenance"})
 """Orders that make safe when they switch on: carried out even where the journal cannot note them."""
+
+Deed = Callable[[], Awaitable[Mapping[str, "Scalar"]]]
+"""Does what an order asks for beside the lane and returns details for the reply, within `ANSWER_WITHIN`. May raise
+`Refused`."""
 
 log = get_logger("commands")
 
@@ -148,7 +152,7 @@ class CommandDesk(Watch):
         degraded: whether the lane goes on where a record cannot be written.
         post: gives the lane an event, on the loop's thread.
         lane_state: the lane's state, for replies.
-        deeds: what is done for orders that are not the lane's, by their names; each returns details for the reply.
+        deeds: what is done for orders that are not the lane's, by their names.
         on_refused: told why, of each that is not carried out.
         answer_within: seconds the lane may take for an order.
     """
@@ -166,7 +170,7 @@ class CommandDesk(Watch):
         degraded: bool,
         post: Callable[[ev.LaneEvent], None],
         lane_state: Callable[[], str],
-        deeds: Mapping[str, Callable[[], Mapping[str, Scalar]]],
+        deeds: Mapping[str, Deed],
         on_refused: Callable[[str], None] = lambda _: None,
         answer_within: float = ANSWER_WITHIN,
     ) -> None:
@@ -255,7 +259,7 @@ class CommandDesk(Watch):
         await self._note(command, key)
         deed = self._deeds.get(wire.name_of(command.action))
         if deed is not None:
-            return deed()
+            return await deed()
         event = lane_event(command, self._monotonic())
         if event is None:
             raise Refused("refused_by_lane", "not_here")
@@ -352,6 +356,8 @@ def lane_event(command: wire.Command, now: float) -> ev.LaneEvent | None:
             return ev.Maintenance(now=now, actor=actor, active=active)
         case wire.Reset():
             return ev.ResetEmergency(now=now, actor=actor)
+        case wire.Acknowledge():
+            return ev.Acknowledge(now=now, actor=actor)
         case _:
             return None
 

@@ -6,13 +6,14 @@ It runs on the event loop on purpose: a loop that hangs feeds nobody. A service 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Final
 
 from controller.observe.log import get_logger
 from hw.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from controller.app import App
     from controller.notify import Notifier
@@ -25,6 +26,67 @@ LONGEST: Final = 1.0
 """Seconds between two looks, so that the status is fresh."""
 
 log = get_logger("watchdog")
+
+
+def guarding_all(dogs: Sequence[HardwareWatchdog], lanes: int) -> list[HardwareWatchdog]:
+    """A board's hardware watchdogs as each of its lanes has them.
+
+    They begin to count once every lane guards, and are fed when every lane has fed since the last time: one lane that
+    hangs starves them all.
+    """
+    pack = _Pack(dogs, lanes)
+    return [_Share(pack, number) for number in range(lanes)]
+
+
+class _Pack:
+    """What the lanes of one board have done; all of them on one event loop."""
+
+    def __init__(self, dogs: Sequence[HardwareWatchdog], lanes: int) -> None:
+        self._dogs = dogs
+        self._lanes = lanes
+        self._guarding: set[int] = set()
+        self._fed: set[int] = set()
+
+    def open(self, number: int) -> float:
+        self._guarding.add(number)
+        return min(dog.open() for dog in self._dogs) if self._is_guarded else math.inf
+
+    def feed(self, number: int) -> None:
+        self._fed.add(number)
+        if self._is_guarded and len(self._fed) == self._lanes:
+            self._fed.clear()
+            for dog in self._dogs:
+                dog.feed()
+
+    def close(self) -> None:
+        """The first lane that ends takes the others along."""
+        self._guarding.clear()
+        for dog in self._dogs:
+            dog.close()
+
+    @property
+    def _is_guarded(self) -> bool:
+        return len(self._guarding) == self._lanes
+
+
+class _Share:
+    """One lane's share in them."""
+
+    def __init__(self, pack: _Pack, number: int) -> None:
+        self._pack = pack
+        self._number = number
+
+    def open(self) -> float:
+        """The shortest wait of them; infinite for as long as a lane does not guard yet."""
+        return self._pack.open(self._number)
+
+    def feed(self) -> None:
+        """Fed when every lane has done so."""
+        self._pack.feed(self._number)
+
+    def close(self) -> None:
+        """Let all of them go."""
+        self._pack.close()
 
 
 class Watchdog:
@@ -117,5 +179,6 @@ class Watchdog:
             tries = f", try {report.tries}" if report.tries else ""
             why = f" ({report.reason}{tries})" if report.reason else ""
             words.append(f"{name} {report.health.value}{why}")
+        words += [f"ALARM {reason}{' (acknowledged)' if known else ''}" for reason, known in app.lane.alarms.items()]
         words.append(f"{self._waiting()} events for the campus")
         return "; ".join([*(f"HANGS: {ill}" for ill in self._ill), *words])

@@ -29,6 +29,7 @@ from hw.drivers.wiring import WiringFinding, check_wiring
 from hw.errors import DeviceError, DeviceMissing, words
 from hw.kind_settings import BarrierSettings, DoorSettings
 from hw.linux import devices as linux
+from hw.settings import GateSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -46,11 +47,12 @@ if TYPE_CHECKING:
         CredentialSender,
         Gate,
         HardwareWatchdog,
+        MachineReboot,
         Supply,
         ThermalSensor,
     )
     from hw.sender_settings import WiegandOutSettings
-    from hw.settings import CameraSettings, GateSettings, ReaderSettings
+    from hw.settings import CameraSettings, ReaderSettings
     from hw.sim.barrier import SimulatedBarrier
     from hw.sim.door import SimulatedDoor
     from hw.sim.mlx90640_flaws import Imperfections
@@ -93,6 +95,8 @@ class Board:
     thermal_supply: Supply | None = None
     """None: the sensor's supply can't be cut."""
     watchdog: HardwareWatchdog | None = None
+    reboot: MachineReboot | None = None
+    """None: this machine is not the board's to restart."""
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """`asyncio.run` in this board's time."""
@@ -168,6 +172,7 @@ def linux_board(
         screen=None if screen is None or screen.driver == "none" else linux_screen(screen),
         thermal_supply=linux.thermal_supply(thermal, pins, clock),
         watchdog=None if watchdog is None else linux.hardware_watchdog(watchdog),
+        reboot=linux.machine_reboot(),
     )
 
 
@@ -193,23 +198,35 @@ def linux_sensors(thermal: ThermalSettings, camera: CameraSettings) -> Sensors:
 
 
 def rehearsal_board(
-    thermal: ThermalSettings, camera: CameraSettings, gate: GateSettings
-) -> tuple[Board, SimulatedTurnstile]:
-    """Sensor and camera of this machine with a simulated turnstile, to be closed: all is real but the lock."""
+    thermal: ThermalSettings, camera: CameraSettings, wiring: Wiring
+) -> tuple[Board, SimulatedTurnstile | SimulatedDoor | SimulatedBarrier]:
+    """Sensor and camera of this machine before simulated mechanics, to be closed: all is real but the lock."""
     from hw.sim.turnstile import SimulatedTurnstile  # noqa: PLC0415
 
     seen = linux_sensors(thermal, camera)
-    turnstile = SimulatedTurnstile(gate, seen.clock)
+    clock = seen.clock
+    mechanics = SimulatedTurnstile(wiring, clock) if isinstance(wiring, GateSettings) else _mechanics(wiring, clock)
+    gate, arm = _gate(wiring, mechanics.pin_factory, clock)
     board = Board(
         name="rehearsal",
         real=False,
-        clock=seen.clock,
+        clock=clock,
         make_thermal=seen.make_thermal,
         make_camera=seen.make_camera,
-        gate=GpioGate(gate, turnstile.pin_factory, seen.clock),
+        gate=gate,
         wall=time.time,
+        arm=arm,
     )
-    return board, turnstile
+    return board, mechanics
+
+
+def _mechanics(wiring: DoorSettings | BarrierSettings, clock: Clock, seed: int = 0) -> SimulatedDoor | SimulatedBarrier:
+    from hw.sim.barrier import SimulatedBarrier  # noqa: PLC0415 - a real board loads no simulation
+    from hw.sim.door import SimulatedDoor  # noqa: PLC0415
+
+    if isinstance(wiring, DoorSettings):
+        return SimulatedDoor(wiring, clock, seed=seed)
+    return SimulatedBarrier(wiring, clock, seed=seed)
 
 
 def linux_reader(reader: ReaderSettings, gate: Wiring) -> CredentialReader:
@@ -326,15 +343,16 @@ def linux_bus_hertz(thermal: Mlx90640Settings) -> float:
         bus.close()
 
 
-def wiring(gate: GateSettings, devices: Path = Path("/dev")) -> list[WiringFinding]:
-    """Look at every line of the gate on this machine, one finding a line; while no lane runs. Moves no lock."""
+def wiring(gate: Wiring, devices: Path = Path("/dev")) -> list[WiringFinding]:
+    """Look at every line of the lane on this machine, one finding a line; while no lane runs. Moves no lock."""
     from hw.linux.gpio_lines import LinuxGpioLines  # noqa: PLC0415
 
     node = devices / f"gpiochip{gate.chip}"
     try:
         lines = LinuxGpioLines(node)
     except DeviceError as error:
-        return [WiringFinding("gate chip", ok=False, text=str(error), fix="`chip` in [gate] chooses another")]
+        fix = f"`chip` in [{gate.SECTION}] chooses another"
+        return [WiringFinding(f"{gate.SECTION} chip", ok=False, text=str(error), fix=fix)]
     try:
         return check_wiring(gate, lines)
     finally:
@@ -402,17 +420,11 @@ def simulated_kind(
     reader: ReaderSettings | None = None,
 ) -> tuple[Board, KindSimulation]:
     """`simulated_board` with a door or a barrier in the turnstile's place."""
-    from hw.sim.barrier import SimulatedBarrier  # noqa: PLC0415
     from hw.sim.camera import WorldCamera  # noqa: PLC0415
-    from hw.sim.door import SimulatedDoor  # noqa: PLC0415
     from hw.sim.thermal import thermal_rig  # noqa: PLC0415
 
     rig = thermal_rig(thermal, world, clock, seed=seed)
-    mechanics: SimulatedDoor | SimulatedBarrier
-    if isinstance(wiring, DoorSettings):
-        mechanics = SimulatedDoor(wiring, clock, seed=seed)
-    else:
-        mechanics = SimulatedBarrier(wiring, clock, seed=seed)
+    mechanics = _mechanics(wiring, clock, seed)
     gate, arm = _gate(wiring, mechanics.pin_factory, clock)
     driver, played = (None, None) if reader is None else _simulated_reader(reader, clock)
     board = Board(

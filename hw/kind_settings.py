@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
-from hw.gate_settings import POTENTIAL_CAP, GateSettings, Gpio
+from hw.gate_settings import (
+    FIRE_DEBOUNCE,
+    LAMPS,
+    POTENTIAL_CAP,
+    READBACK_DEBOUNCE,
+    READBACK_LIMIT,
+    DebounceLimit,
+    GateSettings,
+    Gpio,
+    LaneLines,
+)
 
-Debounce = Annotated[float, msgspec.Meta(ge=0, le=0.2)]
-
-DOOR_OUTPUTS = ("lock_line", "lamp_go", "lamp_stop", "buzzer")
-DOOR_INPUTS = ("door", "rex", "secure", "fire", "tamper", "key")
-BARRIER_OUTPUTS = ("open", "close", "lamp_go", "lamp_stop", "buzzer")
+DOOR_OUTPUTS = ("lock_line", *LAMPS)
+DOOR_READBACKS = {"readback": "lock_line"}
+DOOR_INPUTS = ("door", "rex", "secure", "fire", "tamper", "key", *DOOR_READBACKS)
+BARRIER_OUTPUTS = ("open", "close", *LAMPS)
+BARRIER_READBACKS = {"readback_open": "open", "readback_close": "close"}
 BARRIER_INPUTS = (
     "loop_front",
     "loop_arm",
@@ -26,34 +36,22 @@ BARRIER_INPUTS = (
     "fire",
     "tamper",
     "key",
+    *BARRIER_READBACKS,
 )
 
-DOOR_LINES = (*DOOR_OUTPUTS, *DOOR_INPUTS)
-BARRIER_LINES = (*BARRIER_OUTPUTS, *BARRIER_INPUTS)
-"""Keys that name a GPIO line."""
-
-DoorInput = Literal["door", "rex", "secure", "fire", "tamper", "key"]
-BarrierInput = Literal[
-    "loop_front",
-    "loop_arm",
-    "loop_exit",
-    "photocell",
-    "loop_fault",
-    "photocell_fault",
-    "arm_up",
-    "arm_down",
-    "power_fail",
-    "fire",
-    "tamper",
-    "key",
-]
+ARM_DEBOUNCE: Final[DebounceLimit] = (0.1, "an arm on its way down has to turn round in time")
 
 
-class DoorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A door's wiring. A line that is None is not wired."""
+class DoorSettings(LaneLines, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A door's wiring."""
 
-    chip: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Number N of /dev/gpiochipN."""
+    SECTION = "door"
+    OUTPUTS = DOOR_OUTPUTS
+    INPUTS = DOOR_INPUTS
+    READBACKS = DOOR_READBACKS
+    DEBOUNCE_LIMITS: ClassVar = {"fire": FIRE_DEBOUNCE, **dict.fromkeys(DOOR_READBACKS, READBACK_DEBOUNCE)}
+    USUALLY_CLOSED = ("door",)
+
     lock: Literal["strike", "magnet"] = "strike"
     """strike: energised to release, locked without power; people leave by the handle. magnet: energised to hold, so its
     line is the other way round, and the door is free without power or program (an escape route)."""
@@ -64,33 +62,45 @@ class DoorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The request to exit: a button, a handle's switch or a motion sensor inside."""
     secure: Gpio | None = None
     """The lock's own contact (bond or bolt): active while it holds."""
+    readback: Gpio | None = None
+    """An auxiliary contact of the lock's relay, closed with it."""
     lamp_go: Gpio | None = 22
     lamp_stop: Gpio | None = 23
     buzzer: Gpio | None = None
     fire: Gpio | None = None
     tamper: Gpio | None = None
     key: Gpio | None = None
-    outputs_active_low: bool = False
-    inputs_active_low: bool = True
-    normally_closed: tuple[DoorInput, ...] = ("door",)
-    """Inputs whose contact opens when they become active: a cut wire reads as active. A door contact is one: its magnet
-    keeps it closed while the door is shut."""
+    normally_closed: tuple[str, ...] = USUALLY_CLOSED
+    """See `LaneLines`. A door contact is one: its magnet keeps it closed while the door is shut."""
     release_cap: Annotated[float, msgspec.Meta(ge=1, le=60)] = POTENTIAL_CAP
     """Longest release for one grant, seconds, whatever happens to the program."""
-    debounce: Debounce = 0.03
 
     def __post_init__(self) -> None:
-        """Refuse a line given twice, and a magnet that nobody inside could open."""
-        refuse_doubles(self, DOOR_LINES)
+        """Refuse what can't work, and a magnet that nobody inside could open."""
+        super().__post_init__()
         if self.lock == "magnet" and self.rex is None:
             raise ValueError('lock = "magnet" needs `rex`: without a request to exit nobody could leave')
 
+    @property
+    def active_at_rest(self) -> frozenset[str]:
+        """See `LaneLines`. Without a program a magnet holds nothing."""
+        return frozenset({"secure"} if self.lock == "strike" else ())
 
-class BarrierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A vehicle barrier's wiring. A line that is None is not wired."""
 
-    chip: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Number N of /dev/gpiochipN."""
+class BarrierSettings(LaneLines, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A vehicle barrier's wiring."""
+
+    SECTION = "barrier"
+    OUTPUTS = BARRIER_OUTPUTS
+    INPUTS = BARRIER_INPUTS
+    READBACKS = BARRIER_READBACKS
+    DEBOUNCE_LIMITS: ClassVar = {
+        "fire": FIRE_DEBOUNCE,
+        **dict.fromkeys(("loop_arm", "photocell", "loop_fault", "photocell_fault"), ARM_DEBOUNCE),
+        **dict.fromkeys(BARRIER_READBACKS, READBACK_DEBOUNCE),
+    }
+    USUALLY_CLOSED = ("loop_arm", "photocell", "loop_fault", "photocell_fault", "power_fail")
+
     open: Gpio = 17
     close: Gpio = 27
     mode: Literal["impulse", "held"] = "impulse"
@@ -114,38 +124,33 @@ class BarrierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     photocell_fault: Gpio | None = None
     power_fail: Gpio | None = None
     """A relay on the barrier's mains: active when they are gone."""
+    readback_open: Gpio | None = None
+    """An auxiliary contact of the relay on `open`, closed with it."""
+    readback_close: Gpio | None = None
     lamp_go: Gpio | None = 22
     lamp_stop: Gpio | None = 23
     buzzer: Gpio | None = None
     fire: Gpio | None = None
     tamper: Gpio | None = None
     key: Gpio | None = None
-    outputs_active_low: bool = False
-    inputs_active_low: bool = True
-    normally_closed: tuple[BarrierInput, ...] = ("loop_arm", "photocell", "loop_fault", "photocell_fault", "power_fail")
-    """Inputs whose contact opens when they become active: a cut wire reads as occupied, which keeps the arm up."""
-    debounce: Debounce = 0.03
+    normally_closed: tuple[str, ...] = USUALLY_CLOSED
+    """See `LaneLines`. A cut wire reads as occupied, which keeps the arm up."""
 
     def __post_init__(self) -> None:
-        """Refuse a line given twice, and safety inputs that a cut wire would make clear."""
-        refuse_doubles(self, BARRIER_LINES)
+        """Refuse what can't work, and safety inputs that a cut wire would make clear."""
+        super().__post_init__()
         missing = [name for name in ("loop_arm", "photocell") if name not in self.normally_closed]
         if missing:
             raise ValueError(
                 f"`normally_closed` must name {' and '.join(missing)}: a cut wire has to read as occupied, or the arm "
                 "would come down on whatever is there"
             )
+        if self.has_readback and self.mode == "impulse" and self.pulse <= READBACK_LIMIT:
+            raise ValueError(
+                f"`pulse` is {self.pulse:g} s: with a read-back it must be over {READBACK_LIMIT:g} s, or a relay that "
+                "doesn't pull is never told"
+            )
 
 
 Wiring = GateSettings | DoorSettings | BarrierSettings
 """The lines of one lane, of whatever kind."""
-
-
-def refuse_doubles(settings: msgspec.Struct, keys: tuple[str, ...]) -> None:
-    """Raise ValueError for a GPIO line that two of `keys` name."""
-    lines: dict[int, str] = {}
-    for key in keys:
-        line = getattr(settings, key)
-        if line is not None and line in lines:
-            raise ValueError(f"GPIO line {line} is given twice: as {lines[line]} and as {key}")
-        lines[line] = key

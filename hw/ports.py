@@ -215,8 +215,8 @@ class Gate(Protocol):
         """Assert the turnstile's STOP input, which blocks entry; never egress."""
         ...
 
-    def indicate(self, lamp: Lamp) -> None:
-        """Show `lamp`."""
+    def indicate(self, lamp: Lamp, *, silent: bool = False) -> None:
+        """Show `lamp`; `silent`: without the buzzer, alarms included."""
         ...
 
     def mute(self, *, on: bool) -> None:
@@ -225,6 +225,18 @@ class Gate(Protocol):
 
     def close(self) -> None:
         """Outputs safe, lines released; harmless when closed."""
+        ...
+
+
+class MachineReboot(Protocol):
+    """The way to restart this machine."""
+
+    async def refusal(self) -> str | None:
+        """Why it may not be restarted by this program, in words; None: it may."""
+        ...
+
+    async def reboot(self) -> None:
+        """Restart it: every service, this program too, is told to end. Raises `hw.errors.DeviceError` if refused."""
         ...
 
 

@@ -68,9 +68,9 @@ class WitnessedGate:
         """See `hw.ports.Gate`."""
         self._gate.stop(on=on)
 
-    def indicate(self, lamp: Lamp) -> None:
+    def indicate(self, lamp: Lamp, *, silent: bool = False) -> None:
         """See `hw.ports.Gate`."""
-        self._gate.indicate(lamp)
+        self._gate.indicate(lamp, silent=silent)
 
     def mute(self, *, on: bool) -> None:
         """See `hw.ports.Gate`."""

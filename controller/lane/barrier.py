@@ -332,6 +332,11 @@ def _watch_occupied(core: Core) -> None:
         core.arm(ArmTimer.OCCUPIED, core.settings.barrier.occupied)
 
 
+def stands_open(core: Core) -> bool:
+    """Whether the arm is not down for sure."""
+    return core.body.place is not Arm.DOWN
+
+
 # The visit's cells that a barrier has otherwise
 
 
@@ -439,4 +444,5 @@ BARRIER = Mechanics(
     trigger_of=trigger_of,
     follow=follow,
     settle=settle,
+    stands_open=stands_open,
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from controller.lane import effects as fx
-from controller.lane.antipassback import AntiPassback
+from controller.lane.access.keeper import Access
 from controller.lane.facts import Facts, resting, standing_prompt
 from controller.lane.model import Direction, FaultKind, Outcome
 from controller.lane.policy import RepeatedFailures
@@ -96,19 +96,19 @@ class Core:
 
     Args:
         settings: times and limits.
-        anti_passback: shared by the lanes of a bank.
+        access: who may pass here; None: everybody who is recognised.
         interlock: shared by lanes of which only one may be open.
     """
 
     def __init__(
         self,
         settings: LaneSettings,
-        anti_passback: AntiPassback | None = None,
+        access: Access | None = None,
         interlock: Interlock | None = None,
     ) -> None:
         self.settings = settings
         self.interlock = interlock
-        self.anti_passback = AntiPassback(settings.anti_passback) if anti_passback is None else anti_passback
+        self.access = Access.of_lane(settings.anti_passback) if access is None else access
         self.facts = Facts(tolerated=_tolerated(settings))
         self.state = State.BOOT
         self.standing = State.BOOT
@@ -145,6 +145,8 @@ class Core:
         self.show_until = 0.0
         self.prompt: Shown = (fx.Prompt.OUT_OF_SERVICE, None)
         """What is shown."""
+        self.alarms: dict[str, bool] = {}
+        """Alarms by their reason, and whether the guard has acknowledged them; see `alarms`."""
         self.body = Body()
         self.effects = EffectList()
         self.undo: Facts | None = None
@@ -153,8 +155,7 @@ class Core:
         self._alarm = False
         self._timers: dict[enum.Enum, int] = {}
         self._token = 0
-        self._held: frozenset[Direction] = frozenset()
-        self._stopped = False
+        self._held, self._stopped, self._silent = frozenset[Direction](), False, False
 
     # Effects
 
@@ -181,22 +182,31 @@ class Core:
         self._display(prompt, reason, self.effects.then if after_records else self.effects.signs)
 
     def alarm(self, reason: str) -> None:
-        """Show an alarm for a while. Not in an emergency: the way out must stay signed."""
+        """Show an alarm for a while, and sound it until it is acknowledged.
+
+        Not in an emergency: the way out must stay signed.
+        """
         if self.facts.emergency:
             return
         self._alarm = True
-        self._display(fx.Prompt.ALARM, reason, self.effects.signs)
+        known = self.alarms.setdefault(reason, False)
+        self._display(fx.Prompt.ALARM, reason, self.effects.signs, silent=known)
         self.arm(Timer.ALARM, self.settings.alarm_show)
+
+    def silence(self) -> None:
+        """Go on showing an alarm without its sound."""
+        if self._alarm:
+            self._display(*self.prompt, self.effects.signs, silent=True)
 
     def alarm_over(self) -> None:
         """Show what the alarm was hiding."""
         self._alarm = False
         self._display(*self._wanted, self.effects.signs)
 
-    def _display(self, prompt: fx.Prompt, reason: str | None, place: list[fx.Effect]) -> None:
-        if self.prompt != (prompt, reason):
-            self.prompt = (prompt, reason)
-            place.append(fx.Indicate(prompt, reason))
+    def _display(self, prompt: fx.Prompt, reason: str | None, place: list[fx.Effect], *, silent: bool = False) -> None:
+        if (*self.prompt, self._silent) != (prompt, reason, silent):
+            self.prompt, self._silent = (prompt, reason), silent
+            place.append(fx.Indicate(prompt, reason, silent))
 
     # Timers
 
@@ -273,11 +283,19 @@ class Core:
         """Whether nobody may be let in, as another lane of the interlock is open."""
         return self.interlock is not None and self.interlock.bars(self)
 
-    def note_open(self) -> None:
-        """Tell the interlock whether somebody may get in here, or is on the way; a barrier that isn't home is open."""
+    @property
+    def wanted(self) -> Shown:
+        """What is shown, or would be but for an alarm."""
+        return self._wanted
+
+    def note_open(self, *, mechanics: bool) -> None:
+        """Tell the interlock whether somebody may get in here, or is on the way.
+
+        `mechanics`: whether the arms, the leaf or the arm are not where nobody passes.
+        """
         if self.interlock is not None:
             entered = self.state in (State.GRANTED, State.PASSING) or Direction.ENTRY in self.facts.held
-            self.interlock.note(self, is_open=entered or self.facts.key or self.away)
+            self.interlock.note(self, is_open=entered or self.facts.key or mechanics)
 
     def expectation(self) -> fx.Expect:
         """Whom perception is to compare with: a function of the claim and of what this lane requires."""
@@ -370,10 +388,9 @@ class Core:
         """End the outstanding grant of `direction` with its one PASSAGE record."""
         grant = self.grants.pop(direction)
         if grant.person is not None:
-            if outcome is Outcome.COMPLETED:
-                self.anti_passback.commit(grant.person, grant.grant_id, self.now)
-            else:
-                self.anti_passback.release(grant.person, grant.grant_id)
+            self.access.whereabouts.release(grant.person, grant.grant_id)
+        if outcome is Outcome.COMPLETED:
+            self.access.passed(grant.person, direction, self.now)
         rose = self.rose.get(direction, -math.inf)
         began = rose if rose >= grant.granted_at else None
         told: dict[str, Scalar] = {

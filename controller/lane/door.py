@@ -254,6 +254,11 @@ def settle(core: Core) -> None:
         core.arm(LeafTimer.INSECURE, core.settings.door.secure_within)
 
 
+def stands_open(core: Core) -> bool:
+    """Whether the leaf is off its frame, or the lock, which is one for both ways, lets it go."""
+    return core.body.place is not Leaf.CLOSED or bool(core.facts.held or core.grants)
+
+
 # The visit's cells that a door has otherwise
 
 
@@ -347,4 +352,5 @@ DOOR = Mechanics(
     start=Leaf.CLOSED,
     trigger_of=trigger_of,
     settle=settle,
+    stands_open=stands_open,
 )

@@ -123,6 +123,8 @@ class Indicate:
     prompt: Prompt
     reason: str | None = None
     """A `DenyReason` value; after a slash, where there is more to say, a `LivenessReason` value."""
+    silent: bool = False
+    """Without the buzzer: the guard knows of this alarm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ class Facts:
     asked: bool = False
     """Somebody inside asked to leave, at a door's button or on a barrier's inner loop, and may."""
     faults: frozenset[FaultKind] = frozenset()
+    tampered: bool = False
+    """The housing is open."""
     stuck: frozenset[Direction] = frozenset()
     """Passage contacts that are stuck: passages there are not seen, and unlocks are ended by time."""
     tolerated: frozenset[FaultKind] = frozenset()

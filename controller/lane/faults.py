@@ -25,6 +25,12 @@ if TYPE_CHECKING:
         TimerFired,
     )
 
+_RELAYS = {
+    "door": dict.fromkeys(Direction, "lock"),
+    "barrier": {Direction.ENTRY: "open", Direction.EXIT: "close"},
+}
+"""What the relay of a side is where it is no direction's."""
+
 
 def lose(core: Core, event: DeviceLost) -> None:
     """Go on without a device; whoever has a grant may still use it."""
@@ -62,7 +68,8 @@ def distrust(core: Core, event: RelayMismatch) -> None:
         core.change(disobeying=core.facts.disobeying - {event.direction})
         return
     core.change(disobeying=core.facts.disobeying | {event.direction})
-    cause = None if event.cause is None else f"{event.direction.value}_relay_{event.cause}"
+    relay = _RELAYS.get(core.settings.kind, {}).get(event.direction, event.direction.value)
+    cause = None if event.cause is None else f"{relay}_relay_{event.cause}"
     raise_fault(core, FaultKind.RELAY, cause)
     if core.facts.emergency:
         core.hold_everything()

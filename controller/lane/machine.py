@@ -54,7 +54,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from controller.lane import claims, contacts, kinds, visit
+from controller.lane import alarms, claims, contacts, kinds, visit
 from controller.lane import events as ev
 from controller.lane.core import Core
 from controller.lane.facts import resting
@@ -65,9 +65,9 @@ from controller.lane.table import IGNORE, ILLEGAL
 
 if TYPE_CHECKING:
     import enum
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from controller.lane.antipassback import AntiPassback
+    from controller.lane.access.keeper import Access
     from controller.lane.effects import Effect, Expect, Prompt
     from controller.lane.facts import Facts
     from controller.lane.interlock import Interlock
@@ -81,17 +81,17 @@ class Lane:
 
     Args:
         settings: times and limits.
-        anti_passback: give the same one to all lanes of a bank; None: the lane has its own.
+        access: who may pass here; None: everybody who is recognised.
         interlock: give the same one to lanes of which only one may let people in at a time; None: it asks nobody.
     """
 
     def __init__(
         self,
         settings: LaneSettings,
-        anti_passback: AntiPassback | None = None,
+        access: Access | None = None,
         interlock: Interlock | None = None,
     ) -> None:
-        self._core = Core(settings, anti_passback, interlock)
+        self._core = Core(settings, access, interlock)
         self._mechanics = kinds.MECHANICS[settings.kind]
         if self._mechanics.start is not None:
             self._core.go(self._mechanics.start)
@@ -138,6 +138,28 @@ class Lane:
         """What is broken, whether or not it puts the lane out of service."""
         return self._core.facts.broken
 
+    @property
+    def alarms(self) -> Mapping[str, bool]:
+        """Alarms by their reason, and whether each has been acknowledged; a live view."""
+        return MappingProxyType(self._core.alarms)
+
+    @property
+    def in_use(self) -> str | None:
+        """Why the program should not end now: somebody may pass or does, or what opened in a fire stays open.
+
+        None: nothing of that.
+        """
+        core = self._core
+        if core.facts.emergency or core.facts.key:
+            return core.state.value
+        passing = core.grants or core.contacts or core.open_passages or core.facts.asked
+        return "somebody_passes" if passing else None
+
+    def when_free(self, on_free: Callable[[], object]) -> None:
+        """Have `on_free` called each time that the interlock bars this lane no more; then feed `OtherLaneShut`."""
+        if self._core.interlock is not None:
+            self._core.interlock.listen(self._core, on_free)
+
     def feed(self, event: AnyEvent) -> tuple[Effect, ...]:
         """Take an event; returns what has to be done, in order. Never raises for an event that comes at an odd time."""
         core = self._core
@@ -156,7 +178,8 @@ class Lane:
         core.tell_perception()
         core.undo = before if core.drive() else None
         self._mechanics.settle(core)
-        core.note_open()
+        alarms.end(core)
+        core.note_open(mechanics=self._mechanics.stands_open(core))
         return core.take()
 
     def _cell(self, event: AnyEvent) -> Cell:

@@ -32,6 +32,10 @@ def _nothing(*_: object) -> None:
     """A turnstile's mechanics are all in its contacts."""
 
 
+def _away(core: Core) -> bool:
+    return core.away
+
+
 def _no_trigger(_event: AnyEvent) -> enum.Enum | None:
     return None
 
@@ -54,6 +58,8 @@ class Mechanics:
     """Called after each event, before the lane settles: what the image of the sensors says of passages."""
     settle: Callable[[Core], None] = _nothing
     """Called when the outputs have been commanded: what the mechanics still need."""
+    stands_open: Callable[[Core], bool] = _away
+    """Whether somebody may be in the lane or get in, by its mechanics: for the other lane of an interlock."""
 
 
 TURNSTILE = Mechanics(visit=TRANSITIONS, leads_to=LEADS_TO, table={}, start=None)

@@ -93,6 +93,7 @@ def turn_key(core: Core, event: MechanicalKey) -> None:
 def tamper(core: Core, event: Tamper) -> None:
     """Record the housing's contact; in maintenance it is open on purpose."""
     core.record(RecordKind.TAMPER, {"active": event.active})
+    core.change(tampered=event.active)
     if event.active and not core.facts.maintenance:
         core.alarm("tamper")
 

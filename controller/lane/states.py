@@ -103,6 +103,8 @@ class Trigger(enum.Enum):
     LOCKDOWN = "Lockdown"
     MAINTENANCE = "Maintenance"
     RESET = "ResetEmergency"
+    ACKNOWLEDGE = "Acknowledge"
+    OTHER_SHUT = "OtherLaneShut"
 
 
 _TIMER_TRIGGERS: dict[str, Trigger] = {
@@ -173,5 +175,9 @@ def trigger_of(event: ev.LaneEvent) -> Trigger:  # noqa: C901, PLR0912 - one bra
             return Trigger.MAINTENANCE
         case ev.ResetEmergency():
             return Trigger.RESET
+        case ev.Acknowledge():
+            return Trigger.ACKNOWLEDGE
+        case ev.OtherLaneShut():
+            return Trigger.OTHER_SHUT
         case _:
             assert_never(event)

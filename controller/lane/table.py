@@ -11,7 +11,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from controller.lane import claims, egress, faults, orders, passage, visit
+from controller.lane import alarms, claims, egress, faults, orders, passage, visit
 from controller.lane.states import IDLE, State, Trigger
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.SELFTEST: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -68,6 +69,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.LOCKED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -83,6 +85,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.SCREENING: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -98,6 +101,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.GRANTED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -113,6 +117,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.PASSING: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -128,6 +133,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.COMPLETE: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -143,6 +149,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.DENIED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -158,6 +165,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: visit.go_on,
     },
     S.GRANT_EXPIRED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -173,6 +181,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.LANE_OCCUPIED: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -188,6 +197,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.FREE_ENTRY: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -203,6 +213,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.FREE_EXIT: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -218,6 +229,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.present,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.FREE_BOTH: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -233,6 +245,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.LOCKDOWN: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -248,6 +261,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.refuse,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.EMERGENCY_OPEN: {
         T.BOOTED: orders.start,             T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -263,6 +277,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.KEY_OVERRIDE: {
         T.BOOTED: orders.start,             T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -278,6 +293,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: IGNORE,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.MAINTENANCE: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: IGNORE,           T.SELFTEST_FAILED: orders.fail_test,
@@ -293,6 +309,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.refuse,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
     S.FAULT: {
         T.BOOTED: ILLEGAL,                  T.SELFTEST_PASSED: orders.pass_test, T.SELFTEST_FAILED: orders.fail_test,
@@ -308,6 +325,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, Cell]] = {
         T.HOME: faults.note_home,           T.NOT_HOME: faults.miss_home,        T.JOURNAL_FAILED: faults.fail_record,
         T.SELF_TESTED: faults.note_test,    T.PRESENTED: claims.refuse,
         T.MAINS: faults.note_mains,         T.INTRUSION: passage.note_sensor,
+        T.ACKNOWLEDGE: alarms.acknowledge,  T.OTHER_SHUT: IGNORE,
     },
 }
 # fmt: on

@@ -65,23 +65,33 @@ class Reread(Action, frozen=True, kw_only=True, tag="reread"):
 
 
 class SelfTest(Action, frozen=True, kw_only=True, tag="self_test"):
-    """Tell how lane and devices are."""
+    """Measure what can be measured while people pass, and tell how lane and devices are. Moves nothing."""
 
 
 class Restart(Action, frozen=True, kw_only=True, tag="restart"):
     """End the program in good order; the service manager starts it anew."""
 
 
-AnyAction = OpenOnce | SetFree | Lockdown | Maintenance | Reset | Reread | SelfTest | Restart
+class Acknowledge(Action, frozen=True, kw_only=True, tag="acknowledge"):
+    """Somebody knows of the alarms there are: the buzzer is silent. What they are about stays to be seen."""
+
+
+class Reboot(Action, frozen=True, kw_only=True, tag="reboot"):
+    """Restart the machine. Refused while somebody passes, in a fire, and where the machine does not permit it."""
+
+
+AnyAction = OpenOnce | SetFree | Lockdown | Maintenance | Reset | Acknowledge | Reread | SelfTest | Restart | Reboot
 ACTIONS: tuple[type[AnyAction], ...] = (
     OpenOnce,
     SetFree,
     Lockdown,
     Maintenance,
     Reset,
+    Acknowledge,
     Reread,
     SelfTest,
     Restart,
+    Reboot,
 )
 
 
@@ -122,6 +132,7 @@ Refusal = Literal[
     "not_permitted",
     "journal_failed",
     "refused_by_lane",
+    "not_possible",
     "no_answer",
 ]
 
@@ -134,7 +145,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: Text
     accepted: bool
     refused: Text | None = None
-    """Why not: a `Refusal`; the lane's own word follows a slash."""
+    """Why not: a `Refusal`; the lane's own word, or what stands in the way, follows a slash."""
     lane: Text = ""
     """The lane's state afterwards."""
     challenge: Text = ""

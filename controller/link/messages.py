@@ -7,7 +7,7 @@ that a newer gate can talk to an older campus; wrong ones are refused with their
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -26,16 +26,21 @@ Mark = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Chain = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 ChainOrNone = Annotated[str, msgspec.Meta(pattern="^(?!\n)([0-9a-f]{64})?$", max_length=64)]
 ClockState = Literal["synchronised", "unsynchronised", "unknown"]
-Text = Annotated[str, msgspec.Meta(max_length=256)]
+TEXT_LIMIT = 256
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
 
-Kind = Literal["evt", "state", "online", "ack", "cmd", "cmd/reply"]
+Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply", "cfg/desired", "cfg/reported"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/(evt|state|online|ack|cmd|cmd/reply)")
+_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/({'|'.join(KINDS)})")
 
 
 class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """`evt`: one journal entry. QoS 1, not retained, sent until the campus acknowledges it."""
+    """`evt`: one journal entry. QoS 1, not retained, sent in order until the campus acknowledges it.
+
+    `evt/live` carries the same bytes at once while older entries are still on their way; they come again in `evt`.
+    """
 
     id: Text
     """`{gate}-{epoch}-{seq}`; the same each time this event is sent."""
@@ -56,6 +61,9 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
     person: Text | None = None
     """A stable id; never a name."""
     detail: dict[str, Scalar] = msgspec.field(default_factory=dict)
+    thinned: Chain | msgspec.UnsetType = msgspec.UNSET
+    """Set where the gate ran out of room and threw the screening part of `detail` away: that part's SHA-256, which its
+    chain value was made with. Since 1.1."""
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,11 +95,22 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Times it was opened in vain since it last was well."""
 
 
+class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What calls for the guard; on the list until it has been acknowledged and what it is about is over."""
+
+    reason: Text
+    """`intrusion`, `door_held_open` and the like; a newer gate may know more."""
+    acknowledged: bool = False
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """`state`: retained; how the gate is now."""
 
     boot_id: Text
     time: float
+    monotonic: float | None = None
+    """Seconds since the boot that `boot_id` names, at `time`: dates that boot's events once `clock` is right. Since
+    1.1."""
     clock: ClockState
     lane: Text
     """The lane's state."""
@@ -104,10 +123,18 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     devices: list[Device] = msgspec.field(default_factory=list)
     """How each device is. Since 0.1; a gate that does not say leaves it out, and a campus that does not know it
     ignores it."""
+    alarms: list[Alarm] = msgspec.field(default_factory=list)
+    """Since 0.1, as `devices`."""
     challenge: Text = ""
     """What a command has to answer now; empty: this gate takes none."""
     reply_key: Text = ""
     """Base64 of the public key that signs its replies."""
+    point: Text = ""
+    """Which point of the access policy this gate is."""
+    policy: Text = ""
+    """Revision and digest of the access policy in force."""
+    policy_fault: Text = ""
+    """Why a newer one is not in force; empty: there is none."""
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,17 +12,12 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from hw.drivers.relay import RelayGuard
-from hw.drivers.wired import WiredLines
-from hw.errors import DeviceClosed
-from hw.kind_settings import BARRIER_INPUTS, BARRIER_OUTPUTS
+from hw.drivers.wired import WiredGate
 from hw.ports import Edge, Side, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hw.clock import Clock
     from hw.kind_settings import BarrierSettings
-    from hw.ports import Lamp
 
 SAFETY: Final = (Signal.LOOP_ARM, Signal.PHOTOCELL)
 FAULTS: Final = (Signal.LOOP_FAULT, Signal.PHOTOCELL_FAULT)
@@ -32,7 +27,7 @@ UP, DOWN = Side.A, Side.B
 _log = logging.getLogger(__name__)
 
 
-class GpioBarrier:
+class GpioBarrier(WiredGate):
     """`hw.ports.Gate` and `hw.ports.BarrierArm` of a barrier. Any `unlock` or `hold` sends the arm up.
 
     Args:
@@ -42,34 +37,14 @@ class GpioBarrier:
     """
 
     def __init__(self, settings: BarrierSettings, pin_factory: Any, clock: Clock) -> None:
-        self._lines = WiredLines(
-            "barrier", settings, pin_factory, clock, outputs=BARRIER_OUTPUTS, inputs=BARRIER_INPUTS
-        )
+        super().__init__(settings, pin_factory, clock)
         self._settings = settings
-        self._clock = clock
-        self._relays: RelayGuard | None = None
-        self._on_edge: Callable[[Edge], None] = lambda _: None
         self._coming_down = False
         self._held: set[Side] = set()
         self._state = threading.Lock()
         """Guards the arm: one command is finished before the next one looks."""
         self.reversals = 0
         """How often the arm was sent up by its inputs alone."""
-
-    def open(self, on_edge: Callable[[Edge], None]) -> None:
-        """Claim all lines, both outputs inactive: the arm stays where it is."""
-        self._on_edge = on_edge
-        self._lines.open(self._edge)
-        outputs = {UP: self._lines.outputs["open"], DOWN: self._lines.outputs["close"]}
-        cap = max(self._settings.pulse, self._settings.travel_cap)
-        names = {UP: "[barrier] open", DOWN: "[barrier] close"}
-        self._relays = RelayGuard(outputs, cap, self._clock, names=names)
-        self._relays.start()
-        self._lines.watch(self._blind)
-
-    def read(self, signal: Signal) -> bool | None:
-        """The debounced level of an input; None where it is not wired."""
-        return self._lines.read(signal)
 
     def unlock(self, side: Side, seconds: float) -> None:
         """Send the arm up. How long that takes is the barrier's; `seconds` is a turnstile's."""
@@ -90,11 +65,6 @@ class GpioBarrier:
         with self._state:
             self._held.discard(side)
 
-    def stop(self, *, on: bool) -> None:
-        """A barrier has no STOP: its arm is down, or on its way up for somebody."""
-        del on
-        self._opened()
-
     def lift(self) -> None:
         """Send the arm up at once, whatever it does."""
         with self._state:
@@ -111,24 +81,17 @@ class GpioBarrier:
             relays.unlock(DOWN, self._settings.pulse if self._impulse else self._settings.travel_cap)
             return True
 
-    def indicate(self, lamp: Lamp) -> None:
-        """Show `lamp`."""
-        self._lines.indicate(lamp)
-
-    def mute(self, *, on: bool) -> None:
-        """Keep the buzzer silent, alarms excepted, or end that."""
-        self._lines.mute(on=on)
-
     def close(self) -> None:
         """De-energise everything and let the lines go; the arm stays where it is. Harmless when closed."""
         with self._state:
-            relays, self._relays = self._relays, None
             self._coming_down = False
-        if relays is None:
-            return
-        relays.close()
-        self._lines.stop()
-        self._lines.release()
+        super().close()
+
+    def _make_relays(self) -> RelayGuard:
+        outputs = {UP: self._lines.outputs["open"], DOWN: self._lines.outputs["close"]}
+        cap = max(self._settings.pulse, self._settings.travel_cap)
+        names = {UP: "[barrier] open", DOWN: "[barrier] close"}
+        return RelayGuard(outputs, cap, self._clock, self._lines.commanded, names=names)
 
     # The arm; the caller holds `_state`
 
@@ -160,14 +123,9 @@ class GpioBarrier:
             return False
         return not any(said) and not any(now)
 
-    def _opened(self) -> RelayGuard:
-        if self._relays is None:
-            raise DeviceClosed("the barrier is closed")
-        return self._relays
-
     # The inputs' thread
 
-    def _edge(self, edge: Edge) -> None:
+    def _take_edge(self, edge: Edge) -> None:
         if edge.active and edge.signal in (*SAFETY, *FAULTS):
             self._reverse(edge.signal.value)
         elif edge.active and edge.signal is Signal.ARM_DOWN:
@@ -187,7 +145,7 @@ class GpioBarrier:
             if self._relays is not None and not self._impulse:
                 self._relays.relock(DOWN)
 
-    def _blind(self, blind: bool) -> None:  # noqa: FBT001 - a callback's one argument
+    def _take_blindness(self, blind: bool) -> None:  # noqa: FBT001 - a callback's one argument
         """The lines can't be read, or can again: for the program, a fault of both detectors."""
         if blind:
             self._reverse("the inputs can't be read")

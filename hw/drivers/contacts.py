@@ -42,7 +42,7 @@ class Contacts:
     """All inputs of a gate, by their name in the settings.
 
     Pins call in from whatever thread sees their edges and only leave a note; `service`, on a thread of the gate, does
-    the rest and tells `on_change`. `wake` is called after each note.
+    the rest and tells `on_change`. `wake` is called after each note; `section` of gate.toml is for messages.
     """
 
     def __init__(
@@ -51,7 +51,10 @@ class Contacts:
         clock: Clock,
         on_change: Callable[[str, Settled], None],
         wake: Callable[[], None],
+        *,
+        section: str,
     ) -> None:
+        self._section = section
         self._clock = clock
         self._contacts = dict(contacts)
         self._on_change = on_change
@@ -102,7 +105,7 @@ class Contacts:
             elif name in self._suspects:
                 self._suspects.discard(name)
                 self.lost += 1
-                _log.warning("[gate] an edge of %s was lost; the line is now %s", name, level)
+                _log.warning("[%s] an edge of %s was lost; the line is now %s", self._section, name, level)
                 self._report(name, self._debouncers[name].feed(now, active=level))
             else:
                 self._suspects.add(name)
@@ -114,4 +117,4 @@ class Contacts:
             self._on_change(name, settled)
         except Exception:  # noqa: BLE001 - whatever a callback does, the next edge is still reported
             self.failed_callbacks += 1
-            _log.exception("[gate] the callback for %s failed", name)
+            _log.exception("[%s] the callback for %s failed", self._section, name)

@@ -6,13 +6,11 @@ that without power or program the door is free. Both end a release by the thread
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hw.drivers.relay import RelayGuard
-from hw.drivers.wired import WiredLines
-from hw.errors import DeviceClosed
-from hw.kind_settings import DOOR_INPUTS, DOOR_OUTPUTS
+from hw.drivers.wired import WiredGate
 from hw.ports import Side
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from hw.clock import Clock
     from hw.drivers.relay import OutputLine
     from hw.kind_settings import DoorSettings
-    from hw.ports import Edge, Lamp, Signal
 
 
 class Lock:
@@ -30,18 +27,24 @@ class Lock:
     Args:
         line: its output.
         holds: energised, it holds (a magnet); else energised, it releases (a strike).
+        on_command: told each level that the line was driven to; must return at once.
     """
 
-    def __init__(self, line: OutputLine, *, holds: bool) -> None:
+    def __init__(
+        self, line: OutputLine, *, holds: bool, on_command: Callable[[bool], None] = lambda _energised: None
+    ) -> None:
         self._line = line
         self._holds = holds
+        self._on_command = on_command
         self._asking: set[Side] = set()
 
     def ask(self, side: Side, *, released: bool) -> None:
         """Release for `side`, or no longer."""
         asking = self._asking | {side} if released else self._asking - {side}
-        (self._line.on if bool(asking) != self._holds else self._line.off)()
+        energised = bool(asking) != self._holds
+        (self._line.on if energised else self._line.off)()
         self._asking = asking
+        self._on_command(energised)
 
 
 class _SideOfLock:
@@ -57,8 +60,8 @@ class _SideOfLock:
         self._lock.ask(self._side, released=False)
 
 
-class GpioDoor:
-    """`hw.ports.Gate` of a door.
+class GpioDoor(WiredGate):
+    """`hw.ports.Gate` of a door: one lock for both directions. A release is at most `release_cap`.
 
     Args:
         settings: which line is what.
@@ -67,68 +70,13 @@ class GpioDoor:
     """
 
     def __init__(self, settings: DoorSettings, pin_factory: Any, clock: Clock) -> None:
-        holds = settings.lock == "magnet"
-        locked = frozenset({"lock_line"}) if holds else frozenset[str]()
-        self._lines = WiredLines(
-            "door", settings, pin_factory, clock, outputs=DOOR_OUTPUTS, inputs=DOOR_INPUTS, energised=locked
-        )
-        self._settings = settings
-        self._clock = clock
-        self._holds = holds
-        self._relays: RelayGuard | None = None
-        self._state = threading.Lock()
+        self._holds = settings.lock == "magnet"
+        locked = frozenset({"lock_line"}) if self._holds else frozenset[str]()
+        super().__init__(settings, pin_factory, clock, locked)
+        self._cap = settings.release_cap
 
-    def open(self, on_edge: Callable[[Edge], None]) -> None:
-        """Claim all lines, the lock locked in the same step. The levels found are no edges; `read` tells them."""
-        with self._state:
-            self._lines.open(on_edge)
-            lock = Lock(self._lines.outputs["lock_line"], holds=self._holds)
-            sides = {side: _SideOfLock(lock, side) for side in Side}
-            names = dict.fromkeys(Side, "[door] lock_line")
-            self._relays = RelayGuard(sides, self._settings.release_cap, self._clock, names=names)
-            self._relays.start()
-            self._lines.watch()
-
-    def read(self, signal: Signal) -> bool | None:
-        """The debounced level of an input; None where it is not wired."""
-        return self._lines.read(signal)
-
-    def unlock(self, side: Side, seconds: float) -> None:
-        """Release the lock for `seconds`, at most `release_cap`."""
-        self._opened().unlock(side, seconds)
-
-    def hold(self, side: Side, *, on: bool) -> None:
-        """Hold the lock released for `side`, or end that."""
-        self._opened().hold(side, on=on)
-
-    def relock(self, side: Side) -> None:
-        """End a release for `side`; the lock locks when none is left."""
-        self._opened().relock(side)
-
-    def stop(self, *, on: bool) -> None:
-        """A door has no STOP: who is not let in finds it locked."""
-        del on
-        self._opened()
-
-    def indicate(self, lamp: Lamp) -> None:
-        """Show `lamp`."""
-        self._lines.indicate(lamp)
-
-    def mute(self, *, on: bool) -> None:
-        """Keep the buzzer silent, alarms excepted, or end that."""
-        self._lines.mute(on=on)
-
-    def close(self) -> None:
-        """De-energise everything: a strike locks, a magnet lets go. Harmless when closed."""
-        with self._state:
-            relays, self._relays = self._relays, None
-        if relays is None:
-            return
-        relays.close()
-        self._lines.stop()
-        self._lines.release()
-
-    def _opened(self) -> RelayGuard:
-        if self._relays is None:
-            raise DeviceClosed("the door is closed")
-        return self._relays
+    def _make_relays(self) -> RelayGuard:
+        line, commanded = self._lines.outputs["lock_line"], partial(self._lines.commanded, Side.A)
+        lock = Lock(line, holds=self._holds, on_command=commanded)
+        sides = {side: _SideOfLock(lock, side) for side in Side}
+        return RelayGuard(sides, self._cap, self._clock, names=dict.fromkeys(Side, "[door] lock_line"))

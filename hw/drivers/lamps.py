@@ -85,12 +85,12 @@ class Indicator:
         self._clock = clock
         self._lines = {name: outputs[key] for name, key in LINES.items() if key in outputs}
         self._levels = dict.fromkeys(self._lines, False)
-        self._shown = (Lamp.IDLE, 0.0)
+        self._shown = (Lamp.IDLE, 0.0, False)
         self._muted = False
 
-    def show(self, lamp: Lamp) -> None:
-        """Begin the pattern of `lamp` now."""
-        self._shown = (lamp, self._clock.monotonic())
+    def show(self, lamp: Lamp, *, silent: bool = False) -> None:
+        """Begin the pattern of `lamp` now; `silent`: without the buzzer, alarms included."""
+        self._shown = (lamp, self._clock.monotonic(), silent)
 
     def mute(self, *, on: bool) -> None:
         """Keep the buzzer silent, alarms excepted, or end that."""
@@ -101,8 +101,8 @@ class Indicator:
 
         Raises the last error of a line that can't be driven, after all had their turn: no lamp leaves a buzzer on.
         """
-        lamp, began = self._shown
-        display, quiet = DISPLAYS[lamp], self._muted and lamp is not Lamp.ALARM
+        lamp, began, silent = self._shown
+        display, quiet = DISPLAYS[lamp], silent or (self._muted and lamp is not Lamp.ALARM)
         remaining = math.inf
         failure: Exception | None = None
         for name, line in self._lines.items():

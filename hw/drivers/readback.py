@@ -44,17 +44,18 @@ class Readback:
     """One relay, as a pure state machine: commands, contact levels and times in, verdicts out.
 
     Args:
-        closed: level of the contact when watching begins; nothing is commanded then.
+        closed: level of the contact when watching begins.
+        commanded: what the relay is told then.
         limit: seconds for which the two may differ.
     """
 
     __slots__ = ("_closed", "_commanded", "_limit", "_since", "_told")
 
-    def __init__(self, now: float, *, closed: bool, limit: float = READBACK_LIMIT) -> None:
-        self._commanded = False
+    def __init__(self, now: float, *, closed: bool, commanded: bool = False, limit: float = READBACK_LIMIT) -> None:
+        self._commanded = commanded
         self._closed = closed
         self._limit = limit
-        self._since = now if closed else math.inf
+        self._since = now if closed is not commanded else math.inf
         self._told = False
 
     @property
@@ -105,6 +106,8 @@ class Readbacks:
         clock: whose time it is.
         on_edge: told of a relay that disagrees, and that agrees again.
         wake: called after each note.
+        names: what messages call each relay.
+        energised: relays that are commanded when watching begins.
     """
 
     def __init__(
@@ -113,14 +116,20 @@ class Readbacks:
         clock: Clock,
         on_edge: Callable[[Edge], None],
         wake: Callable[[], None],
+        *,
+        names: Mapping[Side, str],
+        energised: frozenset[Side] = frozenset(),
     ) -> None:
+        self._names = dict(names)
         self._levels = dict(contacts)
         self._clock = clock
         self._on_edge = on_edge
         self._wake = wake
         self._notes: deque[tuple[Side, bool, float]] = deque()
         now = clock.monotonic()
-        self._relays = {side: Readback(now, closed=level()) for side, level in self._levels.items()}
+        self._relays = {
+            side: Readback(now, closed=level(), commanded=side in energised) for side, level in self._levels.items()
+        }
 
     def commanded(self, side: Side, on: bool) -> None:  # noqa: FBT001 - a callback of the relays
         """Note what a relay was just told."""
@@ -153,9 +162,9 @@ class Readbacks:
 
     def _report(self, side: Side, verdict: Verdict) -> None:
         if verdict.disagrees:
-            _log.error("[gate] unlock_%s: the relay is %s, says its read-back", side.value, verdict.cause)
+            _log.error("%s: the relay is %s, says its read-back", self._names[side], verdict.cause)
         signal = RELAY_FAULTS[side]
         try:
             self._on_edge(Edge(signal, verdict.disagrees, verdict.since, cause=verdict.cause))
         except Exception:  # noqa: BLE001 - whatever a callback does, the next edge is still reported
-            _log.exception("[gate] the callback for %s failed", signal.value)
+            _log.exception("%s: the callback for %s failed", self._names[side], signal.value)

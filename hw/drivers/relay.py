@@ -88,7 +88,7 @@ class RelayGuard:
         cap: longest pulse, seconds.
         clock: whose time a pulse is measured in.
         on_command: told each level that a line was driven to; must return at once.
-        names: what messages call each line; None: as a turnstile's stand in gate.toml.
+        names: what messages call each line, whether or not it is wired.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class RelayGuard:
         clock: Clock,
         on_command: Callable[[Side, bool], None] = lambda _side, _on: None,
         *,
-        names: Mapping[Side, str] | None = None,
+        names: Mapping[Side, str],
     ) -> None:
         self._lines = dict(lines)
-        self._names = dict(names) if names is not None else {side: f"[gate] unlock_{side.value}" for side in lines}
+        self._names = dict(names)
         self._cap = cap
         self._clock = clock
         self._on_command = on_command
@@ -121,7 +121,7 @@ class RelayGuard:
         if not 0 < seconds <= self._cap:
             raise ValueError(f"an unlock of {seconds} s: it must be over 0 and at most {self._cap} s")
         if side not in self._states:
-            raise DeviceMissing(f"[gate] unlock_{side.value} is not wired, so side {side.name} cannot be unlocked")
+            raise DeviceMissing(f"{self._names[side]} is not wired, so side {side.name} cannot be unlocked")
         with self._lock:
             self._check_guarded()
             # The end is noted before the line moves: there is no moment at which an unlock has no end.

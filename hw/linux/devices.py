@@ -13,7 +13,7 @@ from hw.drivers.wiegand import WiegandReader
 if TYPE_CHECKING:
     from hw.bus import FrameSource, I2cBus
     from hw.clock import Clock
-    from hw.ports import CredentialReader, HardwareWatchdog, ThermalSensor
+    from hw.ports import CredentialReader, HardwareWatchdog, MachineReboot, ThermalSensor
     from hw.settings import CameraSettings, ReaderSettings
     from hw.thermal_settings import ThermalSettings
     from hw.watchdog_settings import WatchdogSettings
@@ -97,3 +97,10 @@ def hardware_watchdog(settings: WatchdogSettings) -> HardwareWatchdog:
     from hw.linux.watchdog import LinuxWatchdog  # noqa: PLC0415
 
     return LinuxWatchdog(settings)
+
+
+def machine_reboot() -> MachineReboot:
+    """The way to restart this machine."""
+    from hw.linux.reboot import LogindReboot  # noqa: PLC0415
+
+    return LogindReboot()

@@ -36,25 +36,25 @@ def pin_factory(settings: Wiring, *, devices: Path = Path("/dev")) -> Any:
     to do. `devices` is where the chip is looked for.
     """
     node = devices / f"gpiochip{settings.chip}"
-    _check_node(node)
+    _check_node(node, settings.SECTION)
     with _elsewhere():
         pins = _import("gpiozero.pins.lgpio")
         lgpio = _import("lgpio")
     try:
         return _factory_class(pins, lgpio)(chip=settings.chip)
     except lgpio.error as error:
-        raise DeviceError(f"[gate] {node} can't be opened: {error}") from error
+        raise DeviceError(f"[{settings.SECTION}] {node} can't be opened: {error}") from error
 
 
-def _check_node(node: Path, may_open: Callable[[Path, int], bool] = os.access) -> None:
+def _check_node(node: Path, section: str, may_open: Callable[[Path, int], bool] = os.access) -> None:
     if not node.exists():
         others = ", ".join(sorted(path.name for path in node.parent.glob("gpiochip*"))) or "none"
         raise DeviceMissing(
-            f"[gate] {node} is not there (GPIO chips on this machine: {others}); `gpiodetect` lists them, "
-            f"`chip` in [gate] chooses one: 0 on a Raspberry Pi, 4 on a Pi 5 with an older kernel"
+            f"[{section}] {node} is not there (GPIO chips on this machine: {others}); `gpiodetect` lists them, "
+            f"`chip` in [{section}] chooses one: 0 on a Raspberry Pi, 4 on a Pi 5 with an older kernel"
         )
     if not may_open(node, os.R_OK | os.W_OK):
-        raise DeviceMissing(f"[gate] {node} may not be opened: add this user to the group gpio and log in again")
+        raise DeviceMissing(f"[{section}] {node} may not be opened: add this user to the group gpio and log in again")
 
 
 def _import(name: str) -> Any:
@@ -62,7 +62,7 @@ def _import(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise DeviceMissing(
-            f"[gate] real GPIO needs the extra thermogate[board] (on Python 3.13 Debian's python3-lgpio): {error}"
+            f"real GPIO needs the extra thermogate[board] (on Python 3.13 Debian's python3-lgpio): {error}"
         ) from error
 
 

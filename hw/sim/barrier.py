@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hw.kind_settings import BARRIER_OUTPUTS
 from hw.ports import Signal
 from hw.sim.fixture import Fixture
 
@@ -59,7 +58,7 @@ class Vehicle:
 
 @dataclass(frozen=True, slots=True)
 class ArmCommand:
-    """The program drove one of the arm's lines to another level."""
+    """The relay of one of the arm's lines moved, as a rule because the program drove it."""
 
     timestamp: float
     line: str
@@ -88,7 +87,7 @@ class SimulatedBarrier(Fixture):
     def __init__(
         self, settings: BarrierSettings, clock: Clock, *, up: bool = False, counterweight: bool = False, seed: int = 0
     ) -> None:
-        super().__init__(settings, clock, "barrier", BARRIER_OUTPUTS, seed)
+        super().__init__(settings, clock, seed)
         self.moves: list[ArmCommand | VehiclePassage] = []
         self.hits: list[float] = []
         """When the arm came down on something."""
@@ -194,12 +193,12 @@ class SimulatedBarrier(Fixture):
             if self._impulse:
                 self.at(now + SHORTEST_IMPULSE, lambda: self._obey(key, now))
         if not self._impulse:
-            self._move(int(self._active["open"]) - int(self._active["close"]))
+            self._move(int(self.relay_closed("open")) - int(self.relay_closed("close")))
 
     def _obey(self, key: str, since: float) -> None:
         """An impulse counts once it has lasted, and goes on by itself then."""
         with self._lock:
-            if self._active[key] and self._pressed[key] == since:
+            if self.relay_closed(key) and self._pressed[key] == since:
                 self._move(1 if key == "open" else -1)
 
     def _move(self, way: int) -> None:

@@ -6,7 +6,6 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hw.kind_settings import DOOR_OUTPUTS
 from hw.ports import Side, Signal
 from hw.sim.fixture import Fixture
 
@@ -71,7 +70,7 @@ class SimulatedDoor(Fixture):
     def __init__(
         self, settings: DoorSettings, clock: Clock, *, entry: Side = Side.A, handle_asks: bool = True, seed: int = 0
     ) -> None:
-        super().__init__(settings, clock, "door", DOOR_OUTPUTS, seed)
+        super().__init__(settings, clock, seed)
         self.moves: list[LockMove | LeafMove | Walk] = []
         """What the lock and the leaf did and who walked through, in order."""
         self.slams = False
@@ -163,7 +162,7 @@ class SimulatedDoor(Fixture):
             self._lock_moved()
 
     def _is_released(self) -> bool:
-        energised = self._active["lock_line"] and self._powered and not (self._magnet and self._fire)
+        energised = self.relay_closed("lock_line") and self._powered and not (self._magnet and self._fire)
         return energised != self._magnet or (self._fire and not self._magnet)
 
     def _lock_moved(self) -> None:

@@ -10,18 +10,21 @@ import itertools
 import math
 import random
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hw.sim.lines import WiredFactory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from hw.clock import Clock
+    from hw.gate_settings import LaneLines
     from hw.ports import Signal
 
 BOUNCE = 0.0015
 """Longest flutter of a contact, seconds."""
+RELAY_OPERATES: Final = 0.008
+"""Seconds from a coil's command to its auxiliary contact."""
 
 
 class Fixture:
@@ -30,31 +33,31 @@ class Fixture:
     Args:
         settings: the wiring, as the driver has it.
         clock: whose time it lives in.
-        name: of its thread.
-        outputs: keys of lines that the program drives.
         seed: of the contacts' bounce.
     """
 
-    def __init__(self, settings: Any, clock: Clock, name: str, outputs: Sequence[str], seed: int) -> None:
+    def __init__(self, settings: LaneLines, clock: Clock, seed: int) -> None:
         self.pin_factory = WiredFactory(self._output_changed)
         self._settings = settings
         self._clock = clock
         self._random = random.Random(seed)
-        self._keys = {line: key for key in outputs if (line := getattr(settings, key)) is not None}
-        self._active = dict.fromkeys(outputs, False)
+        self._keys = {line: key for key in settings.OUTPUTS if (line := settings.number(key)) is not None}
+        self._active = dict.fromkeys(settings.OUTPUTS, False)
         self._signals: dict[Signal, bool] = {}
         self._stuck: dict[Signal, bool] = {}
+        self._relay_sticks: dict[str, bool] = {}
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._closed = False
-        self._name = name
         self._thread: Any = None
 
     def start(self) -> None:
         """Begin to live; the levels of all contacts are set by now."""
-        self._thread = self._clock.spawn(self._run, self._name)
+        for name, output in self._settings.READBACKS.items():
+            self._drive_input(name, active=self.relay_closed(output))
+        self._thread = self._clock.spawn(self._run, self._settings.SECTION)
 
     def active(self, output: str) -> bool:
         """Whether the program holds this output at its active level."""
@@ -70,6 +73,20 @@ class Fixture:
                 self._stuck[signal] = level
             self._flutter(signal, before)
 
+    def relay_closed(self, output: str) -> bool:
+        """Whether the contact of this output's relay is closed, its faults included."""
+        return self._relay_sticks.get(output, self._active[output])
+
+    def stick_relay(self, output: str, closed: bool | None) -> None:  # noqa: FBT001 - three-valued
+        """The relay's contact welds (True), its coil breaks (False), or it is mended (None)."""
+        with self._lock:
+            before = self.relay_closed(output)
+            if closed is None:
+                self._relay_sticks.pop(output, None)
+            else:
+                self._relay_sticks[output] = closed
+            self._relay_moved(output, before)
+
     def close(self) -> None:
         """End the thread; harmless when closed."""
         self._closed = True
@@ -80,7 +97,7 @@ class Fixture:
     # For what is behind the lines; the caller holds the lock
 
     def output_changed(self, key: str, *, active: bool) -> None:
-        """The program drove an output to another level, or let it go."""
+        """The relay of an output moved: the program drove it to another level or let it go, or something broke."""
         raise NotImplementedError
 
     def step(self, now: float) -> float:
@@ -110,12 +127,21 @@ class Fixture:
         key = self._keys.get(line)
         if key is None:
             return
-        active = level is not None and level != self._settings.outputs_active_low
         with self._lock:
-            if active == self._active[key]:
-                return
-            self._active[key] = active
-            self.output_changed(key, active=active)
+            before = self.relay_closed(key)
+            self._active[key] = level is not None and level != self._settings.active_low(key)
+            self._relay_moved(key, before)
+
+    def _relay_moved(self, key: str, before: bool) -> None:  # noqa: FBT001 - a level
+        """Let what hangs on a relay feel that it moved; its auxiliary contact, where there is one, a little later."""
+        closed = self.relay_closed(key)
+        if closed == before:
+            return
+        name = next((name for name, relay in self._settings.READBACKS.items() if relay == key), None)
+        if name is not None:
+            at = self._clock.monotonic() + RELAY_OPERATES
+            self.at(at, lambda: self._drive_input(name, active=self.relay_closed(key)))
+        self.output_changed(key, active=closed)
         self._wake.set()
 
     def _effective(self, signal: Signal) -> bool:
@@ -133,9 +159,12 @@ class Fixture:
         self.at(at, lambda: self._drive(signal, active=self._effective(signal)))
 
     def _drive(self, signal: Signal, *, active: bool) -> None:
-        line = getattr(self._settings, signal.value)
+        self._drive_input(signal.value, active=active)
+
+    def _drive_input(self, name: str, *, active: bool) -> None:
+        line = self._settings.number(name)
         if line is not None:
-            inverted = self._settings.inputs_active_low != (signal.value in self._settings.normally_closed)
+            inverted = self._settings.active_low(name) != (name in self._settings.normally_closed)
             self.pin_factory.pin(line).set_contact(active != inverted)
 
     # The thread

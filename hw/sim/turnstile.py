@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from hw.gate_settings import GATE_INPUTS, GATE_OUTPUTS
 from hw.ports import ACTIVE_AT_REST, Side, Signal
 from hw.sim.arm import Arm, Opening
+from hw.sim.fixture import RELAY_OPERATES
 from hw.sim.lines import WiredFactory
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ PASS_PULSE: Final = 0.3
 
 PASS_AT: Final = 0.45
 """Where in a rotation the passage contact closes, as a fraction."""
-
-RELAY_OPERATES: Final = 0.008
-"""Seconds from a coil's command to its auxiliary contact."""
 
 INTRUSION_PULSE: Final = 1.0
 """Seconds for which the turnstile's own sensor tells of somebody who climbs through."""

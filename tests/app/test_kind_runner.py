@@ -48,8 +48,8 @@ class RecordingGate:
     def stop(self, *, on: bool) -> None:
         self.told.append(("stop", on))
 
-    def indicate(self, lamp: Lamp) -> None:
-        del lamp
+    def indicate(self, lamp: Lamp, *, silent: bool = False) -> None:
+        del lamp, silent
 
     def mute(self, *, on: bool) -> None:
         del on

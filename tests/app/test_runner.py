@@ -55,8 +55,8 @@ class FakeGate:
     def stop(self, *, on: bool) -> None:
         self.told.append(("stop", on))
 
-    def indicate(self, lamp: Lamp) -> None:
-        self.told.append(("lamp", lamp))
+    def indicate(self, lamp: Lamp, *, silent: bool = False) -> None:
+        self.told.append(("silent lamp" if silent else "lamp", lamp))
 
     def mute(self, *, on: bool) -> None:
         self.told.append(("mute", on))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from campus.cli import _broker, _parser, main
+from campus.database import Database
 from campus.store import HubStore, Incoming
 from controller.link.messages import EventMessage, Online, State, encode, event_id
 
@@ -37,10 +38,8 @@ def database(tmp_path: Path) -> Path:
 
 
 async def _fill(address: str, batch: list[Incoming]) -> None:
-    store = HubStore(address, "school")
-    await store.open()
-    await store.apply(batch, 1_790_000_003.0)
-    await store.close()
+    async with Database(address, "school") as database:
+        await HubStore(database).apply(batch, 1_790_000_003.0)
 
 
 def test_events_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +47,7 @@ def test_events_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) 
     first, second = capsys.readouterr().out.splitlines()
     assert "south  002a:1" in first
     assert first.endswith("reason=too_cold attempt=2")
-    assert first[19] == "?", "a clock that nobody set"
+    assert first[19] == "~", "a clock that nobody set, dated by the event after it"
     assert second[19] == " "
 
 
@@ -63,6 +62,13 @@ def test_gates_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) -
     north, south = capsys.readouterr().out.splitlines()
     assert north.split()[:5] == ["north", "online", "locked", "2", "events"]
     assert south.split()[:3] == ["south", "unknown", "-"]
+
+
+def test_gates_as_json(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gates", "--db", str(database), "--json"]) == 0
+    north, south = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (north["gate"], north["online"], north["events"], north["state"]["lane"]) == ("north", True, 2, "locked")
+    assert (south["gate"], south["online"], south["state"]) == ("south", None, None)
 
 
 def test_a_failure_is_one_line_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,8 @@ class Gate:
     def stop(self, *, on: bool) -> None:
         self.calls.append(("stop", on))
 
-    def indicate(self, lamp: Lamp) -> None:
+    def indicate(self, lamp: Lamp, *, silent: bool = False) -> None:
+        del silent
         self.calls.append(("indicate", lamp))
 
     def mute(self, *, on: bool) -> None:

@@ -12,12 +12,15 @@ from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.effects import Prompt, RecordKind
 from controller.lane.interlock import Interlock
+from controller.lane.kind_settings import BarrierTimes, DoorTimes
 from controller.lane.model import Direction
+from controller.lane.sensed import Reading, Sensor
 from controller.lane.table import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.lane.model import Assessment
     from tests.lane.conftest import MakeRig, Rig
 
 ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
@@ -157,6 +160,110 @@ def test_without_an_interlock_lanes_do_not_ask_each_other(make_rig: MakeRig) -> 
     first, second = make_rig().boot(), make_rig().boot()
     first.admit("p1")
     second.admit("p2")
+
+
+def test_who_waits_for_the_other_lane_is_looked_at_as_soon_as_it_is_shut(pair: Pair) -> None:
+    first, second = pair
+    second.lane.when_free(lambda: second.feed(ev.OtherLaneShut))
+    first.admit("p1")
+    second.approach()
+    second.assess()
+    assert second.shown() == (Prompt.WAIT, "interlock")
+    second.advance(0.5)
+    assert second.state() is State.DENIED
+    first.pass_through()
+    assert second.state() is State.SCREENING, "at once, and not when the denial has been shown for long enough"
+    assert fx.Reassess(0.0) in second.last
+
+
+def test_the_other_lane_says_nothing_to_who_is_denied_for_something_else(
+    pair: Pair, someone: Callable[..., Assessment]
+) -> None:
+    first, second = pair
+    second.lane.when_free(lambda: second.feed(ev.OtherLaneShut))
+    first.admit("p1")
+    second.approach()
+    second.assess(someone(None))
+    shown = second.shown()
+    assert shown[1] != "interlock"
+    first.pass_through()
+    assert (second.state(), second.shown()) == (State.DENIED, shown)
+
+
+# Doors and barriers
+
+
+def kinds(make_rig: MakeRig, first: str, second: str) -> Pair:
+    shared = Interlock()
+    made = []
+    for kind in (first, second):
+        rig = make_rig(kind=kind, door=DoorTimes(), barrier=BarrierTimes(), interlock=shared)
+        if kind == "barrier":
+            for sensor in (Sensor.LOOP_ARM, Sensor.PHOTOCELL, Sensor.ARM_UP):
+                rig.sense(sensor, Reading.OFF, found=True)
+            rig.sense(Sensor.ARM_DOWN, Reading.ON, found=True)
+        if kind == "door":
+            rig.sense(Sensor.DOOR, Reading.OFF, found=True)
+        made.append(rig.boot())
+    return made[0], made[1]
+
+
+def is_barred(rig: Rig) -> bool:
+    rig.set_free(entry=True)
+    refused = rig.records(RecordKind.COMMAND)[-1].detail.get("refused")
+    rig.set_free()
+    return refused == "interlock"
+
+
+@pytest.mark.parametrize("other", ["turnstile", "door", "barrier"])
+def test_a_door_bars_the_other_lane_until_it_is_shut_whoever_opened_it(make_rig: MakeRig, other: str) -> None:
+    door, second = kinds(make_rig, "door", other)
+    woken: list[float] = []
+    second.lane.when_free(lambda: woken.append(door.now))
+    assert not is_barred(second)
+    door.sense(Sensor.REX, Reading.ON)
+    assert EXIT in door.held, "the way out asks nobody"
+    assert is_barred(second), "its lock is released, and a lock is released for both ways"
+    door.sense(Sensor.DOOR, Reading.ON)
+    door.sense(Sensor.REX, Reading.OFF)
+    door.advance(10.0)
+    assert is_barred(second), "the leaf is open still"
+    assert woken == []
+    door.sense(Sensor.DOOR, Reading.OFF)
+    assert is_barred(second), "it may bounce"
+    door.advance(1.0)
+    assert not is_barred(second)
+    assert woken
+    door.sense(Sensor.DOOR, Reading.ON)
+    assert is_barred(second), "forced"
+
+
+def test_a_barrier_bars_the_other_lane_until_its_arm_is_down(make_rig: MakeRig) -> None:
+    barrier, second = kinds(make_rig, "barrier", "door")
+    barrier.open_once()
+    barrier.sense(Sensor.ARM_DOWN, Reading.OFF)
+    barrier.sense(Sensor.ARM_UP, Reading.ON)
+    barrier.sense(Sensor.LOOP_ARM, Reading.ON)
+    barrier.sense(Sensor.LOOP_ARM, Reading.OFF)
+    barrier.advance(5.0)
+    assert barrier.state() is State.LOCKED, "the passage is over"
+    assert is_barred(second)
+    barrier.sense(Sensor.ARM_UP, Reading.OFF)
+    assert is_barred(second), "it comes down"
+    barrier.sense(Sensor.ARM_DOWN, Reading.ON)
+    assert not is_barred(second)
+
+
+def test_while_the_other_lane_is_open_no_door_is_released_and_no_arm_raised_to_come_in(make_rig: MakeRig) -> None:
+    for kind in ("door", "barrier"):
+        first, second = kinds(make_rig, "turnstile", kind)
+        first.admit("p1")
+        second.approach()
+        second.assess()
+        assert second.shown() == (Prompt.WAIT, "interlock")
+        assert second.unlocked | second.held == set()
+        second.open_once(EXIT)
+        assert second.unlocked == {EXIT}, "the way out asks nobody"
 
 
 STEPS = st.lists(

@@ -40,6 +40,8 @@ EVENTS: dict[Trigger, type[ev.Event]] = {
     Trigger.DEVICE_BACK: ev.DeviceBack,
     Trigger.SELF_TESTED: ev.SelfTested,
     Trigger.RELAY_MISMATCH: ev.RelayMismatch,
+    Trigger.ACKNOWLEDGE: ev.Acknowledge,
+    Trigger.OTHER_SHUT: ev.OtherLaneShut,
     Trigger.OPEN_ENTRY: ev.OpenOnce,
     Trigger.OPEN_EXIT: ev.OpenOnce,
     Trigger.SET_FREE: ev.SetFree,

@@ -11,19 +11,22 @@ import signal
 import sys
 
 from campus.broker import Broker
-from campus.ingest import Ingest
+from campus.database import Database
+from campus.ingest import Commit, Ingest
+from campus.store import HubStore
 
 
 async def main(address: str, port: int, number: int) -> None:
     left = number
 
-    def committed(count: int) -> None:
+    def committed(commit: Commit) -> None:
         nonlocal left
-        left -= count
+        left -= len(commit.batch)
         if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    await Ingest("school", Broker("127.0.0.1", port), address, on_commit=committed).run()
+    async with Database(address, "school") as database:
+        await Ingest("school", Broker("127.0.0.1", port), HubStore(database), on_commit=[committed]).run()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from controller.errors import ConfigError, StoreError
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.machine import Lane
-from controller.lane.model import LaneSettings
+from controller.lane.model import Direction, LaneSettings
 from controller.lane.states import State
 from controller.link import commands as wire
 from controller.link import signing
@@ -97,12 +97,12 @@ class Rig:
             degraded=False,
             post=self._post,
             lane_state=lambda: self.lane.state.value,
-            deeds={name: self._deed(name) for name in ("reread", "self_test", "restart")},
+            deeds={name: self._deed(name) for name in ("reread", "self_test", "restart", "reboot")},
             answer_within=answer_within,
         )
 
     def _deed(self, name: str) -> Any:
-        def done() -> dict[str, str]:
+        async def done() -> dict[str, str]:
             self.deeds.append(name)
             return {"done": name}
 
@@ -186,13 +186,26 @@ async def test_every_action_is_carried_out() -> None:
     ):
         reply = await rig.give(rig.command(action))
         assert (reply.accepted, reply.lane) == (True, state.value), action
-    for deed in (wire.Reread(), wire.SelfTest(), wire.Restart()):
+    for deed in (wire.Reread(), wire.SelfTest(), wire.Restart(), wire.Reboot()):
         reply = await rig.give(rig.command(deed))
         assert reply.accepted
         assert reply.detail == {"done": wire.name_of(deed)}
-    assert rig.deeds == ["reread", "self_test", "restart"]
+    assert rig.deeds == ["reread", "self_test", "restart", "reboot"]
     refused = await rig.give(rig.command(wire.Reset()))
     assert (refused.accepted, refused.refused) == (False, "refused_by_lane/nothing_to_reset")
+
+
+async def test_an_alarm_is_acknowledged_once_and_stands_in_the_journal() -> None:
+    rig = Rig()
+    rig.lane.feed(ev.PassContact(now=rig.now, direction=Direction.ENTRY, active=True))
+    assert dict(rig.lane.alarms) == {"intrusion": False}
+    assert (await rig.give(rig.command(wire.Acknowledge()))).accepted
+    assert dict(rig.lane.alarms) == {}
+    assert rig.moved == [fx.Indicate(fx.Prompt.ALARM, "intrusion", silent=True)], "no relay"
+    (noted,) = (entry for entry in rig.book.entries if entry.kind == RECEIVED)
+    assert (noted.detail["command"], noted.detail["actor"]) == ("acknowledge", "admin")
+    again = await rig.give(rig.command(wire.Acknowledge()))
+    assert again.refused == "refused_by_lane/nothing_to_acknowledge"
 
 
 @pytest.mark.parametrize(
@@ -481,3 +494,19 @@ async def test_orders_wait_for_each_other() -> None:
     answers = await asyncio.gather(*(rig.desk.take(command, retained=False) for _ in range(5)))
     replies = [rig.read(answer) for answer in answers if answer is not None]
     assert sorted(reply.refused or "" for reply in replies) == ["", "seen", "seen", "seen", "seen"]
+
+
+async def test_a_key_as_a_credential_has_the_mask_of_its_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd gives a root's file to the service's user by an ACL; elsewhere the same mode is refused."""
+    if os.geteuid() != 0:
+        pytest.skip("a credential is root's")
+    path = tmp_path / "orders.key"
+    signing.create_private(path)
+    path.chmod(0o440)
+    with pytest.raises(ConfigError, match="others may read this key"):
+        signing.read_private(path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    signing.read_private(path)
+    path.chmod(0o444)
+    with pytest.raises(ConfigError, match="others may read this key"):
+        signing.read_private(path)

@@ -14,8 +14,10 @@ from controller.config import Config, StoreSettings
 from controller.latency import STAGES, TOTAL, LatencyWatch, cells, quantile, rows
 from controller.perception.settings import PerceptionSettings
 from controller.selftest import latency
-from hw.board import simulated_board
-from hw.settings import CameraSettings
+from hw.board import rehearsal_board, simulated_board
+from hw.kind_settings import BarrierSettings, DoorSettings
+from hw.ports import Side
+from hw.settings import CameraSettings, GateSettings
 from hw.sim.clock import VirtualClock
 from hw.sim.turnstile import RelayMove
 from hw.sim.world import World
@@ -23,6 +25,8 @@ from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hw.kind_settings import Wiring
 
 
 def test_the_median_of_a_hundred_with_its_interval() -> None:
@@ -94,6 +98,19 @@ def test_a_lane_is_timed_where_it_runs_and_leaves_nothing_behind(tmp_path: Path)
     assert found["latency thermal read"].figures["budget_ms"] == 60.0
     assert found["latency decision"].status == "absent"
     assert "latency relay" not in found, "a simulated line says nothing"
+
+
+@pytest.mark.parametrize("wiring", [GateSettings(), DoorSettings(), BarrierSettings()])
+def test_the_simulated_lock_of_a_timed_lane_is_of_its_own_kind(wiring: Wiring) -> None:
+    board, mechanics = rehearsal_board(Mlx90640Settings(), CameraSettings(), wiring)
+    try:
+        board.gate.open(lambda _edge: None)
+        board.gate.unlock(Side.A, 5.0 if isinstance(wiring, DoorSettings) else 0.3)
+        assert mechanics.active(wiring.OUTPUTS[0])
+        assert (board.arm is None) is not isinstance(wiring, BarrierSettings)
+    finally:
+        board.gate.close()
+        mechanics.close()
 
 
 def test_a_stage_over_its_budget_is_wrong_and_says_what_to_do() -> None:

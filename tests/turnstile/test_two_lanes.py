@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
-from typing import TYPE_CHECKING, Any
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -13,15 +16,18 @@ from controller.cli import main
 from controller.config import Config, SiteSettings, StoreSettings, parse
 from controller.errors import ConfigError
 from controller.gallery.index import GalleryIndex
+from controller.gallery.model import Person
 from controller.lane import events as ev
 from controller.lane.model import Assessment, Direction, LaneSettings, Liveness, Match, Screening, Verdict
 from controller.lane.states import State
-from hw.board import simulated_board
+from controller.vitals import JOURNAL_HANGS
+from hw.board import simulated_board, simulated_kind
 from hw.errors import DeviceClosed
 from hw.ports import Side, Signal
-from hw.settings import GateSettings
+from hw.settings import CameraSettings, GateSettings
 from hw.sim.clock import VirtualClock
 from hw.sim.world import World
+from hw.thermal_settings import Mlx90640Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -32,8 +38,9 @@ if TYPE_CHECKING:
 
     from controller.app import App
     from controller.perception.types import Face
-    from hw.sim.turnstile import SimulatedTurnstile
+    from hw.ports import HardwareWatchdog
 
+    Kind = Literal["turnstile", "door", "barrier"]
     Scene = Callable[["Pair"], Coroutine[Any, Any, None]]
 
 STATES = (State.LOCKED, State.LOCKED)
@@ -71,26 +78,42 @@ class CountingEngine:
 class Pair:
     """The two lanes, on one clock."""
 
-    def __init__(self, folder: Path, *, interlock: bool, anti_passback: float = 0.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        interlock: bool = False,
+        anti_passback: float = 0.0,
+        kinds: tuple[Kind, Kind] = ("turnstile", "turnstile"),
+        watchdog: HardwareWatchdog | None = None,
+    ) -> None:
         self.clock = VirtualClock()
         self.engine = CountingEngine(self.clock)
-        self.turnstiles: list[SimulatedTurnstile] = []
+        self.turnstiles: list[Any] = []
+        """What closes each lane: a turnstile, or a door or a barrier where `kinds` says so."""
         self.apps: list[App] = []
         self.places: list[Place] = []
         self._people = 0
-        for number in (1, 2):
+        for number, kind in enumerate(kinds, start=1):
+            slow: dict[str, Any] = {"thermal": Mlx90640Settings(refresh_hz=2), "camera": CameraSettings(fps=2)}
             config = Config(
                 site=SiteSettings(name=f"gate-{number}", interlock=interlock),
                 gate=GateSettings(stop=24, ready=12, fire=13),
-                lane=LaneSettings(anti_passback=anti_passback),
+                lane=LaneSettings(kind=kind, anti_passback=anti_passback),
                 store=StoreSettings(folder=folder / f"gate-{number}"),
+                **({} if watchdog is None else slow),
             )
             world = World(self.clock, seed=number)
             thermal, camera = config.thermal, config.camera
-            board, simulation = simulated_board(
-                thermal, camera, config.gate, clock=self.clock, world=world, seed=number
-            )
-            self.turnstiles.append(simulation.turnstile)
+            sim: dict[str, Any] = {"clock": self.clock, "world": world, "seed": number}
+            if isinstance(config.wiring, GateSettings):
+                board, simulation = simulated_board(thermal, camera, config.wiring, **sim)
+                self.turnstiles.append(simulation.turnstile)
+            else:
+                board, other = simulated_kind(thermal, camera, config.wiring, **sim)
+                self.turnstiles.append(other.mechanics)
+            if number == 1:
+                board = replace(board, watchdog=watchdog)
             self.places.append(Place(config, board, GalleryIndex.for_engine(self.engine)))
 
     def play(self, scene: Scene) -> None:
@@ -106,6 +129,7 @@ class Pair:
         """Somebody registered and well comes to a lane and is looked at."""
         self._people += 1
         app, now = self.apps[lane], self.clock.monotonic()
+        self.places[lane].gallery.add(Person(person), [])
         found = Assessment(
             match=Match(person, 0.8, 0.5),
             ambiguous=False,
@@ -140,7 +164,7 @@ def make_pair(tmp_path: Path) -> Iterator[Callable[..., Pair]]:
     pairs: list[Pair] = []
 
     def make(**changes: Any) -> Pair:
-        pairs.append(Pair(tmp_path, **({"interlock": False} | changes)))
+        pairs.append(Pair(tmp_path, **changes))
         return pairs[-1]
 
     yield make
@@ -256,6 +280,106 @@ def test_the_service_managers_signal_ends_both(make_pair: Callable[..., Pair]) -
     with pytest.raises(asyncio.CancelledError):
         pair.play(scene)
     assert pair.active() == [set(), set()]
+
+
+def test_who_waits_for_the_other_lane_is_looked_at_as_soon_as_it_is_shut(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair(interlock=True)
+
+    async def scene(pair: Pair) -> None:
+        await pair.come(0, "p1")
+        await pair.come(1, "p2")
+        denied = pair.clock.monotonic()
+        assert pair.turnstiles[0].push(Side.A)
+        await asyncio.sleep(1.6)
+        assert pair.clock.monotonic() - denied < pair.apps[1].config.lane.deny_show
+        assert pair.states()[1] is State.SCREENING
+
+    pair.play(scene)
+
+
+def test_a_turnstile_waits_until_the_door_beside_it_is_shut(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair(interlock=True, kinds=("door", "turnstile"))
+    door, turnstile = pair.turnstiles
+
+    async def scene(pair: Pair) -> None:
+        await pair.come(0, "p1")
+        assert door.released
+        assert door.pull(Side.A, hold=2.0)
+        await asyncio.sleep(1.0)
+        await pair.come(1, "p2")
+        assert pair.reasons()[1] == "interlock"
+        assert not turnstile.push(Side.A)
+        await asyncio.sleep(4.0)
+        assert not door.open
+        await pair.come(1, "p3")
+        assert turnstile.push(Side.A)
+        await pair.come(0, "p4")
+        assert pair.reasons()[0] == "interlock"
+        assert not door.released
+        assert door.pull(Side.B), "whoever leaves asks nobody"
+
+    pair.play(scene)
+
+
+def test_a_door_waits_until_the_arm_beside_it_is_down(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair(interlock=True, kinds=("barrier", "door"))
+    barrier, door = pair.turnstiles
+
+    async def scene(pair: Pair) -> None:
+        barrier.arrive()
+        await asyncio.sleep(3.0)
+        await pair.come(0, "p1")
+        await asyncio.sleep(2.0)
+        assert barrier.is_up
+        await pair.come(1, "p2")
+        assert pair.reasons()[1] == "interlock"
+        while barrier.angle > 0.0:
+            assert not door.released
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(1.0)
+        await pair.come(1, "p2")
+        assert door.released
+
+    pair.play(scene)
+    assert not barrier.hits
+
+
+class Watchdog:
+    """A hardware watchdog that writes down when it was fed."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def open(self) -> float:
+        self.told.append("open")
+        return 60.0
+
+    def feed(self) -> None:
+        self.told.append("feed")
+
+    def close(self) -> None:
+        self.told.append("close")
+
+
+@pytest.mark.parametrize("hanging", [0, 1])
+def test_the_hardware_watchdog_of_one_lane_starves_when_either_hangs(
+    make_pair: Callable[..., Pair], hanging: int
+) -> None:
+    watchdog = Watchdog()
+    pair = make_pair(watchdog=watchdog)
+
+    async def scene(pair: Pair) -> None:
+        await asyncio.sleep(5.0)
+        assert watchdog.told[:2] == ["open", "feed"]
+        assert 4 <= watchdog.told.count("feed") <= 20
+        journal: Any = pair.apps[hanging].runner._journal
+        journal._executor.submit(pair.clock.wait, threading.Event(), math.inf)
+        await asyncio.sleep(JOURNAL_HANGS + 3.0)
+        watchdog.told.append("hung for long")
+        await asyncio.sleep(5.0)
+
+    pair.play(scene)
+    assert set(watchdog.told[watchdog.told.index("hung for long") :]) == {"hung for long", "close"}
 
 
 # What is refused before anything is opened

@@ -10,7 +10,7 @@ import pytest
 from controller.config import parse
 from controller.errors import ConfigError
 from hw.gate_settings import GATE_CONTACTS, GATE_INPUTS, GATE_OUTPUTS, READBACKS, GateSettings, LineSettings
-from hw.kind_settings import BARRIER_INPUTS, DOOR_INPUTS
+from hw.kind_settings import BARRIER_INPUTS, BARRIER_READBACKS, DOOR_INPUTS, DOOR_READBACKS
 from hw.ports import ACTIVE_AT_REST, CONTACTS, Lamp, Side, Signal
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ ALL_CONTACTS = {name: number for number, name in enumerate(GATE_CONTACTS, start=
 
 def test_the_settings_and_the_ports_speak_of_the_same_contacts() -> None:
     assert tuple(signal.value for signal in TURNSTILE) == GATE_CONTACTS
-    assert {signal.value for signal in CONTACTS} == {*GATE_CONTACTS, *DOOR_INPUTS, *BARRIER_INPUTS}
-    assert GATE_INPUTS == GATE_CONTACTS + READBACKS
+    inputs, readbacks = {*GATE_INPUTS, *DOOR_INPUTS, *BARRIER_INPUTS}, {*READBACKS, *DOOR_READBACKS, *BARRIER_READBACKS}
+    assert {signal.value for signal in CONTACTS} == inputs - readbacks
+    assert (*GATE_CONTACTS, *READBACKS) == GATE_INPUTS
 
 
 WAYS = list(itertools.product([False, True], [False, True], [None, "none"]))
@@ -86,6 +87,7 @@ def test_a_line_has_its_own_debounce(build: Callable[..., Any]) -> None:
     assert lane.edges_of(Signal.TAMPER) == [True]
 
 
+DOOR, BARRIER = '[lane]\nkind = "door"\n', '[lane]\nkind = "barrier"\n'
 REFUSED = {
     "[gate.line.fir]\nactive_low = true": r"`line\.fir`: there is no such line; lines are unlock_a, ",
     "[gate.line.fire]\nactive_low = true": r"`line\.fire` is about a line that is not wired: give `fire` its GPIO line",
@@ -103,6 +105,17 @@ REFUSED = {
     "[gate]\ndebounce = 0.15": r"`pass_a`: a debounce of 0\.15 s .*at most 0\.1 s, as `debounce` in \[gate",
     "[gate]\nreadback_a = 19\n[gate.line.readback_a]\ndebounce = 0.12": r"`readback_a`: a debounce of 0\.12 s",
     "[gate]\nreadback_a = 19\n[lane]\nunlock_pulse = 0.15": r"\[lane\] unlock_pulse is 0\.15 s: with a read-back",
+    '[gate]\nnormally_closed = ["lamp_go"]': r"`normally_closed` names lamp_go, which is no input; inputs are pass_a, ",
+    DOOR + "[door.line.bell]\nactive_low = true": r"`line\.bell`: there is no such line; lines are lock_line, ",
+    DOOR + "[door.line.rex]\ndebounce = 0.1": r"`line\.rex` is about a line that is not wired: give `rex` its",
+    DOOR
+    + '[door]\nrex = 6\n[door.line.rex]\npull = "down"': r'a contact to ground with a pull-down .* takes pull = "up"',
+    DOOR + "[door]\nfire = 16\ndebounce = 0.1": r"`fire`: .* as `debounce` in \[door\.line\.fire\]",
+    DOOR + "[door]\nspare = 17": r"GPIO line 17 is given twice: as lock_line and as spare",
+    BARRIER + "[barrier.line.photocell]\ndebounce = 0.2": r"`photocell`: .* has to turn round in time; at most 0\.1 s",
+    BARRIER + "[barrier.line.open]\ndebounce = 0.1": r"`line\.open` has a pull or a debounce, but open is an output",
+    BARRIER
+    + "[barrier]\npulse = 0.2\nreadback_close = 20": r"`pulse` is 0\.2 s: with a read-back it must be over 0\.2",
     "[gate]\npass_a = 3": r"GPIO line 3 is I2C 1, where \[thermal\] has its sensor; \[gate\] pass_a takes another",
 }
 

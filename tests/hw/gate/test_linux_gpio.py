@@ -53,7 +53,7 @@ def test_a_missing_chip_is_named_with_those_that_are_there(devices: Path) -> Non
 
 def test_a_chip_one_may_not_open_names_the_group(devices: Path) -> None:
     with pytest.raises(DeviceMissing, match="group gpio"):
-        _check_node(devices / "gpiochip0", may_open=lambda _path, _mode: False)
+        _check_node(devices / "gpiochip0", "gate", may_open=lambda _path, _mode: False)
 
 
 def test_without_lgpio_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, devices: Path) -> None:

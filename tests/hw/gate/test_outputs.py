@@ -226,7 +226,7 @@ class FailingLine:
 
 def test_a_line_that_cannot_be_released_is_tried_until_it_can(caplog: pytest.LogCaptureFixture) -> None:
     clock, line = ManualClock(), FailingLine()
-    guard = RelayGuard({Side.A: line}, 1.5, clock)
+    guard = RelayGuard({Side.A: line}, 1.5, clock, names={Side.A: "[gate] unlock_a"})
     guard.start()
     guard.unlock(Side.A, 0.3)
     line.failing[False] = True
@@ -242,7 +242,7 @@ def test_a_line_that_cannot_be_released_is_tried_until_it_can(caplog: pytest.Log
 
 def test_a_line_that_cannot_be_driven_is_an_error_and_stays_locked() -> None:
     clock, line = ManualClock(), FailingLine()
-    guard = RelayGuard({Side.A: line}, 1.5, clock)
+    guard = RelayGuard({Side.A: line}, 1.5, clock, names={Side.A: "[gate] unlock_a"})
     guard.start()
     line.failing[True] = True
     with pytest.raises(DeviceError, match="unlock_a: the line can't be driven"):
@@ -263,7 +263,7 @@ def test_without_its_thread_the_guard_refuses_to_unlock() -> None:
             return threads[-1]
 
     clock, line = NoThreads(), FailingLine()
-    guard = RelayGuard({Side.A: line}, 1.5, clock)
+    guard = RelayGuard({Side.A: line}, 1.5, clock, names={Side.A: "[gate] unlock_a"})
     guard.start()
     threads[0].join()
     with pytest.raises(DeviceError, match="unlocking is refused"):

@@ -13,7 +13,8 @@ import pytest
 from hw.board import wiring
 from hw.drivers.wiring import WiringFinding, check_release, check_wiring, config_lines
 from hw.errors import DeviceDenied, DeviceError, DeviceMissing
-from hw.gate_settings import GATE_INPUTS, GATE_OUTPUTS, GateSettings, LineSettings
+from hw.gate_settings import GATE_INPUTS, GATE_OUTPUTS, GateSettings, LaneLines, LineSettings
+from hw.kind_settings import BarrierSettings, DoorSettings
 from hw.linux import gpio_lines
 from hw.linux.gpio_lines import LinuxGpioLines
 from hw.ports import ACTIVE_AT_REST
@@ -52,12 +53,13 @@ WIRED: dict[str, Any] = {
 class Place:
     """A machine, the wiring that gate.toml tells of, and what is really on the wires."""
 
-    def __init__(self, **changes: Any) -> None:
-        self.settings = GateSettings(**(WIRED | changes))
+    def __init__(self, settings: LaneLines | None = None, **changes: Any) -> None:
+        self.settings = settings or GateSettings(**(WIRED | changes))
         self.machine = kernel.FakeKernel()
-        for name in GATE_INPUTS:
+        at_rest = AT_REST if settings is None else settings.active_at_rest | {"arm_down"}
+        for name in self.settings.INPUTS:
             if getattr(self.settings, name) is not None:
-                self.contact(name, active=name in AT_REST)
+                self.contact(name, active=name in at_rest)
 
     def contact(self, name: str, *, active: bool) -> None:
         """Dry contacts: closed, one pulls the line to its side; open, it leaves the line to the pull."""
@@ -223,6 +225,83 @@ def test_a_board_without_its_chip_is_one_finding(tmp_path: Path) -> None:
     (tmp_path / "gpiochip0").touch()
     (finding,) = wiring(GateSettings(), devices=tmp_path)
     assert "is no GPIO chip" in finding.text
+
+
+# Doors and barriers
+
+DOOR: dict[str, Any] = {"rex": 6, "secure": 13, "fire": 16, "tamper": 19, "key": 20, "readback": 26}
+BARRIER: dict[str, Any] = {
+    "loop_front": 12,
+    "loop_exit": 16,
+    "loop_fault": 20,
+    "photocell_fault": 21,
+    "power_fail": 24,
+    "fire": 25,
+    "readback_open": 18,
+    "readback_close": 26,
+}
+KINDS: list[LaneLines] = [
+    DoorSettings(**DOOR),
+    DoorSettings(**DOOR, lock="magnet", normally_closed=("door", "fire", "secure")),
+    DoorSettings(**DOOR, inputs_active_low=False, line={"rex": LineSettings(pull="none", active_low=True)}),
+    BarrierSettings(**BARRIER),
+    BarrierSettings(**BARRIER, inputs_active_low=False, line={"arm_up": LineSettings(active_low=True)}),
+]
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_a_door_or_a_barrier_that_is_wired_as_it_says_has_nothing_wrong(settings: LaneLines) -> None:
+    place = Place(settings)
+    found = place.look()
+    assert [str(finding) for finding in found if not finding.ok] == []
+    names = [name for name in (*settings.OUTPUTS, *settings.INPUTS) if settings.number(name) is not None]
+    assert [finding.name for finding in found] == [f"{settings.SECTION} {name}" for name in names]
+    outputs = {settings.number(name) for name in settings.OUTPUTS}
+    assert not outputs & {line for _, line, _ in place.machine.log}, "no output is claimed"
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_each_input_of_a_door_or_a_barrier_that_is_not_at_rest_is_named_with_its_cause(settings: LaneLines) -> None:
+    for name in settings.INPUTS:
+        if settings.number(name) is None or name in ("arm_up", "arm_down"):
+            continue
+        place, rest = Place(settings), name in settings.active_at_rest
+        place.contact(name, active=not rest)
+        finding = place.wrong()[f"{settings.SECTION} {name}"]
+        assert ("is not active at rest" if rest else "is active at rest") in finding.text
+        assert "normally_closed" in finding.fix
+
+
+def test_a_magnet_without_its_program_holds_nothing_and_a_strike_does() -> None:
+    for lock, holds in (("strike", True), ("magnet", False)):
+        place = Place(DoorSettings(**DOOR, lock=lock))  # type: ignore[arg-type]
+        place.contact("secure", active=holds)
+        assert place.wrong() == {}
+        place.contact("secure", active=not holds)
+        assert "the lock does not hold" in place.wrong()["door secure"].text
+
+
+def test_an_open_door_whose_lock_holds_is_a_contact_of_the_other_kind() -> None:
+    place = Place(DoorSettings(**DOOR))
+    place.contact("door", active=True)
+    assert "of the other kind" in place.wrong()["door door+secure"].fix
+
+
+@pytest.mark.parametrize(("up", "down", "told"), [(True, True, "up and down at once"), (False, False, "neither up")])
+def test_an_arm_may_stand_either_way_but_somewhere(up: bool, down: bool, told: str) -> None:  # noqa: FBT001
+    place = Place(BarrierSettings(**BARRIER))
+    place.contact("arm_up", active=True)
+    place.contact("arm_down", active=False)
+    assert place.wrong() == {}, "an arm that is up is wired well"
+    place.contact("arm_up", active=up)
+    place.contact("arm_down", active=down)
+    assert told in place.wrong()["barrier arm"].text
+
+
+def test_lines_for_config_txt_of_a_door_and_a_barrier() -> None:
+    assert config_lines(DoorSettings(**DOOR)) == ["gpio=17=op,dl", "dtparam=strict_gpiod"]
+    barrier = BarrierSettings(**BARRIER, line={"close": LineSettings(active_low=True)})
+    assert config_lines(barrier) == ["gpio=17=op,dl", "gpio=27=op,dh", "dtparam=strict_gpiod"]
 
 
 # What the kernel does with a released output

@@ -10,6 +10,7 @@ import pytest
 
 from hw.drivers.barrier import GpioBarrier
 from hw.errors import DeviceClosed
+from hw.gate_settings import LineSettings
 from hw.kind_settings import BarrierSettings
 from hw.ports import Edge, Lamp, Side, Signal
 from hw.sim.barrier import ArmCommand, SimulatedBarrier, VehiclePassage
@@ -337,3 +338,38 @@ def test_a_closed_barrier_does_nothing_more(build: Callable[..., Rig]) -> None:
 def test_wiring_that_cannot_work_is_refused(values: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         BarrierSettings(**values)
+
+
+# Lines of their own, and the relays
+
+
+def test_each_line_may_be_wired_in_its_own_way(build: Callable[..., Rig]) -> None:
+    own = {
+        "open": LineSettings(active_low=True),
+        "photocell": LineSettings(active_low=False),
+        "arm_up": LineSettings(pull="none"),
+    }
+    rig = build(line=own).raised()
+    assert rig.told(Signal.ARM_UP) == [True]
+    assert rig.gate.read(Signal.PHOTOCELL) is False
+    assert [rig.barrier.pin_factory.pin(line).pull for line in (6, 13, 19)] == ["down", "floating", "up"]
+    rig.barrier.walk_under(1.0)
+    rig.clock.advance(0.5)
+    assert not rig.gate.lower()
+    assert rig.told(Signal.PHOTOCELL) == [True]
+
+
+def test_relays_that_obey_are_nothing_and_one_that_does_not_is_told(build: Callable[..., Rig]) -> None:
+    rig = build(readback_open=18, readback_close=23, lamp_stop=None).raised()
+    assert rig.gate.lower()
+    rig.clock.advance(4.0)
+    relays = [edge for edge in rig.edges if edge.signal in (Signal.RELAY_A, Signal.RELAY_B)]
+    assert relays == []
+    rig.barrier.stick_relay("open", False)
+    rig.gate.lift()
+    rig.clock.advance(0.3)
+    rig.barrier.stick_relay("close", True)
+    rig.clock.advance(0.3)
+    told = [(edge.signal, edge.cause) for edge in rig.edges if edge.signal in (Signal.RELAY_A, Signal.RELAY_B)]
+    assert told[0] == (Signal.RELAY_A, "dead")
+    assert (Signal.RELAY_B, "welded") in told

@@ -9,6 +9,7 @@ import pytest
 
 from hw.drivers.door import GpioDoor, Lock
 from hw.errors import DeviceClosed, DeviceError
+from hw.gate_settings import LineSettings
 from hw.kind_settings import DoorSettings
 from hw.ports import Edge, Lamp, Side, Signal
 from hw.sim.clock import ManualClock
@@ -246,3 +247,72 @@ def test_a_lock_line_that_refuses_is_not_believed_released() -> None:
 def test_wiring_that_cannot_work_is_refused(values: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         DoorSettings(**values)
+
+
+# Lines of their own, and the lock's relay
+
+
+def test_each_line_may_be_wired_in_its_own_way(build: Callable[..., Rig]) -> None:
+    own = {
+        "lock_line": LineSettings(active_low=True),
+        "rex": LineSettings(active_low=False, debounce=0.15),
+        "fire": LineSettings(pull="none"),
+    }
+    rig = build(line=own)
+    assert rig.levels()[-1] == 1, "inactive"
+    pulls = [rig.door.pin_factory.pin(getattr(rig.settings, name)).pull for name in ("rex", "fire", "key")]
+    assert pulls == ["down", "floating", "up"]
+    rig.door.press_rex(0.12)
+    rig.clock.advance(1.0)
+    assert rig.told(Signal.REX) == [], "shorter than its debounce"
+    rig.door.press_rex(0.4)
+    rig.door.press_fire(True)
+    rig.clock.advance(1.0)
+    assert rig.told(Signal.REX) == [True, False]
+    assert rig.told(Signal.FIRE) == [True]
+    rig.gate.unlock(A, 1.0)
+    assert rig.levels()[-1] == 0
+    assert rig.is_released()
+
+
+def relay(rig: Rig) -> list[str | None]:
+    return [edge.cause for edge in rig.edges if edge.signal is Signal.RELAY_A]
+
+
+@pytest.mark.parametrize("lock", ["strike", "magnet"])
+def test_a_lock_whose_relay_obeys_is_nothing(build: Callable[..., Rig], lock: str) -> None:
+    rig = build(lock=lock, readback=26)
+    for side in Side:
+        rig.gate.unlock(side, 5.0)
+        rig.clock.advance(1.0)
+        rig.gate.hold(side, on=True)
+    rig.clock.advance(20.0)
+    for side in Side:
+        rig.gate.hold(side, on=False)
+    rig.clock.advance(1.0)
+    assert relay(rig) == []
+    assert rig.gate.read(Signal.RELAY_A) is False
+    assert rig.gate.read(Signal.RELAY_B) is None, "there is one lock"
+
+
+@pytest.mark.parametrize(
+    ("lock", "closed", "cause"),
+    [("strike", True, "welded"), ("strike", False, "dead"), ("magnet", True, "welded"), ("magnet", False, "dead")],
+)
+def test_a_lock_whose_relay_does_not_obey_is_told(
+    build: Callable[..., Rig],
+    lock: str,
+    closed: bool,  # noqa: FBT001
+    cause: str,
+) -> None:
+    rig = build(lock=lock, readback=26)
+    rig.door.stick_relay("lock_line", closed)
+    if closed is (lock == "magnet"):
+        rig.gate.unlock(A, 5.0)  # it is what it ought to be as long as nothing is asked of it
+    rig.clock.advance(0.15)
+    assert relay(rig) == []
+    rig.clock.advance(0.1)
+    assert relay(rig) == [cause]
+    rig.door.stick_relay("lock_line", None)
+    rig.clock.advance(0.5)
+    assert relay(rig) == [cause, None]

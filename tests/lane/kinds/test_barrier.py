@@ -550,3 +550,10 @@ def test_a_closing_that_such_a_grant_did_not_stop_is_still_watched(barrier: Rig)
     assert barrier.place() is Arm.CLOSING
     barrier.advance(8.1)
     assert barrier.arm_moves[-1] == LIFT
+
+
+@pytest.mark.parametrize(("side", "cause"), [(ENTRY, "open_relay_dead"), (EXIT, "close_relay_dead")])
+def test_a_relay_that_does_not_obey_is_named_by_its_line(barrier: Rig, side: Direction, cause: str) -> None:
+    barrier.feed(ev.RelayMismatch, direction=side, cause="dead")
+    assert barrier.records(fx.RecordKind.FAULT)[0].detail["cause"] == cause
+    assert barrier.state() is State.FAULT

@@ -349,3 +349,12 @@ def test_a_turnstiles_contact_is_no_event_of_a_door(door: Rig) -> None:
 def test_a_doors_contact_is_no_event_of_a_turnstile(rig: Rig) -> None:
     rig.sense(Sensor.DOOR, Reading.ON)
     assert (rig.lane.illegal_events, rig.place()) == (1, None)
+
+
+def test_a_lock_whose_relay_does_not_obey_admits_nobody_and_lets_everybody_out(door: Rig) -> None:
+    door.feed(ev.RelayMismatch, direction=ENTRY, cause="welded")
+    assert door.state() is State.FAULT
+    (record,) = door.records(fx.RecordKind.FAULT)
+    assert (record.detail["fault"], record.detail["cause"]) == ("relay", "lock_relay_welded")
+    door.sense(Sensor.REX, Reading.ON)
+    assert EXIT in door.held

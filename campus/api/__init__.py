@@ -1,0 +1,1 @@
+"""The hub's REST interface: FastAPI, one file a topic."""

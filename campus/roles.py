@@ -1,0 +1,59 @@
+"""Who may do what at the hub."""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+
+class Permission(enum.StrEnum):
+    """What an endpoint asks for."""
+
+    GATES_READ = "gates:read"
+    EVENTS_READ = "events:read"
+    """Who passed where, and when."""
+    PEOPLE_READ = "people:read"
+    PEOPLE_WRITE = "people:write"
+    POLICY_READ = "policy:read"
+    POLICY_WRITE = "policy:write"
+    HEALTH_READ = "health:read"
+    """Temperatures of persons and what became of them: the doctor's."""
+    HEALTH_WRITE = "health:write"
+    ORDERS = "orders"
+    """Orders to gates."""
+    AUDIT_READ = "audit:read"
+    ADMINISTER = "administer"
+    """Tokens, webhooks, gates' keys."""
+
+
+class Role(enum.StrEnum):
+    """What a token is for. None includes another: a technician who administers does not read health."""
+
+    GUARD = "guard"
+    DOCTOR = "doctor"
+    ENROLMENT = "enrolment"
+    ADMIN = "admin"
+    AUDITOR = "auditor"
+
+
+P = Permission
+PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.GUARD: frozenset({P.GATES_READ, P.EVENTS_READ, P.POLICY_READ, P.ORDERS}),
+    Role.DOCTOR: frozenset({P.GATES_READ, P.EVENTS_READ, P.PEOPLE_READ, P.HEALTH_READ, P.HEALTH_WRITE}),
+    Role.ENROLMENT: frozenset({P.GATES_READ, P.PEOPLE_READ, P.PEOPLE_WRITE, P.POLICY_READ}),
+    Role.ADMIN: frozenset(
+        {P.GATES_READ, P.EVENTS_READ, P.PEOPLE_READ, P.POLICY_READ, P.POLICY_WRITE, P.ORDERS, P.ADMINISTER}
+    ),
+    Role.AUDITOR: frozenset({P.GATES_READ, P.EVENTS_READ, P.POLICY_READ, P.AUDIT_READ}),
+}
+
+
+class Actor(NamedTuple):
+    """Who asks."""
+
+    name: str
+    role: Role
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the actor's role has it."""
+        return permission in PERMISSIONS[self.role]

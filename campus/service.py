@@ -1,0 +1,201 @@
+"""The hub, put together: configuration, database, and its parts in one task group."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+import uvicorn
+
+from campus.api.app import make_app
+from campus.database import Database
+from campus.distribution import Distribution
+from campus.documents import Documents
+from campus.errors import HubConfigError, HubError
+from campus.gaps import GapDetector
+from campus.ingest import Ingest
+from campus.metrics import HubMetrics
+from campus.orders import OrderDesk
+from campus.people import People
+from campus.policy import Policies
+from campus.retention import Retention
+from campus.share import EVERYTHING, Share
+from campus.store import HubStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fastapi import FastAPI
+
+    from campus.api.settings import HttpSettings
+    from campus.broker import Broker
+    from campus.config import HubConfig
+    from campus.gaps import GapSettings
+    from campus.store import Mark
+
+log = structlog.stdlib.get_logger("hub")
+
+
+class Hub:
+    """One campus' hub. Raises `HubConfigError` for an address of a database that cannot be one."""
+
+    def __init__(self, config: HubConfig, share: Share = EVERYTHING) -> None:
+        self._config = config
+        self._share = share
+        self._metrics = HubMetrics()
+        self.database = Database(config.database, config.campus)
+        self.people = People(config.people)
+        self._broker = None if config.broker is None else config.broker.broker()
+        self._intake = None if self._broker is None else self._make_intake(self._broker)
+        roster = config.roster
+        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people, Policies())
+        app = make_app(
+            self.database,
+            self.people,
+            order_desk=self._make_desk(),
+            metrics=self._metrics,
+            handed_out=self._documents,
+            settings=config.http,
+            connected=lambda: None if self._intake is None else self._intake.connected,
+        )
+        self.web = WebServer(config.http, app)
+
+    def _make_intake(self, broker: Broker) -> Intake:
+        config = self._config
+        return Intake(config.campus, broker, self.database, gaps=config.gaps, metrics=self._metrics, share=self._share)
+
+    def _make_desk(self) -> OrderDesk | None:
+        if self._config.orders is None:
+            return None
+        if self._broker is None:
+            raise HubConfigError("orders: need a [broker]")
+        return OrderDesk(self._broker, self._config.campus, self._config.orders)
+
+    async def run(self) -> NoReturn:
+        """Serve until cancelled. Raises `HubError` where trying again cannot help."""
+        await self.database.open()
+        port = self._config.metrics.port
+        try:
+            with contextlib.nullcontext() if port is None else self._metrics.served(port):
+                async with asyncio.TaskGroup() as tasks:
+                    self._start(tasks)
+        except* HubError as group:
+            raise _first(group) from group
+        finally:
+            await self.database.close()
+        raise AssertionError("its parts run for ever")
+
+    def _start(self, tasks: asyncio.TaskGroup) -> None:
+        """Start every part."""
+        config = self._config
+        tasks.create_task(self.web.run(), name="web")
+        tasks.create_task(self._metrics.run(self.database), name="metrics")
+        tasks.create_task(Retention(self.database, config.retention).run(), name="retention")
+        if self._broker is None or self._intake is None:
+            return
+        tasks.create_task(self._intake.run(), name="intake")
+        if config.roster is not None and self._documents is not None and self._share.number == 1:
+            distribution = Distribution(
+                config.campus,
+                config.roster,
+                self.database,
+                self.people,
+                documents=self._documents,
+                broker=self._broker,
+            )
+            tasks.create_task(distribution.run(), name="distribution")
+
+
+class Intake:
+    """Takes in what the gates report, and asks for what stays away."""
+
+    def __init__(
+        self,
+        campus: str,
+        broker: Broker,
+        database: Database,
+        *,
+        gaps: GapSettings,
+        metrics: HubMetrics,
+        share: Share = EVERYTHING,
+    ) -> None:
+        self._detector = GapDetector(database, gaps, self._ask)
+        told = [self._detector.committed, metrics.committed]
+        self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, share=share)
+        metrics.watch(self._ingest)
+
+    async def run(self) -> NoReturn:
+        """Do so until cancelled. Raises `HubError` where trying again cannot help."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._ingest.run(), name="ingest")
+            tasks.create_task(self._detector.run(), name="gaps")
+        raise AssertionError("both run for ever")
+
+    @property
+    def connected(self) -> bool:
+        """Whether gates are heard."""
+        return self._ingest.connected.is_set()
+
+    async def _ask(self, marks: Sequence[Mark]) -> bool:
+        return await self._ingest.ask(marks)
+
+
+class WebServer:
+    """Answers HTTP, as a part among others: signals are the program's."""
+
+    def __init__(self, settings: HttpSettings, app: FastAPI) -> None:
+        self._settings = settings
+        self._app = app
+        self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        """Where it answers, once it does."""
+
+    async def run(self) -> NoReturn:
+        """Answer until cancelled; requests under way are finished. Raises `HubConfigError`."""
+        settings = self._settings
+        where = f"[http] {settings.host}:{settings.port}"
+        try:
+            config = uvicorn.Config(
+                self._app,
+                host=settings.host,
+                port=settings.port,
+                ssl_certfile=settings.cert,
+                ssl_keyfile=settings.key or settings.cert,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=settings.grace,
+            )
+            config.load()
+            family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+            listening = socket.create_server((settings.host, settings.port), family=family, backlog=config.backlog)
+        except OSError as error:  # ssl.SSLError is one
+            raise HubConfigError(f"{where}: {error}") from error
+        server = _Server(config)
+        serving = asyncio.ensure_future(server.serve([listening]))
+        self.port.set_result(listening.getsockname()[1])
+        log.info("answering", host=settings.host, port=self.port.result(), encrypted=config.is_ssl)
+        try:
+            await asyncio.shield(serving)
+        finally:
+            server.should_exit = True
+            await serving
+            listening.close()
+        raise AssertionError("it serves until it is told to stop")
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None: who started it ends it."""
+        yield
+
+
+def _first(group: BaseExceptionGroup[HubError]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
