@@ -57,9 +57,7 @@ class Archive:
         end._add("TRAILER!!!", 0, b"")
         return b"".join([*self._parts, *end._parts])
 
-    def _add(
-        self, name: str, mode: int, content: bytes, device: tuple[int, int] = (0, 0), *, changed: int = 0
-    ) -> None:
+    def _add(self, name: str, mode: int, content: bytes, device: tuple[int, int] = (0, 0), *, changed: int = 0) -> None:
         self._count += 1
         path = name.encode() + b"\0"
         # Inode, mode, user, group, links, time, size, four device numbers (the last two its own), name's size, no sum.
