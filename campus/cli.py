@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from campus import cli_admin, cli_orders, cli_policy, cli_roster
+from campus import cli_admin, cli_orders, cli_people, cli_policy, cli_roster
 from campus.broker import Broker
 from campus.config import load
 from campus.database import Database
 from campus.errors import HubError
 from campus.gaps import GapSettings
 from campus.metrics import HubMetrics
+from campus.policy import Policies
 from campus.service import Hub, Intake
 from campus.share import read_share
 from campus.store import HubStore
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     gates.set_defaults(run=_gates)
     cli_orders.add_parsers(commands, _add_broker, _broker)
     cli_admin.add_parsers(commands)
+    cli_people.add_parsers(commands)
     cli_policy.add_parsers(commands)
     cli_roster.add_parsers(commands)
     return parser
@@ -114,7 +116,9 @@ def _ingest(options: argparse.Namespace) -> int:
     async def run() -> None:
         async with Database(options.db, options.campus) as database:
             broker, metrics = _broker(options), HubMetrics()
-            await Intake(options.campus, broker, database, gaps=GapSettings(), metrics=metrics, share=share).run()
+            await Intake(
+                options.campus, broker, database, gaps=GapSettings(), metrics=metrics, policies=Policies(), share=share
+            ).run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))

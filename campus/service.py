@@ -15,15 +15,18 @@ from campus.database import Database
 from campus.distribution import Distribution
 from campus.documents import Documents
 from campus.errors import HubConfigError, HubError
+from campus.feed import Feed
 from campus.gaps import GapDetector
 from campus.ingest import Ingest
 from campus.metrics import HubMetrics
 from campus.orders import OrderDesk
+from campus.peers import PeerNews
 from campus.people import People
 from campus.policy import Policies
 from campus.retention import Retention
 from campus.share import EVERYTHING, Share
 from campus.store import HubStore
+from campus.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,16 +51,24 @@ class Hub:
         self._metrics = HubMetrics()
         self.database = Database(config.database, config.campus)
         self.people = People(config.people)
+        self.policies = Policies()
         self._broker = None if config.broker is None else config.broker.broker()
         self._intake = None if self._broker is None else self._make_intake(self._broker)
         roster = config.roster
-        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people, Policies())
+        self._documents = (
+            None if roster is None else Documents(config.campus, roster.folder, self.people, self.policies)
+        )
+        self.feed = Feed(self.database)
+        egress = config.webhooks.egress()
+        self.webhooks = Webhooks(self.database, self.people, self.feed, config.webhooks, egress)
         app = make_app(
             self.database,
             self.people,
             order_desk=self._make_desk(),
             metrics=self._metrics,
             handed_out=self._documents,
+            feed=self.feed,
+            egress=egress,
             settings=config.http,
             connected=lambda: None if self._intake is None else self._intake.connected,
         )
@@ -65,7 +76,15 @@ class Hub:
 
     def _make_intake(self, broker: Broker) -> Intake:
         config = self._config
-        return Intake(config.campus, broker, self.database, gaps=config.gaps, metrics=self._metrics, share=self._share)
+        return Intake(
+            config.campus,
+            broker,
+            self.database,
+            gaps=config.gaps,
+            metrics=self._metrics,
+            policies=self.policies,
+            share=self._share,
+        )
 
     def _make_desk(self) -> OrderDesk | None:
         if self._config.orders is None:
@@ -93,6 +112,9 @@ class Hub:
         config = self._config
         tasks.create_task(self.web.run(), name="web")
         tasks.create_task(self._metrics.run(self.database), name="metrics")
+        tasks.create_task(self.feed.run(), name="feed")
+        if self._share.number == 1:
+            tasks.create_task(self.webhooks.run(), name="webhooks")
         tasks.create_task(Retention(self.database, config.retention).run(), name="retention")
         if self._broker is None or self._intake is None:
             return
@@ -120,11 +142,13 @@ class Intake:
         *,
         gaps: GapSettings,
         metrics: HubMetrics,
+        policies: Policies,
         share: Share = EVERYTHING,
     ) -> None:
         self._detector = GapDetector(database, gaps, self._ask)
         told = [self._detector.committed, metrics.committed]
-        self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, share=share)
+        peers = PeerNews(database, policies)
+        self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, peers=peers, share=share)
         metrics.watch(self._ingest)
 
     async def run(self) -> NoReturn:
