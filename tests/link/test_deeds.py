@@ -137,6 +137,7 @@ def test_the_self_test_measures_and_moves_nothing(bench: Bench, tmp_path: Path) 
         assert 0 < float(str(told["journal_disk_median_ms"])) <= float(str(told["journal_disk_worst_ms"]))
         assert float(str(told["disk_space_free_mb"])) > 0
         assert told["faults"] == ""
+        assert (told["camera_health"], told["thermal_health"], told["journal_health"]) == ("ok", "ok", "ok")
         assert int(str(told["thermal_frames"])) > 0
 
     bench.play(scene)
