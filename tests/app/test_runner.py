@@ -151,6 +151,9 @@ class Bench:
     def disk(self) -> Health:
         return self.health[-1].health
 
+    def sign(self) -> fx.Prompt:
+        return self.runner.prompt
+
     def relay(self) -> list[tuple[object, ...]]:
         return [item for item in self.told if item[0] in ("unlock", "hold", "relock", "stop")]
 
@@ -254,7 +257,7 @@ def test_a_dead_disk_puts_the_lane_out_of_service_until_it_lives_again() -> None
         await bench.recognise("g1")
         await asyncio.sleep(1.0)
         assert bench.lane.state is State.FAULT
-        assert bench.runner.prompt is fx.Prompt.OUT_OF_SERVICE, "nobody is called to a lane that lets nobody in"
+        assert bench.sign() is fx.Prompt.OUT_OF_SERVICE, "nobody is called to a lane that lets nobody in"
         assert bench.lane.faults == {FaultKind.JOURNAL}
         assert [report.health for report in bench.health[:2]] == [Health.OK, Health.LOST]
         assert bench.health[-1].reason == "the disk is full"
@@ -265,7 +268,7 @@ def test_a_dead_disk_puts_the_lane_out_of_service_until_it_lives_again() -> None
         assert bench.lane.faults == frozenset()
         assert bench.disk() is Health.OK
         await bench.feed(ev.Left(now=bench.clock.monotonic()))
-        assert bench.runner.prompt is fx.Prompt.IDLE
+        assert bench.sign() is fx.Prompt.IDLE
         assert bench.told.count(("journal", "warning")) == 1, "when it was lost, and for how long, is on the disk"
         await bench.recognise("g2")
         assert ("unlock", Side.A, 0.3) in bench.told

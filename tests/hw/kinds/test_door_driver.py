@@ -249,6 +249,16 @@ def test_wiring_that_cannot_work_is_refused(values: dict[str, Any], text: str) -
         DoorSettings(**values)
 
 
+def test_a_weak_lock_says_so_and_a_mended_one_holds_again_for_good(build: Callable[..., Rig]) -> None:
+    rig = build()
+    rig.door.weaken(True)
+    rig.clock.advance(5.0)
+    assert rig.told(Signal.SECURE) == [False]
+    rig.door.weaken(False)
+    rig.clock.advance(60.0)
+    assert rig.told(Signal.SECURE) == [False, True]
+
+
 # Lines of their own, and the lock's relay
 
 
