@@ -122,7 +122,7 @@ class Rig:
         )
         self.engine = engine
         self.gallery = GalleryIndex.for_engine(self.engine)
-        if engine is not None:
+        if sees:
             photos = [enrolment_photo(IDENTITY, moment) for moment in range(2)]
             self.gallery.add(Registered(STUDENT), [engine.embed(photo, engine.detect(photo)[0]) for photo in photos])
         self.simulation: Simulation

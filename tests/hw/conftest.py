@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from hw.ports import Edge, Gate
     from hw.sim.clock import ManualClock
 
-SETTLES = 0.5
-"""Seconds after which no contact bounces any more."""
-
 
 class Wired(Protocol):
     """What a rig has: a time moved by hand, a driver, what it reported, and what it is wired to."""
@@ -33,14 +30,14 @@ AnyRig = TypeVar("AnyRig", bound=Wired)
 
 @pytest.fixture
 def keep() -> Iterator[Callable[..., Any]]:
-    """Take a rig: open its driver unless told not to, and close it and its mechanics at the end."""
+    """Take a rig, open its driver unless told not to and let `settles` seconds pass; at the end close all of it."""
     kept: list[Wired] = []
 
-    def take(rig: AnyRig, *, opened: bool = True) -> AnyRig:
+    def take(rig: AnyRig, *, opened: bool = True, settles: float = 0.5) -> AnyRig:
         kept.append(rig)
         if opened:
             rig.gate.open(rig.edges.append)
-            rig.clock.advance(SETTLES)
+            rig.clock.advance(settles)
         return rig
 
     yield take

@@ -71,7 +71,8 @@ def build(clock: ManualClock, keep: Callable[..., Lane]) -> Callable[..., Lane]:
     def make(*, opened: bool = True, turnstile: dict[str, Any] | None = None, **changes: Any) -> Lane:
         settings = GateSettings(**(ALL_LINES | changes))
         sim = SimulatedTurnstile(settings, clock, **(turnstile or {}))
-        return keep(Lane(clock, settings, sim, GpioGate(settings, sim.pin_factory, clock)), opened=opened)
+        lane = Lane(clock, settings, sim, GpioGate(settings, sim.pin_factory, clock))
+        return keep(lane, opened=opened, settles=0.2)
 
     return make
 
