@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from campus import cli_admin, cli_orders
+from campus import cli_admin, cli_orders, cli_policy, cli_roster
 from campus.broker import Broker
 from campus.config import load
 from campus.database import Database
 from campus.errors import HubError
-from campus.ingest import Ingest
-from campus.service import Hub
+from campus.gaps import GapSettings
+from campus.metrics import HubMetrics
+from campus.policy import Policies
+from campus.service import Hub, Intake
+from campus.share import read_share
 from campus.store import HubStore
 from controller.errors import GateError
 
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_UNSURE = {"clock": "", "estimated": "~", "unknown": "?"}
+"""Behind a time: what is known of it."""
 DATABASE = "a file (SQLite), or postgresql://[user@]host[:port]/name; made or migrated where needed"
 
 
@@ -57,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Take in what the gates report, and answer over REST, by a hub.toml (docs/hub.md).",
     )
     serve.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
+    _add_worker(serve)
     serve.set_defaults(run=_serve)
     ingest = commands.add_parser(
         "ingest",
@@ -66,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_broker(ingest)
     ingest.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
+    _add_worker(ingest)
     ingest.set_defaults(run=_ingest)
     events = commands.add_parser("events", help="print events that arrived, oldest first")
     events.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
@@ -75,9 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     events.set_defaults(run=_events)
     gates = commands.add_parser("gates", help="print each gate: whether it is online, and what it reported")
     gates.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
+    gates.add_argument("--json", action="store_true", help="one JSON object a line")
     gates.set_defaults(run=_gates)
     cli_orders.add_parsers(commands, _add_broker, _broker)
     cli_admin.add_parsers(commands)
+    cli_policy.add_parsers(commands)
+    cli_roster.add_parsers(commands)
     return parser
 
 
@@ -93,10 +103,21 @@ def _add_broker(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", type=Path, metavar="FILE", help="its private key; default: it is in --cert")
 
 
+def _add_worker(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--worker", default="1/1", metavar="K/N", help="take the gates of the K-th of N workers (docs/hub.md)"
+    )
+
+
 def _ingest(options: argparse.Namespace) -> int:
+    share = read_share(options.worker)
+
     async def run() -> None:
         async with Database(options.db, options.campus) as database:
-            await Ingest(options.campus, _broker(options), HubStore(database)).run()
+            broker, metrics = _broker(options), HubMetrics()
+            await Intake(
+                options.campus, broker, database, gaps=GapSettings(), metrics=metrics, policies=Policies(), share=share
+            ).run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))
@@ -104,10 +125,10 @@ def _ingest(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    config = load(options.config)
+    config, share = load(options.config), read_share(options.worker)
 
     async def run() -> None:
-        await Hub(config).run()
+        await Hub(config, share).run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))
@@ -162,7 +183,7 @@ def _events(options: argparse.Namespace) -> int:
         return await store.events(gate=options.gate, limit=options.limit or -1)
 
     for event in _look(options.db, read):
-        print(event.payload.decode() if options.json else _event_line(event.payload, event.gate))
+        print(event.payload.decode() if options.json else _event_line(event))
     return 0
 
 
@@ -176,20 +197,27 @@ def _look(address: str, read: Callable[[HubStore], Awaitable[T]]) -> T:
     return asyncio.run(look())
 
 
-def _event_line(payload: bytes, gate: str) -> str:
-    event = json.loads(payload)
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["time"]))
-    unsure = "" if event["clock"] == "synchronised" else "?"
+def _event_line(stored: StoredEvent) -> str:
+    event = json.loads(stored.payload)
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stored.moment.time)) + _UNSURE[stored.moment.source]
     detail = " ".join(f"{key}={value}" for key, value in event.get("detail", {}).items())
+    thinned = " (thinned)" if event.get("thinned") else ""
+    ahead = "" if stored.complete else " (what is before it has not come yet)"
+    place = f"{stored.epoch[-4:]}:{stored.seq:<7}"
     person = event.get("person") or "-"
-    return f"{when}{unsure}  {gate}  {event['epoch'][-4:]}:{event['seq']:<7} {event['type']:<14} {person:<12} {detail}"
+    return f"{when}  {stored.gate}  {place} {event['type']:<14} {person:<12} {detail}{thinned}{ahead}"
 
 
 def _gates(options: argparse.Namespace) -> int:
     for gate in _look(options.db, HubStore.gates):
+        if options.json:
+            told = gate._asdict() | {"state": None if gate.state is None else json.loads(gate.state)}
+            print(json.dumps(told))
+            continue
         online = {True: "online", False: "offline", None: "unknown"}[gate.online]
         state = json.loads(gate.state)["lane"] if gate.state else "-"
         seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gate.seen))
         gap = f"  {gate.missing} events wait behind a gap" if gate.missing else ""
-        print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}")
+        taken = f"  {gate.conflicts} other events at taken places" if gate.conflicts else ""
+        print(f"{gate.gate:<16} {online:<8} {state:<16} {gate.events:>8} events  last heard {seen}{gap}{taken}")
     return 0

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from campus import migrations, tables
 from campus.errors import HubConfigError, HubStoreError
+from controller.link import messages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,12 +42,12 @@ class Database:
         address: a file, or `postgresql://[user@]host[:port]/name`.
         campus: whose events it holds; a database of another campus is refused. None: whichever, for reading.
 
-    Raises `HubConfigError` for an address that cannot be one.
+    Raises `HubConfigError` for an address that cannot be one, `MessageError` for a campus' name that cannot.
     """
 
     def __init__(self, address: str, campus: str | None) -> None:
         self.address = address
-        self._campus = campus
+        self._campus = campus if campus is None else messages.check_name(campus)
         self._url = _url(address)
         self._engine: AsyncEngine | None = None
         self._months: set[tuple[int, int]] = set()
@@ -121,6 +122,20 @@ class Database:
                 bounds = f"FOR VALUES FROM ({first.timestamp():.0f}) TO ({last.timestamp():.0f})"
                 await query.execute(sa.text(f"{made} {bounds}"))
         self._months.add(month)
+
+    async def months_before(self, query: AsyncConnection, moment: float) -> list[str]:
+        """Partitions whose rows all came before `moment`, oldest first; none on SQLite."""
+        if not self.is_postgresql:
+            return []
+        last = dt.datetime.fromtimestamp(moment, dt.UTC)
+        named = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'event'::regclass ORDER BY 1"
+        names = (await query.execute(sa.text(named))).scalars().all()
+        return [name for name in names if name < f"event_{last:%Y_%m}"]
+
+    async def drop_month(self, query: AsyncConnection, name: str) -> None:
+        """Take a partition out, as `months_before` names it, and its rows with it."""
+        await query.execute(sa.text(f"ALTER TABLE event DETACH PARTITION {name}"))
+        await query.execute(sa.text(f"DROP TABLE {name}"))
 
     async def _claim(self, query: AsyncConnection) -> None:
         """Migrate, and note or check the campus."""

@@ -1,8 +1,9 @@
 """The hub's events: every gate's once each, and how far each gate is complete.
 
 An event is known by (gate, epoch, seq), so that what is sent again is stored once. The mark of a (gate, epoch) is the
-highest seq up to which nothing is missing; it is what the hub acknowledges, and only after COMMIT. Several intakes may
-write at once: who holds a mark's row moves it, the others wait.
+highest seq up to which nothing is missing; it is what the hub acknowledges, and only after COMMIT. An event ahead of
+its mark, sent live or behind a gap, is kept and seen all the same. Several intakes may write at once: who holds a
+mark's row moves it, the others wait.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from campus import tables
+from campus.dating import Anchor, Moment, moment
 from controller.link.messages import EventMessage, Online, State, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from campus.database import Database
 
 EVERYTHING = -1
+REACH = 500
+"""Events that are looked for at once behind a gap that has closed."""
 Place = tuple[str, str]
 """Gate and epoch."""
 
@@ -35,6 +39,8 @@ class Incoming(NamedTuple):
     gate: str
     message: EventMessage | Online | State
     payload: bytes
+    live: bool = False
+    """Sent ahead of its turn: it comes again, and asks for no acknowledgement."""
 
 
 class Mark(NamedTuple):
@@ -54,6 +60,10 @@ class StoredEvent(NamedTuple):
     seq: int
     received: float
     payload: bytes
+    complete: bool
+    """Nothing before it is missing."""
+    moment: Moment
+    """When it happened."""
 
 
 class GateRow(NamedTuple):
@@ -65,16 +75,10 @@ class GateRow(NamedTuple):
     seen: float
     events: int
     missing: int
-    """Events beyond a gap, kept until it closes."""
+    """Events ahead of the mark, kept until what is before them has come."""
     state: bytes | None
-
-
-class _Waiting(NamedTuple):
-    """An event that is not complete yet."""
-
-    chain: str
-    payload: bytes
-    received: float
+    conflicts: int
+    """Other events at places that were taken, which the gate has not written again elsewhere."""
 
 
 class HubStore:
@@ -102,9 +106,13 @@ class HubStore:
         return marks
 
     async def events(self, *, gate: str | None = None, limit: int = EVERYTHING) -> list[StoredEvent]:
-        """Complete events in the order they were received, the newest `limit` of them; -1: all."""
-        event = tables.event.c
-        chosen = sa.select(event.gate, event.epoch, event.seq, event.received, event.payload)
+        """Events in the order they were received, the newest `limit` of them (-1: all), dated as well as can be."""
+        event, boot = tables.arrived.c, tables.boot.c
+        place = event.gate, event.epoch, event.seq, event.received, event.payload, event.complete
+        anchors = boot.first_monotonic, boot.first_time, boot.last_monotonic, boot.last_time
+        chosen = sa.select(*place, event.time, event.clock, event.monotonic, *anchors).select_from(
+            tables.arrived.outerjoin(tables.boot, sa.and_(event.gate == boot.gate, event.boot_id == boot.boot_id))
+        )
         if gate is not None:
             chosen = chosen.where(event.gate == gate)
         newest = (event.received, event.gate, event.epoch, event.seq)
@@ -113,7 +121,10 @@ class HubStore:
             chosen = chosen.limit(limit)
         async with self.database.transaction() as query:
             rows = (await query.execute(chosen)).all()
-        return [StoredEvent(*row) for row in reversed(rows)]
+        return [
+            StoredEvent(row.gate, row.epoch, row.seq, row.received, row.payload, bool(row.complete), dated(row))
+            for row in reversed(rows)
+        ]
 
     async def gates(self) -> list[GateRow]:
         """What is known of each gate, by name."""
@@ -125,6 +136,9 @@ class HubStore:
             events = {row[0]: row for row in await query.execute(stored)}
             waiting = sa.select(pending.gate, count, sa.func.max(pending.received)).group_by(pending.gate)
             behind = {row[0]: row for row in await query.execute(waiting)}
+            conflict = tables.conflict.c
+            unexplained = sa.select(conflict.gate, count).where(conflict.refiled.is_(None)).group_by(conflict.gate)
+            conflicts = {row[0]: int(row[1]) for row in await query.execute(unexplained)}
         nothing = ("", 0, 0.0)
         found = []
         for name in sorted(told.keys() | events.keys() | behind.keys()):
@@ -132,7 +146,8 @@ class HubStore:
             _, missing, late = behind.get(name, nothing)
             said = told.get(name)
             online, boot_id, seen, state = (None, None, max(last, late), None) if said is None else said[1:]
-            found.append(GateRow(name, online, boot_id, seen, there + missing, missing, state))
+            taken = conflicts.get(name, 0)
+            found.append(GateRow(name, online, boot_id, seen, there + missing, missing, state, taken))
         return found
 
 
@@ -147,25 +162,30 @@ class _Batch:
         self._marks: dict[Place, tuple[int, str]] = {}
 
     async def run(self, batch: Sequence[Incoming]) -> list[Mark]:
-        """Store everything; the marks of what was touched, in the order it came."""
+        """Store everything; the marks of what asks for an acknowledgement, in the order it came."""
         events: dict[Place, list[tuple[EventMessage, bytes]]] = defaultdict(list)
-        touched: dict[Place, None] = {}
-        for gate, message, payload in batch:
+        touched: dict[Place, bool] = {}
+        for gate, message, payload, live in batch:
             if isinstance(message, EventMessage):
-                events[gate, message.epoch].append((message, payload))
-                touched[gate, message.epoch] = None
+                place = gate, message.epoch
+                events[place].append((message, payload))
+                touched[place] = touched.get(place, False) or not live
             elif isinstance(message, Online):
-                touched |= dict.fromkeys((gate, cursor.epoch) for cursor in message.cursors)
+                touched |= {(gate, cursor.epoch): True for cursor in message.cursors}
         await self._lock(sorted(touched))
+        before = dict(self._marks)
         for place, arrived in events.items():
             await self._take(place, arrived)
+        await self._anchor(batch)
         # By gate, as the marks: two intakes that tell of the same gates in another order would wait for each other.
-        for gate, message, payload in sorted(batch, key=lambda incoming: incoming.gate):
+        for gate, message, payload, _ in sorted(batch, key=lambda incoming: incoming.gate):
             if isinstance(message, Online):
                 await self._introduce(gate, message)
             elif isinstance(message, State):
                 await self._tell(gate, {"state": payload})
-        return [Mark(*place, *self._marks[place]) for place in touched]
+        # A live event that moves no mark is not answered: a mark that is repeated asks the gate to start over.
+        asked = [place for place, asks in touched.items() if asks or self._marks[place] != before[place]]
+        return [Mark(*place, *self._marks[place]) for place in asked]
 
     async def _lock(self, places: Sequence[Place]) -> None:
         """Hold the marks' rows until the COMMIT, always in the same order: no two intakes wait for each other."""
@@ -179,31 +199,32 @@ class _Batch:
         for gate, epoch, seq, chain in await self._query.execute(wanted):
             self._marks[gate, epoch] = seq, chain
 
-    async def _take(self, place: Place, arrived: Iterable[tuple[EventMessage, bytes]]) -> None:
-        """Sort what came of one epoch: complete now, behind a gap, here already, or another event at a taken place."""
+    async def _take(self, place: Place, arrived: Sequence[tuple[EventMessage, bytes]]) -> None:
+        """Sort what came of one epoch: new, here already, or another event at a taken place."""
+        gate, _ = place
         seq, _ = self._marks[place]
-        waiting = await self._waiting(place)
-        kept = set(waiting)
-        again = []
+        pending = tables.pending.c
+        ahead = {message.seq for message, _ in arrived if message.seq > seq}
+        wanted = sa.select(pending.seq, pending.chain).where(*_at(tables.pending, place), pending.seq.in_(ahead))
+        known = {row.seq: row.chain for row in await self._query.execute(wanted)} if ahead else {}
+        fresh: dict[int, dict[str, Any]] = {}
+        again, refiled = [], []
         for message, payload in arrived:
-            known = waiting.get(message.seq)
+            chain = known.get(message.seq)
             if message.seq <= seq:
                 again.append((message, payload))
-            elif known is None:
-                waiting[message.seq] = _Waiting(message.chain, payload, self._received)
+            elif chain is None:
+                known[message.seq] = message.chain
+                fresh[message.seq] = _row(gate, message, payload, self._received)
+                refiled += [message] if "refiled" in message.detail else []
                 self.counts["stored"] += 1
-            elif known.chain == message.chain:
+            elif chain == message.chain:
                 self.counts["duplicates"] += 1
             else:
                 await self._contradict(place, message, payload)
         await self._compare(place, again)
-        await self._advance(place, waiting, kept)
-
-    async def _waiting(self, place: Place) -> dict[int, _Waiting]:
-        pending = tables.pending.c
-        wanted = sa.select(pending.seq, pending.chain, pending.payload, pending.received)
-        rows = await self._query.execute(wanted.where(pending.gate == place[0], pending.epoch == place[1]))
-        return {row.seq: _Waiting(*row[1:]) for row in rows}
+        await self._advance(place, fresh)
+        await self._settle(gate, refiled)
 
     async def _compare(self, place: Place, again: Sequence[tuple[EventMessage, bytes]]) -> None:
         """Events at places below the mark: the same ones, or others."""
@@ -228,29 +249,74 @@ class _Batch:
         await self._query.execute(statement, [row | {"payload": payload, "received": self._received}])
         self.counts["conflicts"] += 1
 
-    async def _advance(self, place: Place, waiting: Mapping[int, _Waiting], kept: set[int]) -> None:
-        """Move the mark over everything that is complete now; `kept` are those that lie in `pending` already."""
-        gate, epoch = place
-        seq, chain = first = self._marks[place]
-        complete = []
-        while seq + 1 in waiting:
-            seq += 1
-            chain, payload, received = waiting[seq]
-            complete.append(_row(gate, payload, received))
-        if complete:
-            await self._query.execute(tables.event.insert(), complete)
-        late = [
-            {"gate": gate, "epoch": epoch, "seq": number, **one._asdict()}
-            for number, one in waiting.items()
-            if number > seq and number not in kept
-        ]
-        if late:
-            await self._query.execute(tables.pending.insert(), late)
-        await self._set_mark(place, first, (seq, chain))
+    async def _advance(self, place: Place, fresh: dict[int, dict[str, Any]]) -> None:
+        """Move the mark over everything that is complete now; what is left of the `fresh` rows waits."""
         pending = tables.pending
-        if any(number <= seq for number in kept):
-            done = sa.delete(pending).where(pending.c.gate == gate, pending.c.epoch == epoch, pending.c.seq <= seq)
-            await self._query.execute(done)
+        before = seq, chain = self._marks[place]
+        complete: list[dict[str, Any]] = []
+        closed = False
+        reached = -1
+        while reached != seq:
+            while seq + 1 in fresh:
+                seq += 1
+                complete.append(fresh.pop(seq))
+            reached = seq
+            within = pending.c.seq.between(seq + 1, seq + REACH)
+            waiting = sa.select(pending).where(*_at(pending, place), within).order_by(pending.c.seq)
+            for row in (await self._query.execute(waiting)).mappings():
+                if row["seq"] != seq + 1:
+                    break
+                seq += 1
+                closed = True
+                complete.append(dict(row))
+        if complete:
+            chain = complete[-1]["chain"]
+            await self._query.execute(tables.event.insert(), complete)
+        if closed:
+            await self._query.execute(sa.delete(pending).where(*_at(pending, place), pending.c.seq <= seq))
+        if fresh:
+            await self._query.execute(pending.insert(), list(fresh.values()))
+        await self._set_mark(place, before, (seq, chain))
+
+    async def _settle(self, gate: str, refiled: Sequence[EventMessage]) -> None:
+        """Find what was written again at its old place: a conflict there is explained, and nothing waits there."""
+        again = {old: message for message in refiled if (old := _old_place(message)) is not None}
+        if not again:
+            return
+        for table in (tables.conflict, tables.pending):
+            at = table.c.gate == gate, sa.tuple_(table.c.epoch, table.c.seq).in_(list(again))
+            for row in (await self._query.execute(sa.select(table).where(*at))).all():
+                message = again[row.epoch, row.seq]
+                if not _same(decode("evt", row.payload, EventMessage), message):
+                    continue
+                there = *_at(table, (gate, row.epoch)), table.c.seq == row.seq, table.c.chain == row.chain
+                if table is tables.pending:
+                    await self._query.execute(sa.delete(table).where(*there))
+                else:
+                    place = f"{message.epoch}-{message.seq}"
+                    await self._query.execute(sa.update(table).where(*there).values(refiled=place))
+
+    async def _anchor(self, batch: Sequence[Incoming]) -> None:
+        """Keep the first and the last moment of each boot at which its gate knew the time."""
+        moments: dict[tuple[str, str], list[Anchor]] = defaultdict(list)
+        for gate, message, _, _ in batch:
+            if isinstance(message, Online) or message.clock != "synchronised" or message.monotonic is None:
+                continue
+            moments[gate, message.boot_id].append(Anchor(message.monotonic, message.time))
+        if not moments:
+            return
+        boot = tables.boot
+        rows = [
+            dict(zip(boot.c.keys(), (*place, *min(known), *max(known)), strict=True))
+            for place, known in sorted(moments.items())
+        ]
+        statement = self._insert(boot)
+        new = statement.excluded
+        earlier = new.first_monotonic < boot.c.first_monotonic
+        later = new.last_monotonic > boot.c.last_monotonic
+        news = {name: sa.case((earlier, new[name]), else_=boot.c[name]) for name in ("first_monotonic", "first_time")}
+        news |= {name: sa.case((later, new[name]), else_=boot.c[name]) for name in ("last_monotonic", "last_time")}
+        await self._query.execute(statement.on_conflict_do_update(index_elements=["gate", "boot_id"], set_=news), rows)
 
     async def _set_mark(self, place: Place, before: tuple[int, str], now: tuple[int, str]) -> None:
         if now == before:
@@ -268,15 +334,16 @@ class _Batch:
             seq, chain = self._marks[place]
             if cursor.acked <= seq:
                 continue
-            waiting = await self._waiting(place)
+            pending = tables.pending
+            inside = *_at(pending, place), pending.c.seq <= cursor.acked
             # What had come of the hole all the same stays.
-            inside = [_row(gate, one.payload, one.received) for at, one in waiting.items() if at <= cursor.acked]
-            if inside:
-                await self._query.execute(tables.event.insert(), inside)
+            came = sa.select(pending).where(*inside)
+            await self._query.execute(tables.event.insert().from_select(list(pending.c.keys()), came))
+            await self._query.execute(sa.delete(pending).where(*inside))
             row = {"gate": gate, "epoch": cursor.epoch, "first": seq + 1, "last": cursor.acked, "found": self._received}
             await self._query.execute(self._insert(tables.hole).on_conflict_do_nothing(), [row])
             await self._set_mark(place, (seq, chain), (cursor.acked, ""))
-            await self._advance(place, {at: one for at, one in waiting.items() if at > cursor.acked}, set(waiting))
+            await self._advance(place, {})
             self.counts["holes"] += 1
 
     async def _tell(self, gate: str, told: Mapping[str, Any]) -> None:
@@ -286,9 +353,13 @@ class _Batch:
         await self._query.execute(statement.on_conflict_do_update(index_elements=["gate"], set_=news))
 
 
-def _row(gate: str, payload: bytes, received: float) -> dict[str, Any]:
-    """An event's row; its columns are read from what came."""
-    event = decode("evt", payload, EventMessage)
+def _at(table: sa.Table, place: Place) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """The rows of a gate's epoch."""
+    return table.c.gate == place[0], table.c.epoch == place[1]
+
+
+def _row(gate: str, event: EventMessage, payload: bytes, received: float) -> dict[str, Any]:
+    """An event as a row of `event` or `pending`."""
     return {
         "gate": gate,
         "epoch": event.epoch,
@@ -304,3 +375,25 @@ def _row(gate: str, payload: bytes, received: float) -> dict[str, Any]:
         "chain": event.chain,
         "payload": payload,
     }
+
+
+def _old_place(event: EventMessage) -> tuple[str, int] | None:
+    """Where an event stood that its gate has written again."""
+    epoch, _, seq = str(event.detail.get("refiled")).rpartition("-")
+    return (epoch, int(seq)) if seq.isdecimal() and len(seq) < len(str(2**63)) else None
+
+
+def _same(one: EventMessage, other: EventMessage) -> bool:
+    """Whether both tell of the same thing, wherever they stand."""
+    return all(getattr(one, name) == getattr(other, name) for name in _TOLD)
+
+
+def dated(row: Any) -> Moment:
+    """When an event happened; `row` has its clocks and the moments of its `boot`, or None for those."""
+    known = row.first_monotonic is not None
+    anchors = (Anchor(row.first_monotonic, row.first_time), Anchor(row.last_monotonic, row.last_time)) if known else ()
+    return moment(row.time, row.clock, row.monotonic, anchors)
+
+
+_TOLD = ("boot_id", "monotonic", "time", "type", "grant_id", "person")
+"""What an event says of what happened, but for its detail."""

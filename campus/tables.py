@@ -1,12 +1,14 @@
 """The hub's tables, for queries; `campus.migrations` makes them. PostgreSQL in earnest, SQLite to try it.
 
-`event` holds what is complete: of each gate's epoch everything up to its mark, once. What came behind a gap waits in
-`pending`. So (gate, epoch, seq) is unique though PostgreSQL keeps `event` in monthly partitions, whose keys cannot span
-them: only who holds the mark's row moves it.
+`event` holds what is complete: of each gate's epoch everything up to its mark, once. What came ahead of that, live or
+behind a gap, waits in `pending`; `arrived` is both, for whoever wants to know what happened. So (gate, epoch, seq) is
+unique though PostgreSQL keeps `event` in monthly partitions, whose keys cannot span them: only who holds the mark's row
+moves it.
 """
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Float, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
@@ -38,11 +40,26 @@ pending = Table(
     Column("gate", String(32), primary_key=True),
     Column("epoch", String(16), primary_key=True),
     Column("seq", BigInteger, primary_key=True),
-    Column("received", Float, nullable=False),
-    Column("chain", String(64), nullable=False),
-    Column("payload", LargeBinary, nullable=False),
+    *(Column(column.name, column.type, nullable=column.nullable) for column in list(event.c)[3:]),
 )
-"""Events beyond a gap."""
+"""Events ahead of the mark, with the columns of `event`."""
+
+arrived = sa.union_all(
+    sa.select(event, sa.true().label("complete")), sa.select(pending, sa.false().label("complete"))
+).subquery("arrived")
+"""Every event that is here, once. One that becomes complete keeps its `received`."""
+
+boot = Table(
+    "boot",
+    metadata,
+    Column("gate", String(32), primary_key=True),
+    Column("boot_id", Text, primary_key=True),
+    Column("first_monotonic", Float, nullable=False),
+    Column("first_time", Float, nullable=False),
+    Column("last_monotonic", Float, nullable=False),
+    Column("last_time", Float, nullable=False),
+)
+"""The first and the last moment of each start of a board at which it knew the time; `campus.dating` uses them."""
 
 mark = Table(
     "mark",
@@ -63,6 +80,7 @@ conflict = Table(
     Column("chain", String(64), primary_key=True),
     Column("payload", LargeBinary, nullable=False),
     Column("received", Float, nullable=False),
+    Column("refiled", Text, comment="epoch-seq under which the gate has written it again; it is in `event` there"),
 )
 """Another event at a place that was taken: a restored card, or a forgery."""
 
@@ -76,6 +94,20 @@ hole = Table(
     Column("found", Float, nullable=False),
 )
 """Events that a gate has forgotten on the word of a hub that had them, and this one has not."""
+
+gap = Table(
+    "gap",
+    metadata,
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, comment="null: what comes behind is not known"),
+    Column("found", Float, nullable=False),
+    Column("asked", BigInteger, nullable=False, comment="times the gate was asked"),
+    Column("asked_at", Float),
+    Column("alerted", Float),
+)
+"""Events that stay away though their gate has them; while they do, see `campus.gaps`."""
 
 gate = Table(
     "gate",

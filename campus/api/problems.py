@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from campus.errors import HubConfigError, HubStoreError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
 MEDIA = "application/problem+json"
+RULES = "x-further-rules"
 
 log = structlog.stdlib.get_logger("http")
 
@@ -37,6 +39,11 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": http.HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
+def further_rules(told: str) -> dict[str, Any]:
+    """For an operation's `openapi_extra`: what is refused with 422 though a schema cannot say it."""
+    return {RULES: told}
+
+
 class Problem(HTTPException):
     """An error that an endpoint raises on purpose."""
 
@@ -47,24 +54,26 @@ class Problem(HTTPException):
 def install(app: FastAPI) -> None:
     """Answer every error of `app` so."""
 
-    async def raised(_: Request, error: Exception) -> JSONResponse:
+    async def raised(request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, HTTPException):
             raise TypeError(type(error).__name__)
-        return _answer(error.status_code, str(error.detail), error.headers)
+        if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            return answer(error.status_code, str(error.detail), {"Allow": _methods(app, request)})
+        return answer(error.status_code, str(error.detail), error.headers)
 
     async def malformed(_: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, RequestValidationError):
             raise TypeError(type(error).__name__)
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        return _answer(422, f"{place}: {first['msg']}")
+        return answer(422, f"{place}: {first['msg']}")
 
     async def refused(_: Request, error: Exception) -> JSONResponse:
-        return _answer(422, str(error))
+        return answer(422, str(error))
 
     async def unavailable(_: Request, error: Exception) -> JSONResponse:
         log.error("database", error=str(error))  # its text may name hosts and tables: for the log, not for who asks
-        return _answer(503, "the hub's database cannot be used now", {"Retry-After": "5"})
+        return answer(503, "the hub's database cannot be used now", {"Retry-After": "5"})
 
     app.add_exception_handler(HTTPException, raised)
     app.add_exception_handler(RequestValidationError, malformed)
@@ -72,6 +81,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HubStoreError, unavailable)
 
 
-def _answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _methods(app: FastAPI, request: Request) -> str:
+    """What the place takes: Starlette itself names the methods of its first route alone."""
+    scopes = {method: {**request.scope, "method": method} for method in ("DELETE", "GET", "PATCH", "POST", "PUT")}
+    taken = (
+        method for method, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+    )
+    return ", ".join(taken)
+
+
+def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """An error, answered."""
     content = {"status": status, "title": http.HTTPStatus(status).phrase, "detail": detail}
     return JSONResponse(content, status, dict(headers or {}), MEDIA)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from controller.record.entry import Stored
 
-_COLUMNS = "boot_id, kind, monotonic, wall, clock, grant_id, person, detail"
-
 
 def read_journal(path: Path) -> tuple[Stored, ...]:
     """All entries in their order, with the hash chain recomputed. Raises `StoreError` naming the first wrong entry."""
@@ -34,7 +32,7 @@ def _entries(connection: sqlite3.Connection, path: Path) -> list[Stored]:
     found = []
     for era, epoch in connection.execute("SELECT number, epoch FROM epoch ORDER BY number").fetchall():
         chain = rows.anchor(epoch)
-        query = f"SELECT seq, {_COLUMNS}, chain FROM entry WHERE era = ? ORDER BY seq"  # noqa: S608 - constants only
+        query = f"SELECT seq, {rows.COLUMNS}, chain FROM {rows.SOURCE} WHERE era = ? ORDER BY seq"  # noqa: S608 - constants
         for seq, *columns, kept in connection.execute(query, (era,)):
             row = rows.Row(*columns)
             chain = rows.link(chain, seq, row)

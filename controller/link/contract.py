@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from controller.link import commands, messages, signing
+from controller.link import commands, documents, messages, signing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,11 +43,15 @@ class Channel:
 
 CHANNELS = (
     Channel("evt", messages.EventMessage, gate_sends=True, retained=False),
+    Channel("evt/live", messages.EventMessage, gate_sends=True, retained=False),
     Channel("state", messages.State, gate_sends=True, retained=True),
     Channel("online", messages.Online, gate_sends=True, retained=True),
     Channel("ack", messages.Ack, gate_sends=False, retained=False),
+    Channel("peers", messages.Peers, gate_sends=False, retained=False),
     Channel("cmd", signing.Signed, gate_sends=False, retained=False, signed=commands.Command),
     Channel("cmd/reply", signing.Signed, gate_sends=True, retained=False, signed=commands.Reply),
+    Channel("cfg/desired", signing.Signed, gate_sends=False, retained=True, signed=documents.Desired),
+    Channel("cfg/reported", documents.Reported, gate_sends=True, retained=True),
 )
 
 
@@ -118,8 +122,8 @@ def _message(channel: Channel) -> dict[str, Any]:
 
 
 def text() -> str:
-    """The document as it stands in the file. Its version is the topics'."""
-    return msgspec.json.format(msgspec.json.encode(document("1")), indent=1).decode() + "\n"
+    """The document as it stands in the file. Its version is the topics', and counts what was added since."""
+    return msgspec.json.format(msgspec.json.encode(document("1.1")), indent=1).decode() + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ that a newer gate can talk to an older campus; wrong ones are refused with their
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -26,16 +26,21 @@ Mark = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Chain = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 ChainOrNone = Annotated[str, msgspec.Meta(pattern="^(?!\n)([0-9a-f]{64})?$", max_length=64)]
 ClockState = Literal["synchronised", "unsynchronised", "unknown"]
-Text = Annotated[str, msgspec.Meta(max_length=256)]
+TEXT_LIMIT = 256
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
 
-Kind = Literal["evt", "state", "online", "ack", "cmd", "cmd/reply"]
+Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply", "peers", "cfg/desired", "cfg/reported"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/(evt|state|online|ack|cmd|cmd/reply)")
+_TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/({'|'.join(KINDS)})")
 
 
 class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """`evt`: one journal entry. QoS 1, not retained, sent until the campus acknowledges it."""
+    """`evt`: one journal entry. QoS 1, not retained, sent in order until the campus acknowledges it.
+
+    `evt/live` carries the same bytes at once while older entries are still on their way; they come again in `evt`.
+    """
 
     id: Text
     """`{gate}-{epoch}-{seq}`; the same each time this event is sent."""
@@ -56,6 +61,9 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
     person: Text | None = None
     """A stable id; never a name."""
     detail: dict[str, Scalar] = msgspec.field(default_factory=dict)
+    thinned: Chain | msgspec.UnsetType = msgspec.UNSET
+    """Set where the gate ran out of room and threw the screening part of `detail` away: that part's SHA-256, which its
+    chain value was made with. Since 1.1."""
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +108,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     boot_id: Text
     time: float
+    monotonic: float | None = None
+    """Seconds since the boot that `boot_id` names, at `time`: dates that boot's events once `clock` is right. Since
+    1.1."""
     clock: ClockState
     lane: Text
     """The lane's state."""
@@ -118,6 +129,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What a command has to answer now; empty: this gate takes none."""
     reply_key: Text = ""
     """Base64 of the public key that signs its replies."""
+    point: Text = ""
+    """Which point of the access policy this gate is."""
+    policy: Text = ""
+    """Revision and digest of the access policy in force."""
+    policy_fault: Text = ""
+    """Why a newer one is not in force; empty: there is none."""
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +149,26 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
     """The chain value of event `seq`, as proof that it is the same one; empty at 0."""
 
 
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody went through a point of the access policy, at another gate."""
+
+    point: Text
+    direction: Literal["entry", "exit"]
+    time: float
+    """Unix seconds, by a clock that was right."""
+    person: Text | None = None
+    """None: nobody knows who."""
+
+
+class Peers(msgspec.Struct, frozen=True, kw_only=True):
+    """`peers`: what other gates have just seen, for anti-passback. QoS 1, never retained.
+
+    A help and no more: it may come late, twice or never, and then anti-passback is the softer for it.
+    """
+
+    passed: Annotated[list[Passed], msgspec.Meta(max_length=200)]
+
+
 class Topic(NamedTuple):
     """The parts of a topic."""
 
@@ -140,11 +177,11 @@ class Topic(NamedTuple):
     kind: Kind
 
 
-Message = TypeVar("Message", bound=EventMessage | Online | State | Ack)
+Message = TypeVar("Message", bound=EventMessage | Online | State | Ack | Peers)
 
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[object]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (EventMessage, Online, State, Ack)
+    kind: msgspec.json.Decoder(kind) for kind in (EventMessage, Online, State, Ack, Peers)
 }
 
 
@@ -184,7 +221,7 @@ def event_id(gate: str, epoch: str, seq: int) -> str:
     return f"{gate}-{epoch}-{seq}"
 
 
-def encode(message: EventMessage | Online | State | Ack) -> bytes:
+def encode(message: EventMessage | Online | State | Ack | Peers) -> bytes:
     """A message as JSON; equal messages give equal bytes."""
     return _encoder.encode(message)
 

@@ -4,6 +4,9 @@ A PUBACK says that the broker has an event, which is no promise that anybody eve
 journal holds behind the campus' mark, keeps a bounded number on their way, and moves the mark when the campus says
 `ack`, after its COMMIT. Everything else follows: a broker or campus that is away costs nothing but disk, and
 whoever restarts, the gate starts over at the mark and the campus drops what it has already.
+
+What happens now must not wait behind a day's back-fill: while more wait than can be on the wire at once, new events go
+ahead on `evt/live`. They come again in their turn, so that the mark and the order are the back-fill's alone.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ import structlog
 from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
 from controller.link.connection import end_if_cancelled, run_apart
-from controller.link.messages import Ack, Kind, Online, State
-from controller.link.ports import CommandPort, LinkWatch, OutboxPort
+from controller.link.messages import Ack, Kind, Online, Peers, State
+from controller.link.ports import CommandPort, DocumentsPort, LinkWatch, OutboxPort
 from controller.link.session import Backoff, connect
 from controller.link.window import SendWindow
 from controller.link.wire import birth, event_message
@@ -31,6 +34,7 @@ from controller.record.entry import AckOutcome, Place
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from controller.link.publisher import Publisher
     from controller.link.settings import LinkSettings
     from controller.record.entry import Stored
 
@@ -52,7 +56,9 @@ class LinkCounters:
     up: bool = False
     connects: int = 0
     sent: int = 0
-    """Events published, repeats among them."""
+    """Events published in their turn, repeats among them."""
+    live: int = 0
+    """Events published ahead of their turn."""
     starts_over: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     """Messages of the campus that were refused, by reason."""
@@ -69,6 +75,8 @@ class Link:
         state: makes the state message, when one is due; None: there is none.
         watch: is told what happens, for metrics.
         commands: carries out what the campus orders; None: nothing is subscribed to.
+        peers: told what other gates have seen; None: nothing is subscribed to.
+        documents: installs what the hub hands out; the same.
         rng: the dice of the pauses between attempts.
 
     Raises `MessageError` when a name cannot stand in a topic.
@@ -84,6 +92,8 @@ class Link:
         state: Callable[[], State] | None = None,
         watch: LinkWatch | None = None,
         commands: CommandPort | None = None,
+        peers: Callable[[Peers], None] | None = None,
+        documents: DocumentsPort | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.counters = LinkCounters()
@@ -94,10 +104,12 @@ class Link:
         self._state = state
         self._watch = watch or LinkWatch()
         self._commands = commands
-        kinds: tuple[Kind, ...] = ("evt", "state", "online", "ack", "cmd", "cmd/reply")
-        self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in kinds}
+        self._peers = peers
+        self._documents = documents
+        self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in messages.KINDS}
         self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, rng or random.Random())  # noqa: S311
         self._wake = asyncio.Event()
+        self._grown = asyncio.Event()
         self._state_due = asyncio.Event()
         self._birth_due = asyncio.Event()
         self._window = self._new_window()
@@ -108,6 +120,7 @@ class Link:
     def notify(self) -> None:
         """The journal has grown. On the loop's thread."""
         self._wake.set()
+        self._grown.set()
 
     def state_changed(self) -> None:
         """The state message is due. On the loop's thread."""
@@ -133,59 +146,70 @@ class Link:
     async def _session(self) -> None:
         identifier = f"thermogate-{self._settings.campus}-{self._gate}"
         gone = aiomqtt.Will(self._topics["online"], self._gone(), qos=1, retain=True)
-        async with connect(self._settings, identifier, gone) as client:
+        async with connect(self._settings, identifier, gone) as (client, publisher):
             self._window = self._new_window()
             self._may_retire = True
             self._orders = asyncio.Queue(ORDERS_LIMIT)
             await self._subscribe(client)
             self._birth_due.set()
             self._state_due.set()
+            self._grown.set()
             self._set_up(up=True)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._listen(client), name="link-listen")
-                    tasks.create_task(self._introduce(client), name="link-introduce")
-                    tasks.create_task(self._pump(client), name="link-pump")
+                    tasks.create_task(self._introduce(publisher), name="link-introduce")
+                    tasks.create_task(self._pump(publisher), name="link-pump")
+                    tasks.create_task(self._hurry(publisher), name="link-hurry")
                     if self._state is not None:
-                        tasks.create_task(self._tell_state(client, self._state), name="link-state")
+                        tasks.create_task(self._tell_state(publisher, self._state), name="link-state")
                     if self._commands is not None:
-                        tasks.create_task(self._obey(client, self._commands), name="link-commands")
+                        tasks.create_task(self._obey(publisher, self._commands), name="link-commands")
+                    if self._documents is not None:
+                        tasks.create_task(self._tell_reported(publisher, self._documents), name="link-documents")
             except asyncio.CancelledError:
-                await self._say_goodbye(client)
+                await self._say_goodbye(publisher)
                 raise
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
-        kinds: tuple[Kind, ...] = ("ack",) if self._commands is None else ("ack", "cmd")
-        for kind in kinds:
+        kinds: dict[Kind, object] = {"ack": self._outbox, "cmd": self._commands, "cfg/desired": self._documents}
+        for kind in (kind for kind, port in kinds.items() if port is not None):
             for code in await client.subscribe(self._topics[kind], qos=1):
                 if not isinstance(code, int) and code.is_failure:
                     raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {code}")
+        if self._peers is not None:
+            for code in await client.subscribe(self._topics["peers"], qos=1):
+                if not isinstance(code, int) and code.is_failure:
+                    # An earlier broker's list of rights may not have it; the gate works as well without.
+                    log.warning("the broker refuses the subscription", topic=self._topics["peers"], code=str(code))
         end_if_cancelled()
 
-    async def _introduce(self, client: aiomqtt.Client) -> None:
+    async def _introduce(self, publisher: Publisher) -> None:
         """Publish the birth message, at the start and whenever the campus seems not to know our marks."""
         while True:
             await self._birth_due.wait()
             self._birth_due.clear()
             message = birth(self._boot_id, await self._outbox.cursors())
-            await self._retain(client, "online", messages.encode(message))
+            await publisher.publish(self._topics["online"], messages.encode(message), retain=True)
             await asyncio.sleep(STATE_PAUSE)
 
-    async def _tell_state(self, client: aiomqtt.Client, state: Callable[[], State]) -> None:
+    async def _tell_state(self, publisher: Publisher, state: Callable[[], State]) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.state_every):
                     await self._state_due.wait()
             self._state_due.clear()
-            await self._retain(client, "state", messages.encode(state()))
+            await publisher.publish(self._topics["state"], messages.encode(state()), retain=True)
             await asyncio.sleep(STATE_PAUSE)
 
-    async def _retain(self, client: aiomqtt.Client, kind: Kind, payload: bytes) -> None:
-        await client.publish(self._topics[kind], payload, qos=1, retain=True)
-        end_if_cancelled()
+    async def _tell_reported(self, publisher: Publisher, documents: DocumentsPort) -> None:
+        while True:
+            documents.changed.clear()
+            await publisher.publish(self._topics["cfg/reported"], documents.reported(), retain=True)
+            await documents.changed.wait()
 
-    async def _pump(self, client: aiomqtt.Client) -> None:
-        """Publish what is pending, as far as the window allows; wait for the journal, an ack or the deadline."""
+    async def _pump(self, publisher: Publisher) -> None:
+        """Publish what is pending in its order, as far as the window allows; wait for journal, ack or deadline."""
         loop = asyncio.get_running_loop()
         window = self._window
         while True:
@@ -196,7 +220,9 @@ class Link:
                 continue  # the batch was read behind a place that no longer counts
             if batch:
                 window.sent([stored.place for stored in batch], loop.time())
-                await self._publish(client, batch)
+                await publisher.publish_all(self._topics["evt"], self._payloads(batch), back_fill=True)
+                self.counters.sent += len(batch)
+                self._watch.on_sent(len(batch))
                 continue
             await self._wait(window.deadline)
             if window.expire(loop.time()):
@@ -210,18 +236,39 @@ class Link:
         except TimeoutError:
             return
 
-    async def _publish(self, client: aiomqtt.Client, batch: Sequence[Stored]) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for stored in batch:
-                payload = messages.encode(event_message(self._gate, stored))
-                tasks.create_task(client.publish(self._topics["evt"], payload, qos=1))
-        self.counters.sent += len(batch)
-        self._watch.on_sent(len(batch))
+    async def _hurry(self, publisher: Publisher) -> None:
+        """Publish what is new ahead of its turn while older events wait; at first, the newest of them.
+
+        At most a window's worth: what a burst pushes beyond it comes in its turn.
+        """
+        sent = Place(0, 0)
+        while True:
+            await self._grown.wait()
+            self._grown.clear()
+            newest = self._outbox.newest
+            if self._outbox.depth <= publisher.patient:
+                continue  # its turn is now
+            first = max(0, newest.seq - self._settings.window)
+            after = max(first, sent.seq) if sent.epoch == newest.epoch else first
+            batch = await self._outbox.pending(self._settings.window, Place(newest.epoch, after))
+            if batch:
+                await publisher.publish_all(self._topics["evt/live"], self._payloads(batch))
+                sent = batch[-1].place
+                self.counters.live += len(batch)
+
+    def _payloads(self, batch: Sequence[Stored]) -> list[bytes]:
+        return [messages.encode(event_message(self._gate, stored)) for stored in batch]
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
             if str(message.topic) == self._topics["cmd"]:
                 self._queue_order(message)
+                continue
+            if str(message.topic) == self._topics["peers"]:
+                self._hear(message)
+                continue
+            if self._documents is not None and str(message.topic) == self._topics["cfg/desired"]:
+                self._documents.offer(_payload(message))
                 continue
             try:
                 ack = messages.decode(str(message.topic), _payload(message), Ack)
@@ -233,6 +280,15 @@ class Link:
                 continue
             await self._take(ack)
 
+    def _hear(self, message: aiomqtt.Message) -> None:
+        """Pass on what other gates have seen; what was kept by the broker is old."""
+        if self._peers is None or message.retain:
+            return
+        try:
+            self._peers(messages.decode(str(message.topic), _payload(message), Peers))
+        except MessageError as error:
+            self._refuse("malformed", error=str(error))
+
     def _queue_order(self, message: aiomqtt.Message) -> None:
         """Leave an order to its own task: one that waits for the disk must not hold up acknowledgements."""
         try:
@@ -240,7 +296,7 @@ class Link:
         except asyncio.QueueFull:
             self._refuse("too_many_commands")
 
-    async def _obey(self, client: aiomqtt.Client, commands: CommandPort) -> None:
+    async def _obey(self, publisher: Publisher, commands: CommandPort) -> None:
         """Carry out orders, one after the other."""
         while True:
             payload, retained = await self._orders.get()
@@ -248,8 +304,7 @@ class Link:
             # The challenge that was just answered is spent for whoever waits to give the next order.
             self._state_due.set()
             if answer is not None:
-                await client.publish(self._topics["cmd/reply"], answer, qos=1)
-                end_if_cancelled()
+                await publisher.publish(self._topics["cmd/reply"], answer)
 
     async def _take(self, ack: Ack) -> None:
         """Act on an acknowledgement of good form."""
@@ -293,10 +348,11 @@ class Link:
     def _gone(self) -> bytes:
         return messages.encode(Online(online=False, boot_id=self._boot_id))
 
-    async def _say_goodbye(self, client: aiomqtt.Client) -> None:
+    async def _say_goodbye(self, publisher: Publisher) -> None:
         """A clean end discards the last will, so say it ourselves."""
-        with contextlib.suppress(aiomqtt.MqttError):
-            await client.publish(self._topics["online"], self._gone(), qos=1, retain=True, timeout=GOODBYE_SECONDS)
+        with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await publisher.publish(self._topics["online"], self._gone(), retain=True)
 
     def _set_up(self, *, up: bool) -> None:
         if up != self.counters.up:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -13,10 +13,11 @@ from paho.mqtt.properties import Properties
 
 from controller.errors import LinkError
 from controller.link.connection import NO_DELAY, close_socket, end_if_cancelled
+from controller.link.publisher import IN_FLIGHT, Publisher
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from controller.link.settings import LinkSettings, TlsSettings
 
@@ -47,8 +48,12 @@ class Backoff:
 
 
 @contextlib.asynccontextmanager
-async def connect(settings: LinkSettings, identifier: str, will: aiomqtt.Will) -> AsyncIterator[aiomqtt.Client]:
-    """A connected client. Raises `aiomqtt.MqttError`, or `LinkError` naming a file that cannot be used.
+async def connect(
+    settings: LinkSettings, identifier: str, will: aiomqtt.Will
+) -> AsyncIterator[tuple[aiomqtt.Client, Publisher]]:
+    """A connected client, and what publishes over it.
+
+    Raises `aiomqtt.MqttError`, or `LinkError` naming a file that cannot be used.
 
     Clean start and no session kept: the journal is the session. What the broker would keep for a gate that is away are
     only old acknowledgements.
@@ -71,14 +76,29 @@ async def connect(settings: LinkSettings, identifier: str, will: aiomqtt.Will) -
         will=will,
         socket_options=NO_DELAY,
         max_queued_incoming_messages=INCOMING_LIMIT,
+        max_inflight_messages=IN_FLIGHT,
     )
-    client.pending_calls_threshold = settings.window + 10  # a full window is nothing to warn of
+    client.pending_calls_threshold = IN_FLIGHT + 10  # that many are nothing to warn of
+    receive_maximum = _listen_for_limit(client)
     try:
         async with client:
             end_if_cancelled()
-            yield client
+            yield client, Publisher(client, receive_maximum())
     finally:
         close_socket(client)
+
+
+def _listen_for_limit(client: aiomqtt.Client) -> Callable[[], int]:
+    """What tells, once connected, how many messages the broker takes at once; neither aiomqtt nor paho asks."""
+    paho = client._client  # noqa: SLF001 - aiomqtt offers no way to the properties of a CONNACK
+    passed_on, found = paho.on_connect, [65_535]
+
+    def on_connect(*arguments: Any) -> None:
+        found.append(getattr(arguments[4], "ReceiveMaximum", found[0]))
+        passed_on(*arguments)  # type: ignore[misc] # aiomqtt has set it
+
+    paho.on_connect = on_connect
+    return lambda: int(found[-1])
 
 
 def _read_files(settings: LinkSettings) -> tuple[str | None, ssl.SSLContext | None]:

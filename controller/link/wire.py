@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from msgspec import UNSET
+
 from controller.link.messages import ClockState, Cursor, EventMessage, Online, epoch_text, event_id
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def event_message(gate: str, stored: Stored) -> EventMessage:
         grant_id=entry.grant_id,
         person=entry.person,
         detail=dict(entry.detail),
+        thinned=UNSET if stored.thinned is None else stored.thinned,
     )
 
 

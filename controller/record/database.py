@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from controller.errors import StoreError
 from controller.record import files
-from controller.record.schema import APPLICATION_ID, CREATE, VERSION
+from controller.record.schema import APPLICATION_ID, CREATE, UPGRADE, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,7 @@ class Database:
         """
         files.create(self.path)
         self._lock.acquire()
+        files.hold_reserve(self.path)
         try:
             return self._open_or_replace()
         except BaseException:
@@ -109,6 +110,23 @@ class Database:
         with self.connection() as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def relieve(self) -> None:
+        """Empty the log on a full disk, which gives its bytes back; the reserve is lent for that."""
+        files.give_reserve(self.path)
+        try:
+            self.checkpoint()
+        finally:
+            files.hold_reserve(self.path)
+
+    def size(self) -> int:
+        """Bytes in use, with the log at its bound. A file does not shrink: what is freed is taken by new entries."""
+        with self.connection() as connection:
+            page, count, free = (
+                int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_size", "page_count", "freelist_count")
+            )
+        return (count - free + AUTOCHECKPOINT_PAGES) * page
+
     def _open_or_replace(self) -> Replaced | None:
         try:
             self._connect()
@@ -140,7 +158,9 @@ class Database:
         if owner != APPLICATION_ID:
             raise StoreError(f"journal {self.path}: is a database of another program")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != VERSION:
+        if version == 1:
+            connection.executescript(UPGRADE)
+        elif version != VERSION:
             raise StoreError(f"journal {self.path}: has version {version}; this program knows version {VERSION}")
 
     def _drop_connection(self) -> None:

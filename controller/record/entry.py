@@ -41,6 +41,8 @@ class Stored:
     entry: Entry
     chain: str = ""
     """Hex SHA-256 over this entry and the chain value of the one before: it vouches for the epoch's whole history."""
+    thinned: str | None = None
+    """Hex SHA-256 of the screening part of its detail, where that was thrown away for want of room."""
 
     @property
     def place(self) -> Place:

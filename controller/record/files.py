@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -23,6 +24,8 @@ REASONS = {
     sqlite3.SQLITE_CORRUPT: "it is damaged",
     sqlite3.SQLITE_NOTADB: "it is damaged: this is no database",
 }
+RESERVE = 1_048_576
+"""Bytes kept for a full disk: what a log of single entries adds to the database when it is emptied."""
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -30,11 +33,15 @@ class JournalDamagedError(StoreError):
     """The file's content is not what was written; opening it again replaces it."""
 
 
+class DiskFullError(StoreError):
+    """There is no room left on the disk."""
+
+
 def explain(path: Path, error: sqlite3.Error) -> StoreError:
     """Our error for SQLite's, naming the file and the reason."""
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the primary code; the rest is the extended one
     reason = REASONS.get(code)
-    kind = JournalDamagedError if code in DAMAGED else StoreError
+    kind = JournalDamagedError if code in DAMAGED else DiskFullError if code == sqlite3.SQLITE_FULL else StoreError
     return kind(f"journal {path}: {reason} ({error})" if reason else f"journal {path}: {error}")
 
 
@@ -85,6 +92,26 @@ def create(path: Path) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"journal {path}: cannot be opened: {error.strerror}") from error
+
+
+def hold_reserve(path: Path) -> None:
+    """Take up some of the disk, to have it when it is full; nothing where there is no room."""
+    with contextlib.suppress(OSError):
+        file = os.open(_reserve(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(file, 0, RESERVE)
+        finally:
+            os.close(file)
+
+
+def give_reserve(path: Path) -> None:
+    """Let the disk have it back; harmless where there is none."""
+    with contextlib.suppress(OSError):
+        _reserve(path).unlink(missing_ok=True)
+
+
+def _reserve(path: Path) -> Path:
+    return path.with_name(path.name + ".reserve")
 
 
 def sync_folder(folder: Path) -> None:

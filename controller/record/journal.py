@@ -151,7 +151,7 @@ class Journal:
         return waiting.result()
 
     async def maintain(self) -> None:
-        """Checkpoint and prune whenever the journal has been idle for a while; for ever."""
+        """Checkpoint, prune and make room whenever the journal has been idle for a while; for ever."""
         while True:
             await self._grown.wait()
             while not await self._quiet():
@@ -161,6 +161,8 @@ class Journal:
                 dropped = 1
                 while dropped and not self._grown.is_set():
                     dropped = await self._ask(self._ledger.prune)
+                while not self._grown.is_set() and await self._ask(self._ledger.make_room):
+                    self._tell_listeners()
             except StoreError as error:
                 log.warning("journal maintenance failed", error=str(error))
 
@@ -236,6 +238,9 @@ class Journal:
 
     def _announce(self) -> None:
         self._grown.set()
+        self._tell_listeners()
+
+    def _tell_listeners(self) -> None:
         for callback in self._listeners:
             callback()
 

@@ -14,7 +14,7 @@ import structlog
 from controller.errors import StoreError
 from controller.record import rows
 from controller.record.entry import AckOutcome, Entry, Place, Stored
-from controller.record.files import JournalDamagedError
+from controller.record.files import DiskFullError, JournalDamagedError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,15 +22,22 @@ if TYPE_CHECKING:
 
     from controller.record.boot import Stamp
     from controller.record.database import Database, Replaced
+    from controller.record.entry import Scalar
     from controller.record.settings import JournalSettings
 
-_COLUMNS = "boot_id, kind, monotonic, wall, clock, grant_id, person, detail"
-_INSERT = f"INSERT INTO entry (era, seq, {_COLUMNS}, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-_SELECT = f"SELECT seq, {_COLUMNS}, chain FROM entry WHERE era = ?"  # noqa: S608 - both are made of constants
+_INSERT = """
+    INSERT INTO entry
+    (era, seq, boot_id, kind, monotonic, wall, clock, grant_id, person, detail, screening_digest, chain)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_SELECT = f"SELECT seq, {rows.COLUMNS}, chain FROM {rows.SOURCE} WHERE era = ?"  # noqa: S608 - made of constants
 _WAITING = """
     SELECT number, epoch, acked FROM epoch
     WHERE acked < coalesce((SELECT max(seq) FROM entry WHERE era = number), pruned) ORDER BY number"""
 _DAY = 86_400.0
+_MEGABYTE = 1_000_000
+THINNED = "journal_thinned"
+KEEP_LEAST = 1000
+"""Entries kept though room is short (GB 50396-2007, 5.2.2: a portal's own memory)."""
 
 log = structlog.stdlib.get_logger("journal")
 
@@ -43,6 +50,18 @@ class _Head:
     epoch: int
     seq: int
     chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _GivenUp:
+    """What was thrown away for want of room."""
+
+    what: str
+    """As the entry's `warning` names it."""
+    epoch: int
+    first: int
+    last: int
+    count: int
 
 
 class Ledger:
@@ -90,10 +109,15 @@ class Ledger:
         """Write rows in one transaction and return when they are on disk.
 
         Raises `StoreError` when none of them was written. A journal found damaged is replaced, and the rows go into
-        the new one.
+        the new one; on a full disk, room is made first.
         """
         if self._database.is_open:
             try:
+                return self._append(new)
+            except DiskFullError as error:
+                log.warning("journal's disk is full", error=str(error))
+                self._database.relieve()
+                self.make_room(force=True)
                 return self._append(new)
             except JournalDamagedError:
                 log.exception("journal damaged while in use")
@@ -176,25 +200,53 @@ class Ledger:
                 count = min(len(found), max(excess, self._too_old(found)))
                 if count > 0:
                     seq, _, _, chain = found[count - 1]
-                    mark = "UPDATE epoch SET pruned = ?, pruned_chain = ? WHERE number = ?"
-                    query.execute(mark, (seq, chain, era))
-                    query.execute("DELETE FROM entry WHERE era = ? AND seq <= ?", (era, seq))
+                    _drop(query, era, seq, chain)
                     return int(seq - pruned)
         return 0
 
+    def make_room(self, limit: int = 500, *, force: bool = False) -> bool:
+        """Where more is in use than `size_limit`, or by `force`, give up what is missed least; whether there was any.
+
+        The oldest screening parts, up to `limit`; where there are none, the oldest entries that the campus has, but for
+        the newest 1000. Either is itself an entry, which names the range.
+        """
+        if not force and self._database.size() <= self._settings.size_limit * _MEGABYTE:
+            return False
+        head = replace(self._head)
+        with self._database.transaction() as query:
+            given_up = _thin(query, limit) or _drop_oldest(query, limit)
+            if given_up is None:
+                return False
+            place: dict[str, Scalar] = {"epoch": f"{given_up.epoch:016x}", "first": given_up.first}
+            told = place | {"last": given_up.last, "count": given_up.count}
+            stored = _insert(query, head, [self._note(given_up.what, **told)])
+        self._head = head
+        self.depth += len(stored)
+        log.warning(given_up.what, **told)
+        return True
+
     def verify(self) -> int:
-        """Recompute every chain value; how many entries there are. Raises `StoreError` naming the first wrong one."""
+        """Recompute every chain value; how many entries there are. Raises `StoreError` naming the first wrong one.
+
+        A screening part may be missing only where an entry says that it was thrown away.
+        """
         checked = 0
+        thinned = self._thinned()
         with self._database.connection() as query:
             epochs = query.execute("SELECT number, epoch, pruned, pruned_chain FROM epoch ORDER BY number").fetchall()
             for era, epoch, pruned, anchor in epochs:
                 expected, chain = pruned, anchor
                 for seq, *columns, kept in query.execute(f"{_SELECT} ORDER BY seq", (era,)):
                     expected += 1
-                    chain = rows.link(chain, expected, rows.Row(*columns))
+                    row = rows.Row(*columns)
+                    chain = rows.link(chain, expected, row)
+                    where = f"journal {self._database.path}: entry {expected} of epoch {epoch:016x}"
                     if seq != expected or chain != kept:
-                        where = f"entry {expected} of epoch {epoch:016x}"
-                        raise StoreError(f"journal {self._database.path}: {where} is not what was written")
+                        raise StoreError(f"{where} is not what was written")
+                    if row.screening is not None and rows.digest(row.screening) != row.digest:
+                        raise StoreError(f"{where}: its screening part is not what was written")
+                    if row.digest is not None and row.screening is None and not _covered(thinned, epoch, seq):
+                        raise StoreError(f"{where}: its screening part is gone, and no entry says why")
                 checked += expected - pruned
         return checked
 
@@ -228,7 +280,20 @@ class Ledger:
         self.depth += len(stored)
         return stored
 
-    def _note(self, warning: str, **detail: str) -> rows.Row:
+    def _thinned(self) -> list[tuple[int, int, int]]:
+        """(epoch, first, last) of what was thinned, by the entries that say so."""
+        found = []
+        with self._database.connection() as query:
+            said = query.execute(
+                "SELECT detail ->> 'epoch', detail ->> 'first', detail ->> 'last' FROM entry "
+                "WHERE kind = 'warning' AND detail ->> 'warning' = ?",
+                (THINNED,),
+            )
+            for epoch, first, last in said:
+                found.append((int(epoch, 16), first, last))
+        return found
+
+    def _note(self, warning: str, **detail: Scalar) -> rows.Row:
         """What the journal has to say about itself, as a row."""
         now = self._stamp()
         entry = Entry("warning", now.monotonic, now.wall, now.clock, None, None, {"warning": warning, **detail})
@@ -250,9 +315,47 @@ def _insert(query: sqlite3.Connection, head: _Head, new: Sequence[rows.Row]) -> 
     for row in new:
         head.seq += 1
         head.chain = rows.link(head.chain, head.seq, row)
-        query.execute(_INSERT, (head.era, head.seq, *row, head.chain))
+        query.execute(_INSERT, (head.era, head.seq, *row[:-1], head.chain))
+        if row.screening is not None:
+            query.execute("INSERT INTO screening VALUES (?, ?, ?)", (head.era, head.seq, row.screening))
         stored.append(rows.to_stored(head.epoch, head.seq, row, head.chain))
     return stored
+
+
+def _drop(query: sqlite3.Connection, era: int, seq: int, chain: bytes) -> None:
+    """Drop every entry of an era up to `seq`, whose chain value is `chain`."""
+    query.execute("UPDATE epoch SET pruned = ?, pruned_chain = ? WHERE number = ?", (seq, chain, era))
+    query.execute("DELETE FROM screening WHERE era = ? AND seq <= ?", (era, seq))
+    query.execute("DELETE FROM entry WHERE era = ? AND seq <= ?", (era, seq))
+
+
+def _thin(query: sqlite3.Connection, limit: int) -> _GivenUp | None:
+    """Throw away the oldest screening parts of one epoch."""
+    for era, epoch in query.execute("SELECT number, epoch FROM epoch ORDER BY number").fetchall():
+        oldest = "SELECT seq FROM screening WHERE era = ? ORDER BY seq LIMIT ?"
+        found = [seq for (seq,) in query.execute(oldest, (era, limit))]
+        if found:
+            query.execute("UPDATE epoch SET thinned = ? WHERE number = ?", (found[-1], era))
+            query.execute("DELETE FROM screening WHERE era = ? AND seq <= ?", (era, found[-1]))
+            return _GivenUp(THINNED, epoch, found[0], found[-1], len(found))
+    return None
+
+
+def _drop_oldest(query: sqlite3.Connection, limit: int) -> _GivenUp | None:
+    """Drop the oldest entries that the campus has of one epoch."""
+    marks = query.execute("SELECT number, epoch, acked, pruned FROM epoch ORDER BY number").fetchall()
+    spare = sum(acked - pruned for _, _, acked, pruned in marks) - KEEP_LEAST
+    for era, epoch, acked, pruned in marks:
+        count = min(spare, acked - pruned, limit)
+        if count > 0:
+            at = "SELECT chain FROM entry WHERE era = ? AND seq = ?"
+            _drop(query, era, pruned + count, query.execute(at, (era, pruned + count)).fetchone()[0])
+            return _GivenUp("journal_shortened", epoch, pruned + 1, pruned + count, count)
+    return None
+
+
+def _covered(ranges: Sequence[tuple[int, int, int]], epoch: int, seq: int) -> bool:
+    return any(epoch == of and first <= seq <= last for of, first, last in ranges)
 
 
 def _marks_waiting(query: sqlite3.Connection) -> list[tuple[int, int]]:

@@ -34,6 +34,11 @@ class Outbox:
         """Entries the campus does not have yet."""
         return self._ledger.depth
 
+    @property
+    def newest(self) -> Place:
+        """The newest entry's place, whether the campus has it or not."""
+        return self._ledger.newest
+
     async def pending(self, limit: int, after: Place | None = None) -> list[Stored]:
         """The oldest entries the campus does not have, in order, at most `limit`, all of one epoch.
 

@@ -16,6 +16,37 @@ if TYPE_CHECKING:
 
 DETAIL_LIMIT = 16_384
 """Bytes of an entry's detail as JSON; more is not a record of an event."""
+SCREENED_KINDS = frozenset({"grant", "deny"})
+SCREENING_KEYS = frozenset(
+    {
+        "correction",
+        "frames",
+        "liveness",
+        "liveness_reasons",
+        "looks",
+        "personal",
+        "personal_days",
+        "personal_unusual",
+        "personal_z",
+        "quality",
+        "remarks",
+        "risk",
+        "room",
+        "surface",
+        "temperature",
+        "u_compensation",
+        "u_noise",
+        "u_reference",
+        "u_region",
+        "uncertainty",
+        "wait_minutes",
+    }
+)
+"""The part of a decision's detail that says how it was measured: the first to go where room is short. Who, when, what
+was decided and why, and every ticket for the doctor, stay whole."""
+COLUMNS = "boot_id, kind, monotonic, wall, clock, grant_id, person, entry.detail, screening_digest, screening.detail"
+SOURCE = "entry LEFT JOIN screening USING (era, seq)"
+"""Where `COLUMNS` are read from."""
 
 
 class Row(NamedTuple):
@@ -29,15 +60,39 @@ class Row(NamedTuple):
     grant_id: str | None
     person: str | None
     detail: str
+    digest: bytes | None = None
+    """SHA-256 of the screening part of the detail; None: there was none."""
+    screening: str | None = None
+    """The screening part, as long as it is kept."""
 
 
 def to_row(entry: Entry, boot_id: str) -> Row:
     """Check `entry` and turn it into columns. Raises `StoreError` naming what cannot be stored."""
     if not (math.isfinite(entry.monotonic) and math.isfinite(entry.wall)):
         raise StoreError(f"entry {entry.kind!r}: its times must be finite, not {entry.monotonic} and {entry.wall}")
-    detail = _encode_detail(entry.kind, entry.detail)
-    monotonic, wall = float(entry.monotonic), float(entry.wall)
-    return Row(boot_id, entry.kind, monotonic, wall, entry.clock, entry.grant_id, entry.person, detail)
+    plain = {key: _plain(entry.kind, key, value) for key, value in entry.detail.items()}
+    size = len(msgspec.json.encode(plain))
+    if size > DETAIL_LIMIT:
+        raise StoreError(f"entry {entry.kind!r}: its detail has {size} bytes, more than {DETAIL_LIMIT}")
+    apart = plain.keys() & SCREENING_KEYS if entry.kind in SCREENED_KINDS else frozenset()
+    screening = _encode({key: value for key, value in plain.items() if key in apart}) if apart else None
+    return Row(
+        boot_id,
+        entry.kind,
+        float(entry.monotonic),
+        float(entry.wall),
+        entry.clock,
+        entry.grant_id,
+        entry.person,
+        _encode({key: value for key, value in plain.items() if key not in apart}),
+        None if screening is None else digest(screening),
+        screening,
+    )
+
+
+def digest(screening: str) -> bytes:
+    """What an entry's chain value knows of its screening part: 32 bytes."""
+    return hashlib.sha256(screening.encode()).digest()
 
 
 def anchor(epoch: int) -> bytes:
@@ -48,31 +103,38 @@ def anchor(epoch: int) -> bytes:
 def link(previous: bytes, seq: int, row: Row) -> bytes:
     """The chain value of `row` at `seq`, after one whose value is `previous`: 32 bytes.
 
-    SHA-256 over the previous value and the row as JSON, so that no earlier row can be changed, left out or put in
-    without every later value changing.
+    SHA-256 over the previous value, the row as JSON and its screening part's digest, so that no earlier row can be
+    changed, left out or put in without every later value changing; and a screening part can be thrown away.
     """
-    return hashlib.sha256(previous + msgspec.json.encode((seq, *row))).digest()
+    return hashlib.sha256(previous + msgspec.json.encode((seq, *row[:8])) + (row.digest or b"")).digest()
 
 
 def to_stored(epoch: int, seq: int, row: Row, chain: bytes) -> Stored:
     """A row that was read, as a value."""
-    detail = msgspec.json.decode(row.detail, type=dict[str, Scalar])
+    detail = _decode(row.detail)
+    thinned = detail.pop("thinned", None)  # before it was written again
+    if row.screening is not None:
+        detail |= _decode(row.screening)
+    elif row.digest is not None:
+        thinned = row.digest.hex()
     entry = Entry(row.kind, row.monotonic, row.wall, row.clock, row.grant_id, row.person, detail)
-    return Stored(epoch, seq, row.boot_id, entry, chain.hex())
+    return Stored(epoch, seq, row.boot_id, entry, chain.hex(), None if thinned is None else str(thinned))
 
 
 def refiled(row: Row, old_place: str) -> Row:
     """A row that is written a second time, naming its old place in `refiled` of its detail."""
-    detail = msgspec.json.decode(row.detail, type=dict[str, Scalar])
-    return row._replace(detail=msgspec.json.encode({**detail, "refiled": old_place}).decode())
+    detail = {**_decode(row.detail), "refiled": old_place}
+    if row.digest is not None and row.screening is None:
+        return row._replace(detail=_encode({**detail, "thinned": row.digest.hex()}), digest=None)
+    return row._replace(detail=_encode(detail))
 
 
-def _encode_detail(kind: str, detail: Mapping[str, Scalar]) -> str:
-    plain = {key: _plain(kind, key, value) for key, value in detail.items()}
-    text = msgspec.json.encode(plain).decode()
-    if len(text) > DETAIL_LIMIT:
-        raise StoreError(f"entry {kind!r}: its detail has {len(text)} bytes, more than {DETAIL_LIMIT}")
-    return text
+def _encode(detail: Mapping[str, Scalar]) -> str:
+    return msgspec.json.encode(detail).decode()
+
+
+def _decode(text: str) -> dict[str, Scalar]:
+    return msgspec.json.decode(text, type=dict[str, Scalar])
 
 
 def _plain(kind: str, key: str, value: Scalar) -> Scalar:

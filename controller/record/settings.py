@@ -14,6 +14,9 @@ class JournalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Entries kept after the campus has them; what it does not have is never dropped."""
     keep_days: Annotated[float, msgspec.Meta(gt=0)] = 180
     """Days after which an entry that the campus has is dropped (counted only while the clock is synchronised)."""
+    size_limit: Annotated[int, msgspec.Meta(ge=16)] = 150
+    """Megabytes of disk, the write-ahead log included, above which the oldest screening details are thrown away, and
+    when none is left the oldest entries that the campus has. What it does not have is never dropped."""
     queue_limit: Annotated[int, msgspec.Meta(ge=1)] = 1000
     """Entries that may wait for the disk; the next one is refused at once."""
     batch_limit: Annotated[int, msgspec.Meta(ge=1)] = 200

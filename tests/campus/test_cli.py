@@ -47,7 +47,7 @@ def test_events_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) 
     first, second = capsys.readouterr().out.splitlines()
     assert "south  002a:1" in first
     assert first.endswith("reason=too_cold attempt=2")
-    assert first[19] == "?", "a clock that nobody set"
+    assert first[19] == "~", "a clock that nobody set, dated by the event after it"
     assert second[19] == " "
 
 
@@ -62,6 +62,13 @@ def test_gates_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) -
     north, south = capsys.readouterr().out.splitlines()
     assert north.split()[:5] == ["north", "online", "locked", "2", "events"]
     assert south.split()[:3] == ["south", "unknown", "-"]
+
+
+def test_gates_as_json(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gates", "--db", str(database), "--json"]) == 0
+    north, south = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (north["gate"], north["online"], north["events"], north["state"]["lane"]) == ("north", True, 2, "locked")
+    assert (south["gate"], south["online"], south["state"]) == ("south", None, None)
 
 
 def test_a_failure_is_one_line_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -326,10 +326,12 @@ def test_no_lane_is_opened_to_come_in_while_the_other_is(
         rig.disk_fails = lambda _record, number=number: failing and number % 7 == 3  # type: ignore[misc]
         before = lets_in(rig)
         held = ENTRY in rig.lane.facts.held
+        earlier = rig.last
         perform(rig, what, on)
         if lets_in(rig) and not before and lets_in(other) and what != "fire":
             # A fire burns still: what it holds open is told to open again, whatever ended the hold for a moment.
             assert held or rig.lane.facts.emergency, f"step {number}: {what} opened a second lane"
-        opened = [effect for effect in rig.last if isinstance(effect, fx.Unlock) and effect.direction is ENTRY]
+        now = () if rig.last is earlier else rig.last  # time alone may bring no event
+        opened = [effect for effect in now if isinstance(effect, fx.Unlock) and effect.direction is ENTRY]
         if opened:
             assert not lets_in(other)

@@ -77,6 +77,60 @@ class Mosquitto:
             self._process = None
 
 
+class Wire:
+    """A wire to a broker that can be made slow, or go silent without closing."""
+
+    def __init__(self, port: int) -> None:
+        self.port = 0
+        self.rate = float("inf")
+        """Bytes a second towards the broker."""
+        self.passes = asyncio.Event()
+        self.passes.set()
+        self._broker = port
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0, limit=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._broker)
+        except OSError:
+            writer.close()
+            return
+        for source, sink, slow in ((reader, back, True), (there, writer, False)):
+            task = asyncio.ensure_future(self._carry(source, sink, slow=slow))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, slow: bool) -> None:
+        with contextlib.suppress(OSError), contextlib.closing(sink):
+            while part := await source.read(512):
+                await self.passes.wait()
+                if slow:
+                    await asyncio.sleep(len(part) / self.rate)
+                sink.write(part)
+                await sink.drain()
+
+
+@pytest_asyncio.fixture
+async def wire(broker: Mosquitto) -> AsyncIterator[Wire]:
+    """A wire to the broker."""
+    made = Wire(broker.port)
+    await made.start()
+    yield made
+    await made.stop()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -132,12 +186,14 @@ def link_settings() -> Callable[..., LinkSettings]:
 class Gate:
     """A journal and its link, as the program on a board joins them."""
 
-    def __init__(self, path: Path, port: int, watch: LinkWatch | None = None, **changes: object) -> None:
+    def __init__(
+        self, path: Path, port: int, watch: LinkWatch | None = None, name: str = "north", **changes: object
+    ) -> None:
         self.path = path
         self.disk = ClockExecutor(SystemClock(), 1, "journal")
         self.journal = Journal(path, self.disk, boot_id="boot-1", settings=JournalSettings(idle=0.05))
         settings = settings_for(port, **changes)
-        self.link = Link(settings, "north", self.journal.outbox, boot_id="boot-1", watch=watch)
+        self.link = Link(settings, name, self.journal.outbox, boot_id="boot-1", watch=watch)
         self.journal.add_listener(self.link.notify)
         self._task: asyncio.Task[None] | None = None
 
@@ -170,8 +226,8 @@ async def gates(tmp_path: Path) -> AsyncIterator[Callable[..., Gate]]:
     """Make gates on the same journal file; what runs is stopped at the end."""
     made: list[Gate] = []
 
-    def make(port: int, **changes: object) -> Gate:
-        gate = Gate(tmp_path / "journal.sqlite3", port, **changes)  # type: ignore[arg-type]
+    def make(port: int, file: str = "journal.sqlite3", **changes: object) -> Gate:
+        gate = Gate(tmp_path / file, port, **changes)  # type: ignore[arg-type]
         made.append(gate)
         return gate
 

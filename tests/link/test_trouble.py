@@ -110,6 +110,7 @@ class StubbornOutbox:
     """An outbox that answers an end with an error of its own."""
 
     depth = 1
+    newest = Place(1, 1)
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()

@@ -182,7 +182,7 @@ async def test_a_newer_journal_is_left_alone(make: Make, path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("PRAGMA user_version = 99")
     other.close()
-    with pytest.raises(StoreError, match="has version 99; this program knows version 1"):
+    with pytest.raises(StoreError, match="has version 99; this program knows version 2"):
         await make().open()
     assert not list(path.parent.glob("*.damaged-*"))
 
@@ -206,8 +206,8 @@ async def test_a_folder_in_the_way(make: Make, path: Path) -> None:
         "UPDATE epoch SET pruned = 3",
         "UPDATE epoch SET epoch = 1",
         (
-            "INSERT INTO entry SELECT era, 7, boot_id, kind, monotonic, wall, clock, grant_id, person, detail, chain"
-            " FROM entry WHERE seq = 1"
+            "INSERT INTO entry SELECT era, 7, boot_id, kind, monotonic, wall, clock, grant_id, person, detail,"
+            " screening_digest, chain FROM entry WHERE seq = 1"
         ),
         "INSERT OR REPLACE INTO entry SELECT * FROM entry WHERE seq = 1",
     ],

@@ -30,10 +30,10 @@ def test_scores_of_the_recognised(tmp_path: Path) -> None:
     assert read_scores(path) == {}
     connection = sqlite3.connect(path, isolation_level=None)
     connection.executescript(CREATE)
-    connection.execute("INSERT INTO epoch VALUES (1, 7, 's', 'new', 0.0, 0, 0, x'00')")
+    connection.execute("INSERT INTO epoch VALUES (1, 7, 's', 'new', 0.0, 0, 0, x'00', 0)")
     for seq, (kind, wall, clock, person, detail) in enumerate(ROWS, start=1):
         connection.execute(
-            "INSERT INTO entry VALUES (1, ?, 'b', ?, 1.0, ?, ?, NULL, ?, ?, x'00')",
+            "INSERT INTO entry VALUES (1, ?, 'b', ?, 1.0, ?, ?, NULL, ?, ?, NULL, x'00')",
             (seq, kind, wall, clock, person, detail),
         )
     connection.close()
