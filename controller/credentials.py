@@ -181,6 +181,7 @@ class CredentialDesk:
             self._post(ev.Tamper(now=self._clock.monotonic(), active=state.tampered))
 
     def _take(self, read: CredentialRead) -> None:
+        self._health.works()
         last, self._last = self._last, (read.kind, read.value, read.timestamp)
         if last is not None and last[:2] == self._last[:2] and read.timestamp - last[2] < self._repeat:
             return

@@ -288,7 +288,7 @@ class Runner:
             lost = self._entry(fx.Append(fx.RecordKind.WARNING, detail=detail))
             try:
                 await self._journal.append(lost, timeout=self._append_timeout)
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001 - whatever the disk does, the lane waits for the end of this
                 pause = self._disk.fails(str(error)).pause
                 if not (told or self._degraded):
                     told = True

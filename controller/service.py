@@ -95,8 +95,8 @@ class _LinkWatch(LinkWatch):
     def on_up(self, *, up: bool) -> None:
         """The broker was reached or lost."""
         self._metrics.link_up.set(1 if up else 0)
-        if up and (health := self._health()) is not None:
-            health.works()
+        if up:
+            self._works()
 
     def on_trouble(self, reason: str) -> None:
         """The broker is away."""
@@ -106,10 +106,15 @@ class _LinkWatch(LinkWatch):
     def on_sent(self, count: int) -> None:
         """Events were published."""
         self._metrics.link_sent.inc(count)
+        self._works()
 
     def on_refused(self, reason: str) -> None:
         """A message of the campus was refused."""
         self._metrics.link_refused.labels(reason).inc()
+
+    def _works(self) -> None:
+        if (health := self._health()) is not None:
+            health.works()
 
 
 class _Housekeeping:
