@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from controller.commands import CommandDesk
     from controller.config import Config
     from controller.errors import GateError
+    from controller.followed import Followed
     from controller.gallery.credentials import CredentialBook
     from controller.health import Report
     from controller.lane.access.keeper import Access
@@ -84,23 +85,36 @@ class _StateWatch(Watch):
         self._changed()
 
 
-class _LinkMetrics(LinkWatch):
-    """Counts what the link does."""
+class _LinkWatch(LinkWatch):
+    """Counts what the link does, and follows its health."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, health: Callable[[], Followed | None]) -> None:
         self._metrics = metrics
+        self._health = health
 
     def on_up(self, *, up: bool) -> None:
         """The broker was reached or lost."""
         self._metrics.link_up.set(1 if up else 0)
+        if up:
+            self._works()
+
+    def on_trouble(self, reason: str) -> None:
+        """The broker is away."""
+        if (health := self._health()) is not None:
+            health.fails(reason)
 
     def on_sent(self, count: int) -> None:
         """Events were published."""
         self._metrics.link_sent.inc(count)
+        self._works()
 
     def on_refused(self, reason: str) -> None:
         """A message of the campus was refused."""
         self._metrics.link_refused.labels(reason).inc()
+
+    def _works(self) -> None:
+        if (health := self._health()) is not None:
+            health.works()
 
 
 class _Housekeeping:
@@ -337,7 +351,7 @@ def _campus(
     roster: RosterDesk | None,
 ) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
-    told = _LinkMetrics(metrics)
+    told = _LinkWatch(metrics, lambda: app().link_health)
     desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
     link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster)
     if link is None:

@@ -89,13 +89,13 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one device of the gate is."""
 
     name: Text
-    """`thermal` or `camera`."""
+    """`thermal`, `camera`, `reader`, `journal` or `link`; a newer gate may know more."""
     health: Text
     """`ok`, `degraded`, `lost`, `recovering` or `failed`; a newer gate may know more, so this is no enumeration."""
     reason: Text = ""
     """In words; empty while it is `ok`."""
     tries: Mark = 0
-    """Times it was opened in vain since it last was well."""
+    """Times it was opened, or tried, in vain since it last was well."""
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -367,6 +367,7 @@ class Link:
         level = log.debug if text == self._last_trouble and not self.counters.up else log.warning
         level("link down", host=self._settings.host, error=text, outbox=self._outbox.depth)
         self._last_trouble = text
+        self._watch.on_trouble(text)
 
 
 def _payload(message: aiomqtt.Message) -> bytes:
