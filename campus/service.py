@@ -67,7 +67,9 @@ class Hub:
                 tasks.create_task(self.web.run(), name="web")
                 if config.broker is not None:
                     broker = config.broker.broker()
-                    intake = Intake(config.campus, broker, self.database, config.gaps, self._share, self.policies)
+                    intake = Intake(
+                        config.campus, broker, self.database, config.gaps, share=self._share, policies=self.policies
+                    )
                     tasks.create_task(intake.run(), name="intake")
                     if config.roster is not None and self._documents is not None and self._share.number == 1:
                         distribution = Distribution(
