@@ -123,6 +123,20 @@ class Database:
                 await query.execute(sa.text(f"{made} {bounds}"))
         self._months.add(month)
 
+    async def months_before(self, query: AsyncConnection, moment: float) -> list[str]:
+        """Partitions whose rows all came before `moment`, oldest first; none on SQLite."""
+        if not self.is_postgresql:
+            return []
+        last = dt.datetime.fromtimestamp(moment, dt.UTC)
+        named = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'event'::regclass ORDER BY 1"
+        names = (await query.execute(sa.text(named))).scalars().all()
+        return [name for name in names if name < f"event_{last:%Y_%m}"]
+
+    async def drop_month(self, query: AsyncConnection, name: str) -> None:
+        """Take a partition out, as `months_before` names it, and its rows with it."""
+        await query.execute(sa.text(f"ALTER TABLE event DETACH PARTITION {name}"))
+        await query.execute(sa.text(f"DROP TABLE {name}"))
+
     async def _claim(self, query: AsyncConnection) -> None:
         """Migrate, and note or check the campus."""
         if self.is_postgresql:

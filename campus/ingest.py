@@ -82,6 +82,8 @@ class Ingest:
         """Messages not of good form, by gate (or `?`)."""
         self.dropped = 0
         """Messages that came faster than the database took them, for longer than there is room."""
+        self.asked = 0
+        """Requests to send again."""
         self.connected = asyncio.Event()
         """Set once subscribed."""
         self._campus = messages.check_name(campus)
@@ -162,6 +164,7 @@ class Ingest:
             try:
                 await self._acknowledge(client, marks)
                 said = True
+                self.asked += len(marks)
             except* aiomqtt.MqttError as group:
                 log.warning("gates could not be asked", error=str(_first(group)))
         return said

@@ -103,9 +103,17 @@ def policy_at_start(config: Config) -> Policy:
         return policy
 
 
-def access_of(config: Config, find: Callable[[str], Subject | None], whereabouts: Whereabouts | None = None) -> Access:
-    """Who may pass this lane. `find`: who is enrolled; `whereabouts`: shared by the lanes of a board."""
-    return Access(policy_at_start(config), config.point, find=find, whereabouts=whereabouts)
+def access_of(
+    config: Config,
+    find: Callable[[str], Subject | None],
+    whereabouts: Whereabouts | None = None,
+    stale: Callable[[], bool] = lambda: False,
+) -> Access:
+    """Who may pass this lane.
+
+    `find`: who is enrolled; `whereabouts`: shared by the lanes of a board; `stale`: whether that is too old to count.
+    """
+    return Access(policy_at_start(config), config.point, find=find, whereabouts=whereabouts, stale=stale)
 
 
 def install_policy(text: bytes, folder: Path, point: str) -> int:

@@ -200,7 +200,8 @@ async def serve(
         seen += [*signs.watches, *panel, *lamps_of(board.reader, lambda: app.runner.prompt)]
         reload = _reload(config, board, gallery, book, history.forget)
         stack.callback(reload.close)
-        access = access_of(config, gallery.person, None if bank is None else bank.whereabouts)
+        whereabouts = None if bank is None else bank.whereabouts
+        access = access_of(config, gallery.person, whereabouts, lambda: roster is not None and roster.stale)
         await _recall(access, config, board, boot_id, writer)
         rules = PolicyWatch(config, access, board.clock)
         stack.callback(rules.close)

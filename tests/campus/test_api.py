@@ -140,6 +140,12 @@ async def test_what_a_gate_says_of_itself(api: Api) -> None:
     assert gate["seen"] == "2026-09-21T14:13:20Z"
 
 
+async def test_a_method_that_is_not_taken_is_told_which_are(api: Api) -> None:
+    answer = await api.ask(Role.ADMIN, "PATCH", "/tokens")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, POST"
+
+
 async def test_a_database_that_is_gone_is_said_without_its_address(api: Api) -> None:
     await api.database.close()
     answer = await api.client.get("/gates", headers={"Authorization": "Bearer x"})

@@ -37,6 +37,7 @@ class Access:
         point: the lane's.
         find: who is enrolled; None: whoever is asked about.
         whereabouts: give the same one to all lanes of a board.
+        stale: whether it was not heard for too long who may still pass.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class Access:
         *,
         find: Callable[[str], Subject | None] | None = None,
         whereabouts: Whereabouts | None = None,
+        stale: Callable[[], bool] = lambda: False,
     ) -> None:
         self.policy = policy
         self.point = point
+        self._stale = stale
         self.find = find or (lambda _: ANYBODY)
         self.whereabouts = Whereabouts() if whereabouts is None else whereabouts
         self.whereabouts.points.add(point)
@@ -71,6 +74,7 @@ class Access:
                 now=now,
                 whereabouts=self.whereabouts,
                 seen=seen,
+                stale=self._stale(),
             )
         )
 
