@@ -184,8 +184,7 @@ class PolicyWatch:
     @property
     def in_force(self) -> str:
         """Revision and digest of the policy in force."""
-        document = self._access.policy.document
-        return f"{document.revision} {doc.digest(document)}"
+        return f"{self._access.policy.revision} {self._access.policy.digest}"
 
     async def run(self) -> None:
         """Look again and again, for ever."""
@@ -230,7 +229,7 @@ class PolicyWatch:
         before, self._access.policy = self._access.policy, policy
         if now is not None:
             self._keep(policy)
-        if doc.digest(before.document) != doc.digest(policy.document):
+        if before.digest != policy.digest:
             log.info("policy in force", revision=policy.revision, rules=len(policy.document.rules))
         return True
 
