@@ -10,7 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from controller.access import PolicyWatch, access_of, hear_peers, recall, wall_clock
+from controller.access import PolicyWatch, access_of, hear_peers, passages_of, recall, wall_clock
 from controller.app import SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.errors import StoreError
@@ -267,14 +267,15 @@ async def _open_journal(
 async def _recall(access: Access, config: Config, board: Board, boot_id: str, reader: ClockExecutor) -> None:
     """Tell `access` what the journal knows of the last day."""
     path, now = config.store.folder / "journal.sqlite3", board.clock.monotonic()
-    ask = partial(recall, access, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
+    read = partial(passages_of, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
     try:
-        known = await asyncio.get_running_loop().run_in_executor(reader, ask)
+        known = await asyncio.get_running_loop().run_in_executor(reader, read)
     except StoreError as error:
         # Anti-passback is the softer for it, and who opens up has to come again.
         log.warning("who is where is not known", error=str(error))
     else:
-        log.info("access", point=access.point, policy=access.policy.revision, passages=known)
+        recall(access, known)
+        log.info("access", point=access.point, policy=access.policy.revision, passages=len(known))
 
 
 def _reload(

@@ -18,7 +18,8 @@ def _text(value: object) -> object:
 
 
 def _local(value: object) -> object:
-    if value is not None and not (isinstance(value, str) and re.fullmatch(LOCAL, value)):
+    text = value.isoformat() if isinstance(value, dt.datetime) else value
+    if text is not None and not (isinstance(text, str) and re.fullmatch(LOCAL, text)):
         raise ValueError("should be a date and time without zone: YYYY-MM-DDTHH:MM:SS")
     return value
 
