@@ -112,6 +112,7 @@ def _permission(operation: dict[str, Any]) -> Permission | None:
     )
 
 
+@pytest.mark.timeout(1200)  # some thousand requests
 def test_it_answers_as_its_own_document_says(served: tuple[str, dict[Role, str]], address: str, tmp_path: Path) -> None:
     """Each operation in all ways as a role that may; on SQLite with fewer cases, as what answers is the same."""
     url, issued = served
