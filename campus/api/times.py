@@ -18,7 +18,8 @@ def _text(value: object) -> object:
 
 
 def _local(value: object) -> object:
-    if value is not None and not (isinstance(value, str) and re.fullmatch(LOCAL, value)):
+    made_here = value is None or isinstance(value, dt.datetime)
+    if not made_here and not (isinstance(value, str) and re.fullmatch(LOCAL, value)):
         raise ValueError("should be a date and time without zone: YYYY-MM-DDTHH:MM:SS")
     return value
 
