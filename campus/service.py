@@ -15,6 +15,7 @@ from campus.database import Database
 from campus.distribution import Distribution
 from campus.documents import Documents
 from campus.errors import HubConfigError, HubError
+from campus.feed import Feed
 from campus.gaps import GapDetector
 from campus.ingest import Ingest
 from campus.metrics import HubMetrics
@@ -25,6 +26,7 @@ from campus.policy import Policies
 from campus.retention import Retention
 from campus.share import EVERYTHING, Share
 from campus.store import HubStore
+from campus.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,12 +58,17 @@ class Hub:
         self._documents = (
             None if roster is None else Documents(config.campus, roster.folder, self.people, self.policies)
         )
+        self.feed = Feed(self.database)
+        egress = config.webhooks.egress()
+        self.webhooks = Webhooks(self.database, self.people, self.feed, config.webhooks, egress)
         app = make_app(
             self.database,
             self.people,
             order_desk=self._make_desk(),
             metrics=self._metrics,
             handed_out=self._documents,
+            feed=self.feed,
+            egress=egress,
             settings=config.http,
             connected=lambda: None if self._intake is None else self._intake.connected,
         )
@@ -104,6 +111,9 @@ class Hub:
         config = self._config
         tasks.create_task(self.web.run(), name="web")
         tasks.create_task(self._metrics.run(self.database), name="metrics")
+        tasks.create_task(self.feed.run(), name="feed")
+        if self._share.number == 1:
+            tasks.create_task(self.webhooks.run(), name="webhooks")
         tasks.create_task(Retention(self.database, config.retention).run(), name="retention")
         if self._broker is None or self._intake is None:
             return

@@ -12,9 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from controller.errors import MessageError, PolicyError, StoreError
+from controller.errors import PolicyError, StoreError
 from controller.lane.access import document as doc
 from controller.lane.access.keeper import Access
 from controller.lane.access.policy import Policy, simple
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from controller.config import Config
     from controller.lane.access.decision import Subject
     from controller.lane.access.whereabouts import Whereabouts
-    from controller.link.documents import Document
     from controller.link.messages import Peers
     from hw.clock import Clock
 
@@ -127,14 +124,6 @@ def install_policy(text: bytes, folder: Path, point: str) -> int:
     return policy.revision
 
 
-def policy_in(document: Document) -> bytes:
-    """The policy that a document of the hub holds. Raises `MessageError`."""
-    try:
-        return msgspec.msgpack.decode(document.entries[doc.KIND], type=bytes)
-    except (KeyError, msgspec.DecodeError) as error:
-        raise MessageError(f"{doc.KIND} {document.version}: holds no policy") from error
-
-
 def _write(path: Path, text: bytes) -> None:
     """Replace a file whole, on disk when this returns. Raises `StoreError`."""
     beside = path.with_suffix(".new")
@@ -209,11 +198,11 @@ class PolicyWatch:
         """Look now. On the loop's thread."""
         self._hurried.set()
 
-    def install(self, document: Document) -> None:
-        """Put in force what a hub sent, on whatever thread. Raises `PolicyError`, `MessageError` or `StoreError`."""
+    def install(self, text: bytes) -> None:
+        """Put in force what a hub sent, on whatever thread. Raises `PolicyError` or `StoreError`."""
         if self._config.access.policy is not None:
             raise PolicyError(f"[access] policy: {self._config.access.policy} is in force here, and not the hub's")
-        install_policy(policy_in(document), self._config.store.folder, self._config.point)
+        install_policy(text, self._config.store.folder, self._config.point)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.hurry)
 

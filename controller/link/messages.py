@@ -32,6 +32,9 @@ Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
 Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply", "peers", "cfg/desired", "cfg/reported"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+Protocol = Literal["5", "3.1.1"]
+"""Of MQTT, by which a broker is reached."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/({'|'.join(KINDS)})")
 
