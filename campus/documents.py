@@ -33,11 +33,12 @@ from controller.link.documents import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from campus.database import Database
     from campus.gate_keys import ContentKey
     from campus.people import People, Person
 
@@ -62,13 +63,16 @@ class Documents:
     Args:
         campus: its name.
         folder: where they lie; what is there is sealed.
+        database: open for as long as this is used.
         people: who they are of.
         policy: the access policy; None: none is handed out.
     """
 
-    def __init__(self, campus: str, folder: Path, people: People, policy: PolicySource | None = None) -> None:
+    def __init__(
+        self, campus: str, folder: Path, database: Database, people: People, policy: PolicySource | None = None
+    ) -> None:
         self.folder = folder
-        self._campus, self._people, self._policy = campus, people, policy
+        self._campus, self._database, self._people, self._policy = campus, database, people, policy
 
     async def versions(self, query: AsyncConnection) -> dict[str, int]:
         """What every gate should have, by kind. Cheap."""
@@ -77,73 +81,84 @@ class Documents:
         found = {ROSTER: row[0], GALLERY: row[1], POLICY: None if policy is None else policy[0]}
         return {kind: version for kind, version in found.items() if version is not None}
 
-    async def make(self, query: AsyncConnection, key: ContentKey) -> dict[str, Wanted]:
-        """The same as documents. Raises `HubStoreError`, or `HubConfigError` for a folder that cannot be written."""
+    async def make(self, key: ContentKey) -> dict[str, Wanted]:
+        """The same as documents. Raises `HubStoreError`, or `HubConfigError` for a folder that cannot be written.
+
+        In several short transactions, so that nobody waits for it: whoever is changed meanwhile is told again with the
+        next version, as their number is above this one.
+        """
         wanted = {}
-        for kind, version in (await self.versions(query)).items():
-            if kind == POLICY:
-                document = Document(campus=self._campus, kind=kind, version=version, entries=await self._rules(query))
-                wanted[kind] = Wanted(version=version, base=version, snapshot=await self._keep(document, key))
-            else:
-                wanted[kind] = await self._make(query, kind, version, key)
+        for kind in (ROSTER, GALLERY):
+            made = await self._make(kind, key)
+            if made is not None:
+                wanted[kind] = made
+        async with self._database.transaction() as query:
+            policy = None if self._policy is None else await self._policy.current(query)
+        if policy is not None:
+            version, text = policy
+            entries = {POLICY: msgspec.Raw(msgspec.msgpack.encode(text))}
+            document = Document(campus=self._campus, kind=POLICY, version=version, entries=entries)
+            wanted[POLICY] = Wanted(version=version, base=version, snapshot=await self._keep(document, key))
         used = {file.sha256 for one in wanted.values() for file in (one.snapshot, one.delta) if file is not None}
         await asyncio.to_thread(self._clear, used)
         return wanted
 
-    async def _make(self, query: AsyncConnection, kind: str, version: int, key: ContentKey) -> Wanted:
+    async def _make(self, kind: str, key: ContentKey) -> Wanted | None:
         column = _COLUMN[kind]
-        row = (await query.execute(sa.select(snapshot).where(snapshot.c.kind == kind))).first()
-        changed: Sequence[Any] = []
-        if row is not None:
-            since = sa.select(person.c.id, person.c.active).where(column > row.version).order_by(person.c.id)
+        async with self._database.transaction() as query:
+            version = (await self.versions(query)).get(kind)
+            row = (await query.execute(sa.select(snapshot).where(snapshot.c.kind == kind))).first()
+            base = 0 if row is None else row.version
+            since = sa.select(person.c.id, person.c.active).where(column > base).order_by(person.c.id)
             changed = (await query.execute(since)).all()
-        everybody = (await query.execute(sa.select(sa.func.count()).select_from(person))).scalar_one()
+            everybody = (await query.execute(sa.select(sa.func.count()).select_from(person))).scalar_one()
+        if version is None:
+            return None
         known = row is not None and row.content_key == key.number and (self.folder / row.sha256).exists()
         if row is None or not known or len(changed) > max(FEW, everybody // SHARE):
-            here = sa.select(person.c.id).where(person.c.active).order_by(person.c.id)
-            ids = (await query.execute(here)).scalars().all()
-            document = Document(
-                campus=self._campus, kind=kind, version=version, entries=await self._entries(query, kind, ids)
-            )
-            made = await self._keep(document, key, whole=True)
-            values = {"version": version, "content_key": key.number, "sha256": made.sha256, "size": made.size}
-            await query.execute(sa.delete(snapshot).where(snapshot.c.kind == kind))
-            await query.execute(snapshot.insert().values(kind=kind, **values))
-            return Wanted(version=version, base=version, snapshot=made)
+            return await self._make_snapshot(kind, version, key)
         first = File(sha256=row.sha256, size=row.size)
         if not changed:
-            return Wanted(version=version, base=row.version, snapshot=first)
+            return Wanted(version=version, base=base, snapshot=first)
         delta = Document(
             campus=self._campus,
             kind=kind,
             version=version,
-            since=row.version,
-            entries=await self._entries(query, kind, [one.id for one in changed if one.active]),
+            since=base,
+            entries=await self._entries(kind, [one.id for one in changed if one.active]),
             removed=tuple(one.id for one in changed if not one.active),
         )
-        return Wanted(version=version, base=row.version, snapshot=first, delta=await self._keep(delta, key))
+        return Wanted(version=version, base=base, snapshot=first, delta=await self._keep(delta, key))
 
-    async def _entries(self, query: AsyncConnection, kind: str, ids: Sequence[str]) -> dict[str, msgspec.Raw]:
+    async def _make_snapshot(self, kind: str, version: int, key: ContentKey) -> Wanted:
+        async with self._database.transaction() as query:
+            here = sa.select(person.c.id).where(person.c.active).order_by(person.c.id)
+            ids = (await query.execute(here)).scalars().all()
+        entries = await self._entries(kind, ids)
+        document = Document(campus=self._campus, kind=kind, version=version, entries=entries)
+        made = await self._keep(document, key, whole=True)
+        values = {"version": version, "content_key": key.number, "sha256": made.sha256, "size": made.size}
+        async with self._database.transaction() as query:
+            await query.execute(sa.delete(snapshot).where(snapshot.c.kind == kind))
+            await query.execute(snapshot.insert().values(kind=kind, **values))
+        return Wanted(version=version, base=version, snapshot=made)
+
+    async def _entries(self, kind: str, ids: Sequence[str]) -> dict[str, msgspec.Raw]:
         found: dict[str, msgspec.Raw] = {}
         for start in range(0, len(ids), CHUNK):
             chunk = ids[start : start + CHUNK]
-            if kind == ROSTER:
-                entries: Mapping[str, msgspec.Struct] = {
-                    one.id: _entry(one) for one in await self._people.some(query, chunk)
-                }
-            else:
-                entries = {
-                    who: FaceEntry(templates=tuple((one.model, _numbers(one.embedding)) for one in templates))
-                    for who, templates in (await self._people.templates(query, chunk)).items()
-                    if templates
-                }
+            entries: dict[str, msgspec.Struct] = {}
+            async with self._database.transaction() as query:
+                if kind == ROSTER:
+                    entries |= {one.id: _entry(one) for one in await self._people.some(query, chunk) if one.active}
+                else:
+                    entries |= {
+                        who: FaceEntry(templates=tuple((one.model, _numbers(one.embedding)) for one in templates))
+                        for who, templates in (await self._people.templates(query, chunk)).items()
+                        if templates
+                    }
             found |= {who: msgspec.Raw(msgspec.msgpack.encode(entry)) for who, entry in entries.items()}
-            await asyncio.sleep(0)  # others are served in between
         return found
-
-    async def _rules(self, query: AsyncConnection) -> dict[str, msgspec.Raw]:
-        current = None if self._policy is None else await self._policy.current(query)
-        return {} if current is None else {POLICY: msgspec.Raw(msgspec.msgpack.encode(current[1]))}
 
     async def _keep(self, document: Document, key: ContentKey, *, whole: bool = False) -> File:
         """Seal a document; a file where it does not travel within the message. `whole`: a file in any case."""

@@ -51,7 +51,9 @@ class Hub:
                 raise HubConfigError("orders: need a [broker]")
             desk = OrderDesk(config.broker.broker(), config.campus, config.orders)
         roster = config.roster
-        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people, Policies())
+        self._documents = (
+            None if roster is None else Documents(config.campus, roster.folder, self.database, self.people, Policies())
+        )
         self.web = WebServer(config.http, make_app(self.database, self.people, desk, self._documents))
 
     async def run(self) -> NoReturn:
