@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -57,6 +57,20 @@ class PolicySource(Protocol):
         ...
 
 
+class _Plan(NamedTuple):
+    """What a kind's documents are to tell, as of one moment."""
+
+    kind: str
+    version: int
+    """0: there is nobody."""
+    snapshot: Any
+    """The row of the one there is."""
+    here: list[str]
+    gone: list[str]
+    changed: set[str]
+    """Whoever was since that snapshot."""
+
+
 class Documents:
     """Makes them.
 
@@ -84,16 +98,14 @@ class Documents:
     async def make(self, key: ContentKey) -> dict[str, Wanted]:
         """The same as documents. Raises `HubStoreError`, or `HubConfigError` for a folder that cannot be written.
 
-        In several short transactions, so that nobody waits for it: whoever is changed meanwhile is told again with the
-        next version, as their number is above this one.
+        Who is told of is read at one moment: templates of people whom the roster does not have yet would get lost. What
+        is told of them is read in short transactions, so that nobody waits for it; whoever is changed meanwhile is told
+        again with the next version, as their number is above this one.
         """
-        wanted = {}
-        for kind in (ROSTER, GALLERY):
-            made = await self._make(kind, key)
-            if made is not None:
-                wanted[kind] = made
         async with self._database.transaction() as query:
+            plans = [await self._plan(query, kind, column) for kind, column in _COLUMNS]
             policy = None if self._policy is None else await self._policy.current(query)
+        wanted = {plan.kind: await self._make(plan, key) for plan in plans if plan.version}
         if policy is not None:
             version, text = policy
             entries = {POLICY: msgspec.Raw(msgspec.msgpack.encode(text))}
@@ -103,45 +115,46 @@ class Documents:
         await asyncio.to_thread(self._clear, used)
         return wanted
 
-    async def _make(self, kind: str, key: ContentKey) -> Wanted | None:
-        column = _COLUMN[kind]
-        async with self._database.transaction() as query:
-            version = (await self.versions(query)).get(kind)
-            row = (await query.execute(sa.select(snapshot).where(snapshot.c.kind == kind))).first()
-            base = 0 if row is None else row.version
-            since = sa.select(person.c.id, person.c.active).where(column > base).order_by(person.c.id)
-            changed = (await query.execute(since)).all()
-            everybody = (await query.execute(sa.select(sa.func.count()).select_from(person))).scalar_one()
-        if version is None:
-            return None
+    async def _plan(self, query: AsyncConnection, kind: str, column: sa.Column[int]) -> _Plan:
+        row = (await query.execute(sa.select(snapshot).where(snapshot.c.kind == kind))).first()
+        people = (await query.execute(sa.select(person.c.id, person.c.active, column).order_by(person.c.id))).all()
+        base = 0 if row is None else row.version
+        return _Plan(
+            kind=kind,
+            version=max((number for _, _, number in people), default=0),
+            snapshot=row,
+            here=[who for who, active, _ in people if active],
+            gone=[who for who, active, _ in people if not active],
+            changed={who for who, _, number in people if number > base},
+        )
+
+    async def _make(self, plan: _Plan, key: ContentKey) -> Wanted:
+        row = plan.snapshot
         known = row is not None and row.content_key == key.number and (self.folder / row.sha256).exists()
-        if row is None or not known or len(changed) > max(FEW, everybody // SHARE):
-            return await self._make_snapshot(kind, version, key)
+        if row is None or not known or len(plan.changed) > max(FEW, len(plan.here) // SHARE):
+            return await self._make_snapshot(plan, key)
         first = File(sha256=row.sha256, size=row.size)
-        if not changed:
-            return Wanted(version=version, base=base, snapshot=first)
+        if not plan.changed:
+            return Wanted(version=plan.version, base=row.version, snapshot=first)
         delta = Document(
             campus=self._campus,
-            kind=kind,
-            version=version,
-            since=base,
-            entries=await self._entries(kind, [one.id for one in changed if one.active]),
-            removed=tuple(one.id for one in changed if not one.active),
+            kind=plan.kind,
+            version=plan.version,
+            since=row.version,
+            entries=await self._entries(plan.kind, [who for who in plan.here if who in plan.changed]),
+            removed=tuple(who for who in plan.gone if who in plan.changed),
         )
-        return Wanted(version=version, base=base, snapshot=first, delta=await self._keep(delta, key))
+        return Wanted(version=plan.version, base=row.version, snapshot=first, delta=await self._keep(delta, key))
 
-    async def _make_snapshot(self, kind: str, version: int, key: ContentKey) -> Wanted:
-        async with self._database.transaction() as query:
-            here = sa.select(person.c.id).where(person.c.active).order_by(person.c.id)
-            ids = (await query.execute(here)).scalars().all()
-        entries = await self._entries(kind, ids)
-        document = Document(campus=self._campus, kind=kind, version=version, entries=entries)
+    async def _make_snapshot(self, plan: _Plan, key: ContentKey) -> Wanted:
+        entries = await self._entries(plan.kind, plan.here)
+        document = Document(campus=self._campus, kind=plan.kind, version=plan.version, entries=entries)
         made = await self._keep(document, key, whole=True)
-        values = {"version": version, "content_key": key.number, "sha256": made.sha256, "size": made.size}
+        values = {"version": plan.version, "content_key": key.number, "sha256": made.sha256, "size": made.size}
         async with self._database.transaction() as query:
-            await query.execute(sa.delete(snapshot).where(snapshot.c.kind == kind))
-            await query.execute(snapshot.insert().values(kind=kind, **values))
-        return Wanted(version=version, base=version, snapshot=made)
+            await query.execute(sa.delete(snapshot).where(snapshot.c.kind == plan.kind))
+            await query.execute(snapshot.insert().values(kind=plan.kind, **values))
+        return Wanted(version=plan.version, base=plan.version, snapshot=made)
 
     async def _entries(self, kind: str, ids: Sequence[str]) -> dict[str, msgspec.Raw]:
         found: dict[str, msgspec.Raw] = {}
@@ -155,7 +168,6 @@ class Documents:
                     entries |= {
                         who: FaceEntry(templates=tuple((one.model, _numbers(one.embedding)) for one in templates))
                         for who, templates in (await self._people.templates(query, chunk)).items()
-                        if templates
                     }
             found |= {who: msgspec.Raw(msgspec.msgpack.encode(entry)) for who, entry in entries.items()}
         return found
@@ -195,7 +207,7 @@ async def start_over(query: AsyncConnection, *, now: float) -> None:
     await query.execute(sa.delete(snapshot))
 
 
-_COLUMN = {ROSTER: person.c.changed, GALLERY: person.c.faces_changed}
+_COLUMNS = ((ROSTER, person.c.changed), (GALLERY, person.c.faces_changed))
 
 
 def _entry(one: Person) -> PersonEntry:
