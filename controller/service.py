@@ -10,7 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from controller.access import PolicyWatch, access_of, install_policy, recall, wall_clock
+from controller.access import PolicyWatch, access_of, hear_peers, recall, wall_clock
 from controller.app import SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.errors import StoreError
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from controller.gallery.credentials import CredentialBook
     from controller.health import Report
     from controller.lane.access.keeper import Access
+    from controller.link.messages import Peers
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
@@ -199,12 +200,12 @@ async def serve(
         seen += [*signs.watches, *panel, *lamps_of(board.reader, lambda: app.runner.prompt)]
         reload = _reload(config, board, gallery, book, history.forget)
         stack.callback(reload.close)
-        roster = _roster(config, board, boot_id, reload, stack)
         whereabouts = None if bank is None else bank.whereabouts
         access = access_of(config, gallery.person, whereabouts, lambda: roster is not None and roster.stale)
         await _recall(access, config, board, boot_id, writer)
         rules = PolicyWatch(config, access, board.clock)
         stack.callback(rules.close)
+        roster = _roster(config, board, boot_id, reload, stack, rules=rules)
         campus, reporters = _campus(
             config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, rules=rules, roster=roster
         )
@@ -273,7 +274,13 @@ def _reload(
 
 
 def _roster(
-    config: Config, board: Board, boot_id: str, watch: GalleryWatch, stack: contextlib.AsyncExitStack
+    config: Config,
+    board: Board,
+    boot_id: str,
+    watch: GalleryWatch,
+    stack: contextlib.AsyncExitStack,
+    *,
+    rules: PolicyWatch,
 ) -> RosterDesk | None:
     """What follows the hub, where there is one."""
     if config.roster is None or config.link is None:
@@ -287,7 +294,7 @@ def _roster(
         key=config.store.key,
         clock=board.clock,
         watch=watch,
-        install_policy=lambda text: install_policy(text, config.store.folder, config.point),
+        install_policy=rules.install,
     )
     stack.callback(desk.close)
     return desk
@@ -382,8 +389,21 @@ def _link(
             reply_key="" if desk is None else desk.reply_key,
         )
 
+    def peers(told: Peers) -> None:
+        hear_peers(app().access, told, monotonic=app().board.clock.monotonic(), moment=wall_clock())
+
     outbox, name = journal.outbox, config.site.name
-    return Link(config.link, name, outbox, boot_id=boot_id, state=state, watch=watch, commands=desk, documents=roster)
+    return Link(
+        config.link,
+        name,
+        outbox,
+        boot_id=boot_id,
+        state=state,
+        watch=watch,
+        commands=desk,
+        peers=peers,
+        documents=roster,
+    )
 
 
 @contextlib.contextmanager

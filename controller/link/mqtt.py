@@ -23,8 +23,8 @@ import structlog
 
 from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
-from controller.link.connection import end_if_cancelled, run_apart
-from controller.link.messages import Ack, Kind, Online, State
+from controller.link.connection import end_if_cancelled, refusals, run_apart
+from controller.link.messages import Ack, Kind, Online, Peers, State
 from controller.link.ports import CommandPort, DocumentsPort, LinkWatch, OutboxPort
 from controller.link.session import Backoff, connect
 from controller.link.window import SendWindow
@@ -75,6 +75,7 @@ class Link:
         state: makes the state message, when one is due; None: there is none.
         watch: is told what happens, for metrics.
         commands: carries out what the campus orders; None: nothing is subscribed to.
+        peers: told what other gates have seen; None: nothing is subscribed to.
         documents: installs what the hub hands out; the same.
         rng: the dice of the pauses between attempts.
 
@@ -91,6 +92,7 @@ class Link:
         state: Callable[[], State] | None = None,
         watch: LinkWatch | None = None,
         commands: CommandPort | None = None,
+        peers: Callable[[Peers], None] | None = None,
         documents: DocumentsPort | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -102,6 +104,7 @@ class Link:
         self._state = state
         self._watch = watch or LinkWatch()
         self._commands = commands
+        self._peers = peers
         self._documents = documents
         self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in messages.KINDS}
         self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, rng or random.Random())  # noqa: S311
@@ -171,9 +174,12 @@ class Link:
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         kinds: dict[Kind, object] = {"ack": self._outbox, "cmd": self._commands, "cfg/desired": self._documents}
         for kind in (kind for kind, port in kinds.items() if port is not None):
-            for code in await client.subscribe(self._topics[kind], qos=1):
-                if not isinstance(code, int) and code.is_failure:
-                    raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {code}")
+            for reason in refusals(await client.subscribe(self._topics[kind], qos=1)):
+                raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {reason}")
+        if self._peers is not None:
+            for reason in refusals(await client.subscribe(self._topics["peers"], qos=1)):
+                # An earlier broker's list of rights may not have it; the gate works as well without.
+                log.warning("the broker refuses the subscription", topic=self._topics["peers"], code=reason)
         end_if_cancelled()
 
     async def _introduce(self, publisher: Publisher) -> None:
@@ -247,6 +253,7 @@ class Link:
                 await publisher.publish_all(self._topics["evt/live"], self._payloads(batch))
                 sent = batch[-1].place
                 self.counters.live += len(batch)
+                self._watch.on_sent(len(batch))
 
     def _payloads(self, batch: Sequence[Stored]) -> list[bytes]:
         return [messages.encode(event_message(self._gate, stored)) for stored in batch]
@@ -255,6 +262,9 @@ class Link:
         async for message in client.messages:
             if str(message.topic) == self._topics["cmd"]:
                 self._queue_order(message)
+                continue
+            if str(message.topic) == self._topics["peers"]:
+                self._hear(message)
                 continue
             if self._documents is not None and str(message.topic) == self._topics["cfg/desired"]:
                 self._documents.offer(_payload(message))
@@ -268,6 +278,15 @@ class Link:
                 self._refuse("retained", seq=ack.seq)
                 continue
             await self._take(ack)
+
+    def _hear(self, message: aiomqtt.Message) -> None:
+        """Pass on what other gates have seen; what was kept by the broker is old."""
+        if self._peers is None or message.retain:
+            return
+        try:
+            self._peers(messages.decode(str(message.topic), _payload(message), Peers))
+        except MessageError as error:
+            self._refuse("malformed", error=str(error))
 
     def _queue_order(self, message: aiomqtt.Message) -> None:
         """Leave an order to its own task: one that waits for the disk must not hold up acknowledgements."""
