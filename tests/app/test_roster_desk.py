@@ -225,6 +225,14 @@ def test_only_what_has_to_be_loaded_is_loaded(bench: Bench) -> None:
     assert bench.people() == ["b"]
 
 
+def test_the_longest_message_can_be_signed(bench: Bench) -> None:
+    inline, elsewhere = wire.file_of(bytes(wire.INLINE)), File(sha256="f" * 64, size=wire.LARGEST)
+    most = 2**62
+    wanted = {kind: Wanted(version=most, base=most, snapshot=elsewhere, delta=inline) for kind in wire.KINDS}
+    bench.desk.follow(word(bench, b"", gate="n" * 32, campus="c" * 32, documents=wanted, issued=NOW + 0.123456))
+    assert "cfg/desired: is for" in bench.errors()
+
+
 def test_what_comes_after_a_wrong_one_waits(bench: Bench) -> None:
     """Templates of people who did not arrive are not installed either."""
     broken, fine = sealed("roster", 9, "a", key=bytes(32)), sealed("gallery", 9, "a")
