@@ -106,9 +106,8 @@ async def _measure(folder: Path, port: int, options: argparse.Namespace) -> None
     for kind, board in whole.boards.items():
         size = wanted[kind].size
         print(f"| `{kind}` | {size / MB:.1f} MB | {board.transfer:.2f} s | {board.install:.1f} s |")
-    print(
-        f"\nboth built and sealed at the hub in {build:.1f} s of one core; index built on the board in {whole.load:.1f} s of one core"
-    )
+    print(f"\nboth built and sealed at the hub in {build:.1f} s of one core")
+    print(f"index built on the board in {whole.load:.1f} s of one core")
     print(f"memory of the board's process: {whole.before:.0f} MB before, {whole.peak:.0f} MB at most\n")
     await gate.start()
     await until(lambda: gate.knows(options.people - 1), "the gate has everybody", 600)
