@@ -55,9 +55,9 @@ class Hub:
         self._broker = None if config.broker is None else config.broker.broker()
         self._intake = None if self._broker is None else self._make_intake(self._broker)
         roster = config.roster
-        self._documents = (
-            None if roster is None else Documents(config.campus, roster.folder, self.people, self.policies)
-        )
+        self._documents = None
+        if roster is not None:
+            self._documents = Documents(config.campus, roster.folder, self.database, self.people, self.policies)
         self.feed = Feed(self.database)
         egress = config.webhooks.egress()
         self.webhooks = Webhooks(self.database, self.people, self.feed, config.webhooks, egress)
