@@ -9,7 +9,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from controller.app import SELF_TEST_SECONDS, App
+from controller.app import FAULTS, SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
@@ -18,7 +18,10 @@ from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
 from controller.indicators.assembly import indicators_of
-from controller.link.messages import Alarm, Device, State
+from controller.lane.effects import RecordKind
+from controller.lane.model import Outcome
+from controller.link.home_assistant import discovery, discovery_topic
+from controller.link.messages import Alarm, Device, State, topic
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
 from controller.notify import Notifier
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from controller.errors import GateError
     from controller.gallery.credentials import CredentialBook
     from controller.health import Report
+    from controller.link.settings import LinkSettings
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
@@ -76,6 +80,21 @@ class _StateWatch(Watch):
         """A device's health is part of the state."""
         del name, report
         self._changed()
+
+
+class _Tally(Watch):
+    """Counts who passed and who was denied, for the state."""
+
+    def __init__(self) -> None:
+        self.passages = 0
+        self.denials = 0
+
+    def on_step(self, step: Step) -> None:
+        """What is on disk counts."""
+        for entry in (stored.entry for stored in step.stored):
+            completed = entry.detail.get("outcome") == Outcome.COMPLETED.value
+            self.passages += completed and entry.kind == RecordKind.PASSAGE.value
+            self.denials += entry.kind == RecordKind.DENY.value
 
 
 class _LinkMetrics(LinkWatch):
@@ -278,14 +297,15 @@ def _campus(
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
     told = _LinkMetrics(metrics)
     desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
-    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk)
+    tally = _Tally()
+    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, tally=tally)
     if link is None:
         return (), ()
     journal.add_listener(link.notify)
     changes = _StateWatch(link.state_changed, lambda: app().lane.alarms)
     if desk is None:
-        return (link,), (changes,)
-    return (link, ChallengeClock(desk.challenges, link.state_changed)), (changes, desk)
+        return (link,), (tally, changes)
+    return (link, ChallengeClock(desk.challenges, link.state_changed)), (tally, changes, desk)
 
 
 def _link(
@@ -296,6 +316,7 @@ def _link(
     watch: LinkWatch,
     app: Callable[[], App],
     desk: CommandDesk | None,
+    tally: _Tally,
 ) -> Link | None:
     if config.link is None:
         return None
@@ -311,6 +332,8 @@ def _link(
             lane=lane.state.value,
             fault=next((fault.value for fault in sorted(lane.faults, key=lambda fault: fault.value)), None),
             outbox=journal.outbox.depth,
+            passages=tally.passages,
+            denials=tally.denials,
             version=version,
             alarms=[Alarm(reason=reason, acknowledged=known) for reason, known in sorted(lane.alarms.items())],
             devices=[
@@ -321,8 +344,25 @@ def _link(
             reply_key="" if desk is None else desk.reply_key,
         )
 
-    outbox, name = journal.outbox, config.site.name
-    return Link(config.link, name, outbox, boot_id=boot_id, state=state, watch=watch, commands=desk)
+    return Link(
+        config.link,
+        config.site.name,
+        journal.outbox,
+        boot_id=boot_id,
+        state=state,
+        watch=watch,
+        commands=desk,
+        introduction=_introduction(config.link, config.site.name, version),
+    )
+
+
+def _introduction(link: LinkSettings, gate: str, version: str) -> tuple[str, bytes] | None:
+    """What Home Assistant is told of this gate, where it is to be told."""
+    if link.home_assistant is None:
+        return None
+    state, online = (topic(link.campus, gate, kind) for kind in ("state", "online"))
+    told = discovery(link.campus, gate, state=state, online=online, version=version, devices=tuple(FAULTS))
+    return discovery_topic(link.home_assistant, link.campus, gate), told
 
 
 @contextlib.contextmanager

@@ -75,6 +75,7 @@ class Link:
         state: makes the state message, when one is due; None: there is none.
         watch: is told what happens, for metrics.
         commands: carries out what the campus orders; None: nothing is subscribed to.
+        introduction: a topic outside ours and what is retained there at each connection; None: nothing.
         rng: the dice of the pauses between attempts.
 
     Raises `MessageError` when a name cannot stand in a topic.
@@ -90,6 +91,7 @@ class Link:
         state: Callable[[], State] | None = None,
         watch: LinkWatch | None = None,
         commands: CommandPort | None = None,
+        introduction: tuple[str, bytes] | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.counters = LinkCounters()
@@ -100,6 +102,7 @@ class Link:
         self._state = state
         self._watch = watch or LinkWatch()
         self._commands = commands
+        self._introduction = introduction
         self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in messages.KINDS}
         self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, rng or random.Random())  # noqa: S311
         self._wake = asyncio.Event()
@@ -173,6 +176,8 @@ class Link:
 
     async def _introduce(self, publisher: Publisher) -> None:
         """Publish the birth message, at the start and whenever the campus seems not to know our marks."""
+        if self._introduction is not None:
+            await publisher.publish(*self._introduction, retain=True)
         while True:
             await self._birth_due.wait()
             self._birth_due.clear()
