@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from campus import cli_admin, cli_orders
+from campus import cli_admin, cli_orders, cli_policy, cli_roster
 from campus.broker import Broker
 from campus.config import load
 from campus.database import Database
 from campus.errors import HubError
-from campus.ingest import Ingest
-from campus.service import Hub
+from campus.gaps import GapSettings
+from campus.service import Hub, Intake
+from campus.share import read_share
 from campus.store import HubStore
 from controller.errors import GateError
 
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Take in what the gates report, and answer over REST, by a hub.toml (docs/hub.md).",
     )
     serve.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
+    _add_worker(serve)
     serve.set_defaults(run=_serve)
     ingest = commands.add_parser(
         "ingest",
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_broker(ingest)
     ingest.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
+    _add_worker(ingest)
     ingest.set_defaults(run=_ingest)
     events = commands.add_parser("events", help="print events that arrived, oldest first")
     events.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
@@ -80,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     gates.set_defaults(run=_gates)
     cli_orders.add_parsers(commands, _add_broker, _broker)
     cli_admin.add_parsers(commands)
+    cli_policy.add_parsers(commands)
+    cli_roster.add_parsers(commands)
     return parser
 
 
@@ -95,10 +100,18 @@ def _add_broker(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", type=Path, metavar="FILE", help="its private key; default: it is in --cert")
 
 
+def _add_worker(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--worker", default="1/1", metavar="K/N", help="take the gates of the K-th of N workers (docs/hub.md)"
+    )
+
+
 def _ingest(options: argparse.Namespace) -> int:
+    share = read_share(options.worker)
+
     async def run() -> None:
         async with Database(options.db, options.campus) as database:
-            await Ingest(options.campus, _broker(options), HubStore(database)).run()
+            await Intake(options.campus, _broker(options), database, GapSettings(), share).run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))
@@ -106,10 +119,10 @@ def _ingest(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    config = load(options.config)
+    config, share = load(options.config), read_share(options.worker)
 
     async def run() -> None:
-        await Hub(config).run()
+        await Hub(config, share).run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))

@@ -49,7 +49,8 @@ def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
         parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
 
 
-def _work(options: argparse.Namespace, job: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+def work(options: argparse.Namespace, job: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """What `job` gives, in one transaction on the database of `--config`."""
     config = load(options.config)
 
     async def work() -> T:
@@ -59,7 +60,7 @@ def _work(options: argparse.Namespace, job: Callable[[AsyncConnection], Awaitabl
     return asyncio.run(work())
 
 
-def _here() -> Actor:
+def here() -> Actor:
     """Whoever can run this beside the database administers it."""
     return Actor(f"{getpass.getuser()} (shell)", Role.ADMIN)
 
@@ -67,8 +68,8 @@ def _here() -> Actor:
 def _issue(options: argparse.Namespace) -> int:
     now = time.time()
     expires = None if options.days is None else now + options.days * 86_400
-    secret, row = _work(
-        options, lambda query: tokens.issue(query, _here(), options.name, Role(options.role), now=now, expires=expires)
+    secret, row = work(
+        options, lambda query: tokens.issue(query, here(), options.name, Role(options.role), now=now, expires=expires)
     )
     print(f"# {row.id}: {row.name}, {row.role}; the hub keeps only its hash")
     print(secret)
@@ -76,7 +77,7 @@ def _issue(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    for row in _work(options, tokens.everyone):
+    for row in work(options, tokens.everyone):
         end = f"revoked {_day(row.revoked)}" if row.revoked else f"until {_day(row.expires)}" if row.expires else ""
         print(f"{row.id}  {row.role:<10} {row.name:<24} since {_day(row.created)}  {end}".rstrip())
     return 0
@@ -87,14 +88,14 @@ def _day(seconds: float) -> str:
 
 
 def _revoke(options: argparse.Namespace) -> int:
-    if not _work(options, lambda query: tokens.revoke(query, _here(), options.id, now=time.time())):
+    if not work(options, lambda query: tokens.revoke(query, here(), options.id, now=time.time())):
         raise HubConfigError(f"{options.id}: there is no such token, or it was revoked before")
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
     kept = None if options.head is None else _read_head(options.head)
-    head = _work(options, lambda query: audit.verify(query, kept))
+    head = work(options, lambda query: audit.verify(query, kept))
     print(f"{head.seq} entries, as they were written. Note elsewhere: {head.seq}:{head.chain}")
     return 0
 

@@ -11,7 +11,10 @@ import msgspec
 
 from campus.api.settings import HttpSettings
 from campus.broker import Broker
+from campus.distribution import RosterSettings
 from campus.errors import HubConfigError
+from campus.gaps import GapSettings
+from campus.orders import OrderSettings
 from campus.people import PeopleSettings
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -58,7 +61,11 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A file (SQLite, to try it) or `postgresql://[user@]host[:port]/name`."""
     broker: BrokerSettings | None = BrokerSettings()
     http: HttpSettings = HttpSettings()
+    gaps: GapSettings = GapSettings()
+    orders: OrderSettings | None = None
     people: PeopleSettings = PeopleSettings()
+    roster: RosterSettings | None = None
+    """None: gates are given no people."""
 
 
 def load(path: Path) -> HubConfig:

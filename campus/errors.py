@@ -16,7 +16,15 @@ class HubConfigError(HubError, ValueError):
 
 
 class HubOrderError(HubError, RuntimeError):
-    """A gate cannot be given orders, or did not answer."""
+    """An order came to nothing: the broker is not there, or what the gate says cannot be read."""
+
+
+class HubGateAwayError(HubOrderError):
+    """The gate is not there, or takes no orders: nothing was sent."""
+
+
+class HubNoAnswerError(HubOrderError, TimeoutError):
+    """The gate did not answer: nobody knows whether it did what it was told."""
 
 
 class HubAuditError(HubError, ValueError):

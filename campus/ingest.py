@@ -10,13 +10,14 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import aiomqtt
 import structlog
 
 from campus.broker import Broker, connect
 from campus.errors import HubStoreError
+from campus.share import EVERYTHING, Share
 from campus.store import Incoming, Mark
 from controller.errors import MessageError
 from controller.link import messages
@@ -36,7 +37,20 @@ again."""
 RECONNECT_LEAST, RECONNECT_MOST = 0.5, 30.0
 """Bounds of the random pause between attempts to connect, seconds."""
 
+ONLINE: messages.Kind = "online"
+
 log = structlog.stdlib.get_logger("hub")
+
+
+class Commit(NamedTuple):
+    """What an intake has just stored."""
+
+    batch: Sequence[Incoming]
+    marks: Sequence[Mark]
+    received: float
+    """Unix seconds."""
+    seconds: float
+    """What it took."""
 
 
 class Ingest:
@@ -46,11 +60,18 @@ class Ingest:
         campus: its name in topics.
         broker: how to reach it.
         store: where it goes; open for as long as this runs.
-        on_commit: told after each COMMIT and before its acknowledgements, on the loop's thread: messages stored.
+        on_commit: told after each COMMIT and before its acknowledgements, on the loop's thread.
+        share: the gates that are its; the others are another worker's.
     """
 
     def __init__(
-        self, campus: str, broker: Broker, store: HubStore, *, on_commit: Callable[[int], None] | None = None
+        self,
+        campus: str,
+        broker: Broker,
+        store: HubStore,
+        *,
+        on_commit: Sequence[Callable[[Commit], None]] = (),
+        share: Share = EVERYTHING,
     ) -> None:
         self.store = store
         self.refused: Counter[str] = Counter()
@@ -62,6 +83,9 @@ class Ingest:
         self._campus = messages.check_name(campus)
         self._broker = broker
         self._on_commit = on_commit
+        self._share = share
+        self._followed: set[str] = set()
+        self._client: aiomqtt.Client | None = None
         self._rng = random.Random()  # noqa: S311 - pauses, not secrets
 
     async def run(self) -> NoReturn:
@@ -75,14 +99,18 @@ class Ingest:
                 log.warning("intake interrupted", host=self._broker.host, error=str(_first(group)))
             pause = RECONNECT_LEAST if self.connected.is_set() else pause
             self.connected.clear()
+            self._client = None
             pause = min(RECONNECT_MOST, self._rng.uniform(RECONNECT_LEAST, pause * 3))
             await asyncio.sleep(pause)
 
     async def _session(self) -> None:
-        async with connect(self._broker, f"thermogate-hub-{self._campus}") as client:
-            for kind in _KINDS:
+        async with connect(self._broker, f"thermogate-hub-{self._campus}{self._share.suffix}") as client:
+            self._followed = set()
+            # A worker hears of every gate, and asks for what its own ones report when it does (`_follow`).
+            for kind in _KINDS if self._share.is_everything else (ONLINE,):
                 await client.subscribe(messages.every_gate(self._campus, kind), qos=1)
             end_if_cancelled()
+            self._client = client
             self.connected.set()
             log.info("listening", host=self._broker.host, campus=self._campus)
             lanes = _Lanes()
@@ -95,17 +123,41 @@ class Ingest:
         """Read at once whatever comes: what is live must not wait in a socket behind what is not."""
         async for message in client.messages:
             content = self._read(message)
-            if content is not None and not lanes.put(content):
-                self.dropped += 1
+            if content is not None and self._share.takes(content.gate):
+                await self._follow(client, content.gate)
+                if not lanes.put(content):
+                    self.dropped += 1
+
+    async def _follow(self, client: aiomqtt.Client, gate: str) -> None:
+        """Listen to a gate of this worker's, before it is answered."""
+        if self._share.is_everything or gate in self._followed:
+            return
+        for kind in _KINDS.keys() - {ONLINE}:
+            await client.subscribe(messages.topic(self._campus, gate, kind), qos=1)
+        end_if_cancelled()
+        self._followed.add(gate)
 
     async def _store_all(self, client: aiomqtt.Client, lanes: _Lanes) -> None:
         """Store what has come, batch by batch, and acknowledge each after its COMMIT."""
         while True:
             batch = await lanes.take()
-            marks = await self.store.apply(batch, time.time())
-            if self._on_commit is not None:
-                self._on_commit(len(batch))
+            began, received = time.monotonic(), time.time()
+            marks = await self.store.apply(batch, received)
+            commit = Commit(batch, marks, received, time.monotonic() - began)
+            for told in self._on_commit:
+                told(commit)
             await self._acknowledge(client, marks)
+
+    async def ask(self, marks: Sequence[Mark]) -> bool:
+        """Ask gates for what comes after these marks, by acknowledging them again; whether it could be said."""
+        client, said = self._client, False
+        if client is not None:
+            try:
+                await self._acknowledge(client, marks)
+                said = True
+            except* aiomqtt.MqttError as group:
+                log.warning("gates could not be asked", error=str(_first(group)))
+        return said
 
     async def _acknowledge(self, client: aiomqtt.Client, marks: Sequence[Mark]) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -175,7 +227,7 @@ def _check_id(gate: str, content: EventMessage | Online | State) -> None:
 
 
 _KINDS: dict[messages.Kind, type[EventMessage | Online | State]] = {
-    "online": Online,
+    ONLINE: Online,
     "evt": EventMessage,
     "evt/live": EventMessage,
     "state": State,

@@ -6,14 +6,16 @@ import asyncio
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import aiomqtt
+import msgspec
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from campus.broker import connect
-from campus.errors import HubOrderError
+from campus.errors import HubGateAwayError, HubNoAnswerError, HubOrderError
 from controller.errors import ConfigError, MessageError
 from controller.link import commands, messages, signing
 from controller.link.connection import end_if_cancelled
@@ -23,9 +25,52 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
     from campus.broker import Broker
+    from campus.roles import Actor
 
 PATIENCE = 10.0
 """Seconds for the gate's state to come, and again for its reply: as long as a command counts."""
+
+
+class OrderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[orders]`: orders over REST; without it there are none."""
+
+    key: Path
+    """What they are signed with: as `thermogate-hub new-key` makes it, of mode 0600."""
+    actors: dict[str, commands.Name] = {}
+    """By a token's name: who gives the order, as the gates' lists have them. Others go by their role's name."""
+    patience: Annotated[float, msgspec.Meta(gt=0, le=PATIENCE)] = PATIENCE
+    """Seconds for the gate's state to come, and again for its reply."""
+    gate_keys: dict[commands.Name, str] = {}
+    """By gate: the public key that its replies have to be signed with. Of others the one that they announce."""
+
+
+class OrderDesk:
+    """Gives orders for those who ask the hub to.
+
+    Args:
+        broker: where the gates are.
+        campus: theirs.
+        settings: whose key, and in whose name.
+
+    Raises `ConfigError` for a key that cannot be used.
+    """
+
+    def __init__(self, broker: Broker, campus: str, settings: OrderSettings) -> None:
+        self._broker, self._campus = broker, campus
+        self._private = signing.read_private(settings.key)
+        self._actors, self._patience = settings.actors, settings.patience
+        self._gate_keys = {
+            gate: signing.read_public(f"[orders] gate_keys.{gate}", text) for gate, text in settings.gate_keys.items()
+        }
+
+    def actor(self, by: Actor) -> str:
+        """As whom somebody gives orders."""
+        return self._actors.get(by.name, by.role.value)
+
+    async def give(self, gate: str, action: commands.AnyAction, by: Actor, reason: str) -> commands.Reply:
+        """Give the order and return the gate's reply, accepted or not. Raises `HubOrderError`, as `give` does."""
+        sender = Sender(self._private, self.actor(by), reason, self._gate_keys.get(gate))
+        return await give(self._broker, self._campus, gate, action, sender, patience=self._patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +130,18 @@ class _Talk:
                 async for message in self._client.messages:
                     _, _, kind = messages.parse_topic(str(message.topic))
                     if kind == "online" and not messages.decode("online", bytes(message.payload), Online).online:
-                        raise HubOrderError(f"{self._gate} is not online")
+                        raise HubGateAwayError(f"{self._gate} is not online")
                     if kind == "state":
                         return self._with_challenge(messages.decode("state", bytes(message.payload), State))
         except TimeoutError:
             pass
         except MessageError as error:
             raise HubOrderError(f"{self._gate} says what cannot be read: {error}") from error
-        raise HubOrderError(f"nothing is known of {self._gate}: no state within {patience:g} s")
+        raise HubGateAwayError(f"nothing is known of {self._gate}: no state within {patience:g} s")
 
     def _with_challenge(self, state: State) -> State:
         if not state.challenge:
-            raise HubOrderError(f"{self._gate} takes no commands: its [link] commanders is not set")
+            raise HubGateAwayError(f"{self._gate} takes no commands: its [link] commanders is not set")
         return state
 
     async def order(
@@ -131,7 +176,7 @@ class _Talk:
                         return reply
         except TimeoutError:
             pass
-        raise HubOrderError(
+        raise HubNoAnswerError(
             f"{self._gate} did not answer within {patience:g} s: it does not know this key, or is not there any more"
         )
 

@@ -12,18 +12,26 @@ import uvicorn
 
 from campus.api.app import make_app
 from campus.database import Database
+from campus.distribution import Distribution
+from campus.documents import Documents
 from campus.errors import HubConfigError, HubError
+from campus.gaps import GapDetector
 from campus.ingest import Ingest
+from campus.orders import OrderDesk
 from campus.people import People
+from campus.share import EVERYTHING, Share
 from campus.store import HubStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fastapi import FastAPI
 
     from campus.api.settings import HttpSettings
+    from campus.broker import Broker
     from campus.config import HubConfig
+    from campus.gaps import GapSettings
+    from campus.store import Mark
 
 log = structlog.stdlib.get_logger("hub")
 
@@ -31,11 +39,19 @@ log = structlog.stdlib.get_logger("hub")
 class Hub:
     """One campus' hub. Raises `HubConfigError` for an address of a database that cannot be one."""
 
-    def __init__(self, config: HubConfig) -> None:
+    def __init__(self, config: HubConfig, share: Share = EVERYTHING) -> None:
         self._config = config
+        self._share = share
         self.database = Database(config.database, config.campus)
         self.people = People(config.people)
-        self.web = WebServer(config.http, make_app(self.database, self.people))
+        desk = None
+        if config.orders is not None:
+            if config.broker is None:
+                raise HubConfigError("orders: need a [broker]")
+            desk = OrderDesk(config.broker.broker(), config.campus, config.orders)
+        roster = config.roster
+        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people)
+        self.web = WebServer(config.http, make_app(self.database, self.people, desk, self._documents))
 
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
@@ -45,13 +61,45 @@ class Hub:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.web.run(), name="web")
                 if config.broker is not None:
-                    intake = Ingest(config.campus, config.broker.broker(), HubStore(self.database))
-                    tasks.create_task(intake.run(), name="ingest")
+                    broker = config.broker.broker()
+                    intake = Intake(config.campus, broker, self.database, config.gaps, self._share)
+                    tasks.create_task(intake.run(), name="intake")
+                    if config.roster is not None and self._documents is not None and self._share.number == 1:
+                        distribution = Distribution(
+                            config.campus,
+                            config.roster,
+                            self.database,
+                            self.people,
+                            documents=self._documents,
+                            broker=broker,
+                        )
+                        tasks.create_task(distribution.run(), name="distribution")
         except* HubError as group:
             raise _first(group) from group
         finally:
             await self.database.close()
         raise AssertionError("its parts run for ever")
+
+
+class Intake:
+    """Takes in what the gates report, and asks for what stays away."""
+
+    def __init__(
+        self, campus: str, broker: Broker, database: Database, gaps: GapSettings, share: Share = EVERYTHING
+    ) -> None:
+        self._detector = GapDetector(database, gaps, self._ask)
+        told = [self._detector.committed]
+        self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, share=share)
+
+    async def run(self) -> NoReturn:
+        """Do so until cancelled. Raises `HubError` where trying again cannot help."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._ingest.run(), name="ingest")
+            tasks.create_task(self._detector.run(), name="gaps")
+        raise AssertionError("both run for ever")
+
+    async def _ask(self, marks: Sequence[Mark]) -> bool:
+        return await self._ingest.ask(marks)
 
 
 class WebServer:

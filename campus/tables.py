@@ -95,6 +95,20 @@ hole = Table(
 )
 """Events that a gate has forgotten on the word of a hub that had them, and this one has not."""
 
+gap = Table(
+    "gap",
+    metadata,
+    Column("gate", String(32), primary_key=True),
+    Column("epoch", String(16), primary_key=True),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, comment="null: what comes behind is not known"),
+    Column("found", Float, nullable=False),
+    Column("asked", BigInteger, nullable=False, comment="times the gate was asked"),
+    Column("asked_at", Float),
+    Column("alerted", Float),
+)
+"""Events that stay away though their gate has them; while they do, see `campus.gaps`."""
+
 gate = Table(
     "gate",
     metadata,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 PREFIX = "tgh_"
 """Tells scanners of source code that this is a secret, and whose."""
-_NAME = re.compile(r"[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,63}")
+NAME = r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,63}$"
+"""A pattern of whose token it is: at most 64 characters on one line."""
 
 
 class TokenRow(NamedTuple):
@@ -43,7 +44,7 @@ async def issue(
 
     Raises `HubConfigError` for a name that cannot stand in a list, or an end that has passed.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         raise HubConfigError("name: 1 to 64 characters on one line, not beginning with a space")
     if expires is not None and expires <= now:
         raise HubConfigError("expires: has passed already")

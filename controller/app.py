@@ -11,6 +11,7 @@ import asyncio
 from random import Random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from controller.access import access_of, wall_clock
 from controller.capture import Capture
 from controller.credentials import REPEAT, CredentialDesk
 from controller.errors import EngineError
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from controller.gallery.credentials import CredentialBook
     from controller.gallery.index import GalleryIndex
     from controller.health import Report
+    from controller.lane.access.keeper import Access
+    from controller.lane.access.times import Moment
     from controller.perception.pipeline import History
     from controller.perception.types import FaceEngine
     from controller.runner import JournalPort
@@ -71,7 +74,10 @@ class Service(Protocol):
 
 
 class App:
-    """One lane on one board; `bank`: what it shares with another one there.
+    """One lane on one board.
+
+    `bank`: what it shares with another one there; `access`: who may pass, None: as gate.toml says; `moment`: reads the
+    wall clock.
 
     Raises `EngineError` when a rehearsal-only engine is to stand before a real lock.
     """
@@ -89,6 +95,8 @@ class App:
         history: History | None = None,
         credentials: CredentialBook | None = None,
         bank: Bank | None = None,
+        access: Access | None = None,
+        moment: Callable[[], Moment] = wall_clock,
     ) -> None:
         if board.real and engine.rehearsal_only:
             raise EngineError(
@@ -97,7 +105,8 @@ class App:
             )
         self.config = config
         self.board = board
-        self.lane = Lane(config.lane) if bank is None else Lane(config.lane, bank.anti_passback, bank.interlock)
+        self.access = access or access_of(config, gallery.person, None if bank is None else bank.whereabouts)
+        self.lane = Lane(config.lane, self.access, None if bank is None else bank.interlock)
         self._lanes = [self.lane] if bank is None else bank.lanes
         if bank is not None:
             bank.lanes.append(self.lane)
@@ -118,6 +127,7 @@ class App:
             latching=config.lane.kind == "turnstile" and config.gate.mode == "pulse",
             clock=board.clock,
             clock_state=clock_state,
+            moment=moment,
             on_reassess=self._reassess,
             on_expect=lambda person, face: self.eyes.expect(person, face=face),
             watches=watches,

@@ -1,6 +1,6 @@
 """Two lanes on one board: one process and one event loop, each with devices, stores and a configuration of its own.
 
-What they share is here: the engine and its thread, who entered lately (anti-passback), and, where it is wanted, the
+What they share is here: the engine and its thread, who is where by their last passage, and, where it is wanted, the
 interlock. A crash of one ends both, through the shutdown that each of them has.
 """
 
@@ -16,7 +16,7 @@ import structlog
 
 from controller.config import LINES_ELSEWHERE, load
 from controller.errors import ConfigError
-from controller.lane.antipassback import AntiPassback
+from controller.lane.access.whereabouts import Whereabouts
 from controller.lane.interlock import Interlock
 from controller.notify import Notifier, together
 from controller.watchdog import guarding_all
@@ -68,7 +68,7 @@ class LentExecutor(Executor):
 class Bank:
     """What the lanes of a board share."""
 
-    anti_passback: AntiPassback
+    whereabouts: Whereabouts
     perception: LentExecutor
     """One thread for all: an engine is never asked twice at a time."""
     interlock: Interlock | None = None
@@ -135,7 +135,7 @@ async def serve_bank(
     first = places[0]
     thread = ClockExecutor(first.board.clock, 1, "perception")
     bank = Bank(
-        AntiPassback(first.config.lane.anti_passback),
+        Whereabouts(),
         LentExecutor(thread),
         Interlock() if first.config.site.interlock else None,
     )
@@ -213,5 +213,6 @@ def _alike(first: Config, second: Config) -> Iterator[tuple[str, object, object]
     """What is one for all, though it stands in each file."""
     yield "[site] interlock", first.site.interlock, second.site.interlock
     yield "[lane] anti_passback", first.lane.anti_passback, second.lane.anti_passback
+    yield "[access] policy", first.access.policy, second.access.policy
     yield "[perception] engine", first.perception.engine, second.perception.engine
     yield "[perception] models", first.perception.models, second.perception.models

@@ -82,6 +82,7 @@ def add_parser(commands: Subparsers) -> None:
     add("--report", type=Path, metavar="FILE", help="also write the report as JSON (docs/drill.md has the schema)")
     add("--keep", type=Path, metavar="DIR", help="keep journal and gallery in a new or empty folder")
     add("--cards", action="store_true", help="four more come with a card or a PIN: theirs, lent, expired, guessed")
+    add("--access", action="store_true", help="five more come for whom the access policy has a rule")
     add("--plain", action="store_true", help="a line for each person in place of the live view")
     add(
         "--screen",
@@ -109,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         kind=arguments.kind,
         screen=arguments.screen,
         cards=arguments.cards,
+        access=arguments.access,
     )
     return rehearse(options)
 

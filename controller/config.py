@@ -13,7 +13,7 @@ from controller.errors import ConfigError
 from controller.gallery.settings import EnrolmentSettings
 from controller.indicators.settings import IndicatorSettings, ScreenSettings, SoundSettings
 from controller.lane.model import LaneSettings
-from controller.link.settings import LinkSettings
+from controller.link.settings import LinkSettings, RosterSettings
 from controller.observe.settings import ObserveSettings
 from controller.perception.settings import PerceptionSettings
 from controller.record.settings import JournalSettings
@@ -49,7 +49,17 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     interlock: bool = False
     """Of the two lanes that this board runs, only one lets people in at a time."""
     groups: tuple[str, ...] | None = None
-    """Who may pass here: people of any of these groups of the roll; None: everybody who is enrolled."""
+    """Who may pass here, where there is no access policy: people of any of these groups of the roll, at any time; None:
+    everybody who is enrolled."""
+
+
+class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may pass when: the access policy (docs/access-policy.md)."""
+
+    policy: Path | None = None
+    """The file; None: what a hub has sent, and before that `[site] groups`."""
+    point: Name | None = None
+    """Which of its points this lane is; None: the one of the gate's name."""
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +85,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Everything a lane needs to run. Every section may be left out; the defaults are a tripod on a Raspberry Pi."""
 
     site: SiteSettings = SiteSettings()
+    access: AccessSettings = AccessSettings()
     lane: LaneSettings = LaneSettings()
     thermal: ThermalSettings = Mlx90640Settings()
     camera: CameraSettings = CameraSettings()
@@ -97,14 +108,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     journal: JournalSettings = JournalSettings()
     link: LinkSettings | None = None
     """None: no campus; the journal keeps everything until there is one."""
+    roster: RosterSettings | None = None
+    """None: people are enrolled at this gate."""
     observe: ObserveSettings = ObserveSettings()
     watchdog: WatchdogSettings | None = None
     """None: the program feeds no hardware watchdog itself; its service manager does."""
 
     def __post_init__(self) -> None:
         """Refuse sections that contradict each other: the first grant would be the first to notice."""
+        self._check_access()
         self._check_reader()
         self._check_lines()
+        if self.roster is not None and self.link is None:
+            raise ValueError("[roster] comes over the [link], and there is none")
         if self.screen is not None and self.screen.driver == "none" and self.screen.port is None:
             raise ValueError('[screen] driver is "none" and there is no `port`: it would be shown nowhere')
         if self.lane.kind == "turnstile":
@@ -122,6 +138,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 return self.barrier
             case _:
                 return self.gate
+
+    @property
+    def point(self) -> str:
+        """The lane's point in an access policy."""
+        return self.access.point or self.site.name
+
+    def _check_access(self) -> None:
+        if self.access.policy is None:
+            return
+        if self.site.groups is not None:
+            raise ValueError("[site] groups, and [access] policy: groups stand in the policy then")
+        if self.lane.anti_passback > 0:
+            raise ValueError("[lane] anti_passback, and [access] policy: it stands in the policy's point then")
 
     def _check_turnstile(self) -> None:
         if getattr(self.gate, f"unlock_{self.site.entry}") is None:

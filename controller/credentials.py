@@ -88,7 +88,7 @@ class CredentialDesk:
     Args:
         reader: a closed reader.
         book: who is known by what.
-        gallery: who may pass here and now.
+        gallery: who is enrolled.
         clock: the board's.
         executor: one worker, for PINs, whose check takes a tenth of a second on purpose.
         post: gives the lane an event, on the loop's thread.
@@ -195,18 +195,15 @@ class CredentialDesk:
                 self._guard.wrong(number, now)
             else:
                 self._guard.right(number)
-        known = None if person is None else self._gallery.person(person)
-        if person is None or known is None:
+        owner = None if person is None else self._gallery.person(person)
+        if owner is None:
             self._post(ev.Presented(now=now, credential=kind, person=None))
             return
-        owner, permitted, expired = known
         self._post(
             ev.Presented(
                 now=now,
                 credential=kind,
                 person=person,
-                permitted=permitted,
-                expired=expired,
                 second_factor=owner.second_factor,
                 no_face=owner.no_face,
             )

@@ -45,3 +45,7 @@ class MessageError(GateError, ValueError):
 
 class EvaluationError(GateError, ValueError):
     """Data of an evaluation, or its shipped figures, are wrong; the message names the file, and row and column."""
+
+
+class PolicyError(GateError, ValueError):
+    """An access policy is wrong; the message names the file and the key's path."""

@@ -9,14 +9,14 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from controller.errors import GateError
+from controller.errors import GalleryError, GateError
 from controller.gallery.credentials import open_book
 from controller.gallery.store import DATABASE, GalleryStore
 from controller.observe.log import get_logger
 from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from controller.gallery.credentials import CredentialBook
@@ -59,8 +59,10 @@ class GalleryWatch:
         self._index, self._book = index, book
         self._forget, self._on_damage = forget, on_damage
         self._executor = ClockExecutor(clock, 1, "gallery")
-        self._seen: Signature | None = None
+        # The index was loaded from the file as it is now, where there is one.
+        self._seen = self._signature()
         self._hurried = asyncio.Event()
+        self._dropped: set[str] = set()
 
     async def run(self) -> None:
         """Look again and again, for ever."""
@@ -76,6 +78,17 @@ class GalleryWatch:
         """Look now. On the loop's thread."""
         self._hurried.set()
 
+    def drop(self, people: Iterable[str]) -> None:
+        """Forget people who were just removed from the file, before it is loaded anew. From any thread."""
+        for person in people:
+            self._dropped.add(person)
+            self._take_out(person)
+
+    def _take_out(self, person: str) -> None:
+        with contextlib.suppress(GalleryError):  # gone already
+            self._index.remove(person)
+        self._forget(person)
+
     def close(self) -> None:
         """Take no more work."""
         self._executor.shutdown(wait=False)
@@ -83,12 +96,12 @@ class GalleryWatch:
     def look(self) -> bool:
         """Load the gallery if it has changed since the last look; whether it was loaded. Blocks."""
         now = self._signature()
-        if self._seen is None or now == self._seen or not now:
-            # The first look only remembers: the index was loaded from this file when the gate started.
-            self._seen = self._seen if now == self._seen or not now else now
+        if not self._seen or now == self._seen or not now:
+            self._seen = now or self._seen
             return False
         self._seen = now
         before = set(self._index.people())
+        self._dropped.clear()
         try:
             with GalleryStore.open(self._folder, self._key) as store:
                 fresh = None if self._book is None else open_book(store)
@@ -101,6 +114,9 @@ class GalleryWatch:
         gone = before - set(self._index.people())
         for person in sorted(gone):
             self._forget(person)
+        for person in tuple(self._dropped):
+            # Dropped while the file was read, which is followed by another look.
+            self._take_out(person)
         log.info("gallery loaded anew", people=len(self._index), gone=len(gone))
         return True
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 from controller.errors import StoreError
 from controller.lane import effects as fx
 from controller.lane import events as ev
+from controller.lane.access.times import UNKNOWN
 from controller.lane.model import Direction, FaultKind
 from controller.lane.sensed import LowerRefused, Reading, Sensed, Sensor
 from controller.observe.log import get_logger
@@ -32,6 +33,7 @@ from hw.ports import Edge, Gate, Lamp, Side, Signal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.lane.access.times import Moment
     from controller.lane.machine import Lane
     from controller.lane.sensed import AnyEvent
     from controller.watch import Watch
@@ -67,6 +69,7 @@ class Runner:
         latching: the turnstile latches a pulse itself; False: its line is held until the passage or its expiry.
         clock: the board's clock; the loop's time is the same.
         clock_state: tells what is known of the wall clock, for the record.
+        moment: reads the wall clock, for the access policy.
         on_reassess: called with a hold-off in seconds when the lane wants a fresh attempt.
         on_expect: called with a person and whether to look at faces when the lane says whom to compare with.
         watches: told of every step.
@@ -85,6 +88,7 @@ class Runner:
         latching: bool,
         clock: Clock,
         clock_state: Callable[[], str],
+        moment: Callable[[], Moment] = lambda: UNKNOWN,
         on_reassess: Callable[[float], None],
         on_expect: Callable[[str | None, bool], None] = lambda _person, _face: None,
         watches: tuple[Watch, ...] = (),
@@ -104,6 +108,7 @@ class Runner:
         self._latching = latching
         self._clock = clock
         self._clock_state = clock_state
+        self._moment = moment
         self._on_reassess = on_reassess
         self._on_expect = on_expect
         self._watches = watches
@@ -226,6 +231,8 @@ class Runner:
 
     def _feed(self, event: AnyEvent) -> tuple[fx.Effect, ...]:
         started = time.perf_counter()
+        if isinstance(event, ev.Assessed | ev.Presented):
+            event = replace(event, moment=self._moment())
         effects = self.lane.feed(event)
         if isinstance(event, ev.Assessed):
             self._tell("decision", time.perf_counter() - started)

@@ -7,10 +7,13 @@ import contextlib
 import importlib.metadata
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
+from controller.access import PolicyWatch, access_of, recall, wall_clock
 from controller.app import FAULTS, SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
+from controller.errors import StoreError
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
 from controller.gallery.lock import folder_lock
@@ -21,7 +24,7 @@ from controller.indicators.assembly import indicators_of
 from controller.lane.effects import RecordKind
 from controller.lane.model import Outcome
 from controller.link.home_assistant import discovery, discovery_topic
-from controller.link.messages import Alarm, Device, State, topic
+from controller.link.messages import TEXT_LIMIT, Alarm, Device, State, topic
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
 from controller.notify import Notifier
@@ -34,6 +37,7 @@ from controller.reader_lamp import lamps_of
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
 from controller.retention import PictureRetention
+from controller.roster import RosterDesk
 from controller.vitals import Vitals
 from controller.watch import Watch
 from controller.watchdog import Watchdog
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from controller.errors import GateError
     from controller.gallery.credentials import CredentialBook
     from controller.health import Report
+    from controller.lane.access.keeper import Access
     from controller.link.settings import LinkSettings
     from controller.perception.types import FaceEngine
     from controller.watch import Step
@@ -146,9 +151,8 @@ def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
         false_accept=wanted.false_accept,
         verify_threshold=wanted.verify_threshold,
         verify_false_accept=wanted.verify_false_accept,
-        groups=config.site.groups,
     )
-    with GalleryStore.open(config.store.folder, config.store.key) as store:
+    with _gallery(config) as store:
         index.load(store, on_damage=_on_damage(config))
     limit = index.limit
     log.info("gallery", people=len(index), threshold=round(limit.score, 4), verify=round(index.verify_threshold, 4))
@@ -166,8 +170,13 @@ def _on_damage(config: Config) -> Callable[[str], None] | None:
 
 def book_of(config: Config) -> CredentialBook:
     """Who is known by which card, code or PIN on this board. Raises `GalleryError` where there is no gallery."""
-    with GalleryStore.open(config.store.folder, config.store.key) as store:
+    with _gallery(config) as store:
         return open_book(store)
+
+
+def _gallery(config: Config) -> GalleryStore:
+    """The gallery on this board; made where a hub is to fill it."""
+    return GalleryStore.open(config.store.folder, config.store.key, create=config.roster is not None)
 
 
 async def serve(
@@ -209,7 +218,14 @@ async def serve(
         seen += [*signs.watches, *panel, *lamps_of(board.reader, lambda: app.runner.prompt)]
         reload = _reload(config, board, gallery, book, history.forget)
         stack.callback(reload.close)
-        campus, reporters = _campus(config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload)
+        access = access_of(config, gallery.person, None if bank is None else bank.whereabouts)
+        await _recall(access, config, board, boot_id, writer)
+        rules = PolicyWatch(config, access, board.clock)
+        stack.callback(rules.close)
+        roster = _roster(config, board, boot_id, reload, stack)
+        campus, reporters = _campus(
+            config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, rules=rules, roster=roster
+        )
         seen += reporters
         vitals = Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None)
         watchdog = Watchdog(notifier, vitals, lambda: app, lambda: journal.outbox.depth, board.watchdog)
@@ -220,11 +236,12 @@ async def serve(
             engine=engine,
             gallery=gallery,
             journal=journal,
-            services=(lateness, counters, reload, *_keepers(config, board, journal), *beside_it),
+            services=(lateness, counters, reload, rules, *_keepers(config, board, journal), *beside_it),
             watches=tuple(seen),
             credentials=book,
             history=history,
             bank=bank,
+            access=access,
         )
         notifier.starting("self-test", 2 * SELF_TEST_SECONDS)
         stack.callback(notifier.stopping)
@@ -250,6 +267,19 @@ async def _open_journal(
     return journal
 
 
+async def _recall(access: Access, config: Config, board: Board, boot_id: str, reader: ClockExecutor) -> None:
+    """Tell `access` what the journal knows of the last day."""
+    path, now = config.store.folder / "journal.sqlite3", board.clock.monotonic()
+    ask = partial(recall, access, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
+    try:
+        known = await asyncio.get_running_loop().run_in_executor(reader, ask)
+    except StoreError as error:
+        # Anti-passback is the softer for it, and who opens up has to come again.
+        log.warning("who is where is not known", error=str(error))
+    else:
+        log.info("access", point=access.point, policy=access.policy.revision, passages=known)
+
+
 def _reload(
     config: Config, board: Board, gallery: GalleryIndex, book: CredentialBook | None, forget: Callable[[str], object]
 ) -> GalleryWatch:
@@ -258,6 +288,26 @@ def _reload(
     return GalleryWatch(
         store.folder, store.key, gallery, board.clock, book=book, forget=forget, on_damage=_on_damage(config)
     )
+
+
+def _roster(
+    config: Config, board: Board, boot_id: str, watch: GalleryWatch, stack: contextlib.AsyncExitStack
+) -> RosterDesk | None:
+    """What follows the hub, where there is one."""
+    if config.roster is None or config.link is None:
+        return None
+    desk = RosterDesk(
+        config.roster,
+        campus=config.link.campus,
+        gate=config.site.name,
+        boot_id=boot_id,
+        folder=config.store.folder,
+        key=config.store.key,
+        clock=board.clock,
+        watch=watch,
+    )
+    stack.callback(desk.close)
+    return desk
 
 
 def _panel(
@@ -293,19 +343,23 @@ def _campus(
     metrics: Metrics,
     app: Callable[[], App],
     reload: GalleryWatch,
+    rules: PolicyWatch,
+    roster: RosterDesk | None,
 ) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
     told = _LinkMetrics(metrics)
     desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
     tally = _Tally()
-    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, tally=tally)
+    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster, tally=tally)
     if link is None:
         return (), ()
     journal.add_listener(link.notify)
+    rules.changed = link.state_changed
     changes = _StateWatch(link.state_changed, lambda: app().lane.alarms)
+    services: list[Service] = [link] if roster is None else [link, roster]
     if desk is None:
-        return (link,), (tally, changes)
-    return (link, ChallengeClock(desk.challenges, link.state_changed)), (tally, changes, desk)
+        return tuple(services), (tally, changes)
+    return (*services, ChallengeClock(desk.challenges, link.state_changed)), (tally, changes, desk)
 
 
 def _link(
@@ -316,6 +370,8 @@ def _link(
     watch: LinkWatch,
     app: Callable[[], App],
     desk: CommandDesk | None,
+    rules: PolicyWatch,
+    roster: RosterDesk | None,
     tally: _Tally,
 ) -> Link | None:
     if config.link is None:
@@ -340,6 +396,9 @@ def _link(
                 Device(name=name, health=report.health.value, reason=report.reason, tries=report.tries)
                 for name, report in app().health.items()
             ],
+            point=config.point,
+            policy=rules.in_force,
+            policy_fault=rules.fault[:TEXT_LIMIT],
             challenge="" if desk is None else desk.challenges.newest,
             reply_key="" if desk is None else desk.reply_key,
         )
@@ -352,6 +411,7 @@ def _link(
         state=state,
         watch=watch,
         commands=desk,
+        documents=roster,
         introduction=_introduction(config.link, config.site.name, version),
     )
 

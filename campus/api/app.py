@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from campus.api import audit, events, gates, people, problems, tokens
+from campus.api import (
+    audit,
+    documents,
+    events,
+    gaps,
+    gates,
+    muster,
+    orders,
+    people,
+    policy,
+    problems,
+    tokens,
+)
 from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -17,6 +29,8 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
     from campus.database import Database
+    from campus.documents import Documents
+    from campus.orders import OrderDesk
 
 PREFIX = "/api/v1"
 
@@ -26,8 +40,16 @@ may do. Times are RFC 3339 in UTC. Errors are RFC 9457 problem details.
 """
 
 
-def make_app(database: Database, people_of_campus: People | None = None) -> FastAPI:
-    """The application over an open database."""
+def make_app(
+    database: Database,
+    people_of_campus: People | None = None,
+    order_desk: OrderDesk | None = None,
+    handed_out: Documents | None = None,
+) -> FastAPI:
+    """The application over an open database.
+
+    `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
+    """
     app = FastAPI(
         title="Thermogate hub",
         version=importlib.metadata.version("thermogate"),
@@ -35,12 +57,25 @@ def make_app(database: Database, people_of_campus: People | None = None) -> Fast
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
-        responses=problems.responses(401, 403, 422, 503),
+        responses=problems.responses(400, 401, 403, 422, 503),
     )
     app.state.database = database
     app.state.people = people_of_campus or People(PeopleSettings())
+    app.state.orders = order_desk
+    app.state.documents = handed_out
     problems.install(app)
-    for topic in (gates, events, people, tokens, audit):
+    for topic in (
+        audit,
+        documents,
+        events,
+        gaps,
+        gates,
+        muster,
+        orders,
+        people,
+        policy,
+        tokens,
+    ):
         app.include_router(topic.router, prefix=PREFIX)
     app.middleware("http")(_guard)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from campus import tokens
 from campus.api.problems import Problem
 from campus.database import Database
+from campus.documents import Documents
 from campus.roles import Actor
 
 if TYPE_CHECKING:
@@ -24,8 +25,15 @@ def _database(request: Request) -> Database:
     return found
 
 
+def _documents(request: Request) -> Documents | None:
+    found: Documents | None = request.app.state.documents
+    return found
+
+
 Data = Annotated[Database, Depends(_database)]
 """The hub's database, in an endpoint's arguments."""
+HandedOut = Annotated[Documents | None, Depends(_documents)]
+"""What gates are given; None: nothing."""
 
 
 def allowed(permission: Permission) -> Any:
@@ -44,4 +52,5 @@ def allowed(permission: Permission) -> Any:
             raise Problem(403, f"the role {known.role.value!r} has no permission {permission.value!r}")
         return known
 
-    return Depends(actor)
+    # The scope is for who reads the OpenAPI document: 3.1 names roles there for any kind of scheme.
+    return Security(actor, scopes=[permission.value])

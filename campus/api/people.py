@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from campus import people as records
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.problems import Problem
+from campus.api.times import Day
 from campus.people import People
 from campus.roles import Actor, Permission
 from controller.gallery.model import Consent
@@ -48,12 +49,12 @@ class ConsentRecord(_Strict):
 
     basis: Words = "consent"
     """`consent`, or the legal basis in its place."""
-    date: dt.date
+    date: Day
     by: Words = ""
     """Who gave it: a role, or the number of the paper; better not a name."""
     scope: Words = ""
     """What it covers; must contain `[people] consent_scope`."""
-    expires: dt.date | None = None
+    expires: Day | None = None
     """Last day; null: until it is withdrawn."""
 
 
@@ -71,11 +72,11 @@ class PersonData(_Strict):
     name: Words | None = None
     """For the office; it never leaves the hub."""
     groups: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=64)] = []
-    valid_from: dt.date | None = None
-    valid_until: dt.date | None = None
-    active: bool = True
-    second_factor: bool | None = None
-    no_face: bool | None = None
+    valid_from: Day | None = None
+    valid_until: Day | None = None
+    active: StrictBool = True
+    second_factor: StrictBool | None = None
+    no_face: StrictBool | None = None
     consent: ConsentRecord | None = None
     credentials: Annotated[list[CredentialNumber], Field(max_length=64)] | None = None
 
@@ -95,7 +96,7 @@ class FaceTemplate(_Strict):
     """The embedder's, as `thermogate enrol` names it."""
     embedding: Annotated[str, Field(max_length=16_384)]
     """Base64 of little-endian float32, of length 1."""
-    quality: Annotated[float, Field(ge=0, le=1)] | None = None
+    quality: Annotated[float, Field(ge=0, le=1, strict=True)] | None = None
 
 
 class Outcome(BaseModel):
@@ -132,7 +133,10 @@ async def read_person(reader: Reader, database: Data, people: Everybody, who: Id
     return _record(found, reader)
 
 
-@router.put("/{who}")
+@router.put(
+    "/{who}",
+    openapi_extra=problems.further_rules("A credential's number is one of its kind, and nobody else's."),
+)
 async def write_person(by: Writer, database: Data, people: Everybody, who: Id, said: PersonData) -> Outcome:
     """Add somebody, or change them."""
     given = said.model_dump()
@@ -161,7 +165,12 @@ async def withdraw_consent(by: Writer, database: Data, people: Everybody, who: I
             raise _nobody(who)
 
 
-@router.put("/{who}/templates", status_code=204, responses=ABSENT)
+@router.put(
+    "/{who}/templates",
+    status_code=204,
+    responses=ABSENT,
+    openapi_extra=problems.further_rules("An embedding has length 1, and as many numbers as its model's others."),
+)
 async def write_templates(
     by: Writer,
     database: Data,

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from campus.errors import HubConfigError, HubStoreError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
 MEDIA = "application/problem+json"
+RULES = "x-further-rules"
 
 log = structlog.stdlib.get_logger("http")
 
@@ -37,6 +39,11 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": http.HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
+def further_rules(told: str) -> dict[str, Any]:
+    """For an operation's `openapi_extra`: what is refused with 422 though a schema cannot say it."""
+    return {RULES: told}
+
+
 class Problem(HTTPException):
     """An error that an endpoint raises on purpose."""
 
@@ -47,9 +54,11 @@ class Problem(HTTPException):
 def install(app: FastAPI) -> None:
     """Answer every error of `app` so."""
 
-    async def raised(_: Request, error: Exception) -> JSONResponse:
+    async def raised(request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, HTTPException):
             raise TypeError(type(error).__name__)
+        if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+            return _answer(error.status_code, str(error.detail), {"Allow": _methods(app, request)})
         return _answer(error.status_code, str(error.detail), error.headers)
 
     async def malformed(_: Request, error: Exception) -> JSONResponse:
@@ -70,6 +79,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HubConfigError, refused)
     app.add_exception_handler(HubStoreError, unavailable)
+
+
+def _methods(app: FastAPI, request: Request) -> str:
+    """What the place takes: Starlette itself names the methods of its first route alone."""
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    there = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in there for method in route.methods or ()}))
 
 
 def _answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+
+def _text(value: object) -> object:
+    if value is not None and not isinstance(value, str | dt.date):
+        raise ValueError("should be a date as text: YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[dt.date, BeforeValidator(_text)]
+"""A day, as text: pydantic would take seconds since 1970 too, of which the OpenAPI document says nothing."""
 
 
 def moment(seconds: float) -> dt.datetime:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from campus import tokens
 from campus.api import problems
@@ -38,10 +38,11 @@ class Token(BaseModel):
 class NewToken(BaseModel):
     """What a token is asked for."""
 
-    name: str = Field(max_length=64)
+    name: str = Field(pattern=tokens.NAME)
     """Whose it is; stands in the audit log beside what is done with it."""
     role: Role
-    expires: AwareDatetime | None = None
+    days: float | None = Field(default=None, ge=0.01, le=36_500, strict=True)
+    """How long it counts; null: until it is revoked."""
 
 
 class IssuedToken(Token):
@@ -61,9 +62,10 @@ async def list_tokens(_: Administrator, database: Data) -> list[Token]:
 @router.post("", status_code=201)
 async def issue_token(by: Administrator, database: Data, asked: NewToken) -> IssuedToken:
     """Make a token."""
-    expires = None if asked.expires is None else asked.expires.timestamp()
+    now = time.time()
+    expires = None if asked.days is None else now + asked.days * 86_400
     async with database.transaction() as query:
-        secret, row = await tokens.issue(query, by, asked.name, asked.role, now=time.time(), expires=expires)
+        secret, row = await tokens.issue(query, by, asked.name, asked.role, now=now, expires=expires)
     return IssuedToken(**_token(row).model_dump(), token=secret)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from campus import people_tables  # noqa: F401 - its tables are of the metadata too
+from campus import people_tables, policy_tables, roster_tables  # noqa: F401 - their tables are of the metadata too
 from campus.tables import metadata
 
 connection = context.config.attributes["connection"]

@@ -182,21 +182,25 @@ TOLD: Final = {
     Kind.BORROWED_CARD: (RecordKind.DENY, DenyReason.FACE_MISMATCH, CredentialKind.CARD),
     Kind.EXPIRED_CARD: (RecordKind.DENY, DenyReason.CREDENTIAL_EXPIRED, CredentialKind.CARD),
     Kind.GUESSED_PIN: (RecordKind.DENY, DenyReason.PIN_LOCKED, CredentialKind.PIN),
+    Kind.OUT_OF_HOURS: (RecordKind.DENY, DenyReason.OUT_OF_HOURS, None),
+    Kind.VISIT_OVER: (RecordKind.DENY, DenyReason.VISIT_OVER, None),
+    Kind.TOO_EARLY: (RecordKind.DENY, DenyReason.FIRST_PERSON_NEEDED, None),
 }
-"""What the journal must say of those who come with a card or a PIN."""
+"""What the journal must say of those who come with a card or a PIN, or against the access policy."""
 
 
-def cards_are_told(evidence: Evidence) -> Iterator[Finding]:
-    """Whoever came with a card or a PIN is in the journal with it, and with the reason where they were refused."""
+def reasons_are_told(evidence: Evidence) -> Iterator[Finding]:
+    """Whoever came with a card or a PIN is in the journal with it, and whoever was refused with the reason."""
     for log in evidence.visits:
         if log.visit.kind not in TOLD:
             continue
         kind, reason, credential = TOLD[log.visit.kind]
         found = (row.entry.detail for row in _rows(evidence, kind) if log.begin <= row.entry.monotonic < log.end)
-        wanted = {"credential": credential.value} | ({} if reason is None else {"reason": reason.value})
+        wanted = {"credential": credential and credential.value, "reason": reason and reason.value}
+        wanted = {key: value for key, value in wanted.items() if value is not None}
         if not any(wanted.items() <= detail.items() for detail in found):
             text = f"no {kind.value} of a {log.visit.kind.value} says " + ", ".join(map(str, wanted.values()))
-            yield Finding("card-unrecorded", text, visit=log.visit.number)
+            yield Finding("reason-unrecorded", text, visit=log.visit.number)
 
 
 BLIND_AFTER: Final = 1.5
@@ -260,7 +264,7 @@ RULES: Final[tuple[Callable[[Evidence], Iterator[Finding]], ...]] = (
     passages_out_are_recorded,
     alarms_are_right,
     outages_are_recorded,
-    cards_are_told,
+    reasons_are_told,
     endings,
     false_rejects_are_few,
     screening_rates_are_as_predicted,

@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from controller.drill.access import with_access
 from controller.drill.cards import with_cards
 from controller.drill.enrolment import enrol
 from controller.drill.kinds.command import rehearse_kind
@@ -60,6 +61,8 @@ class Options:
     plain: bool
     cards: bool = False
     """Whether a reader is rehearsed as well."""
+    access: bool = False
+    """Whether an access policy is rehearsed as well."""
     sensor: str = "mlx90640"
     """A key of SENSORS."""
     screen: int | Path | None = None
@@ -79,6 +82,8 @@ def rehearse(options: Options, console: Console | None = None) -> int:
     scenario = draw(options.people, options.seed)
     if options.cards:
         scenario = with_cards(scenario)
+    if options.access:
+        scenario = with_access(scenario)
     if options.report is not None:
         _check_writable(options.report, "report")
     if options.screen is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 
+from controller.drill.access import enlist
 from controller.drill.cards import equip
 from controller.drill.scenario import person_id
 from controller.errors import GalleryError
@@ -55,6 +56,7 @@ def enrol(scenario: Scenario, engine: FaceEngine, folder: Path, progress: Callab
             shutil.rmtree(photos)
             progress(done)
         equip(scenario, store)
+        enlist(scenario, store)
         index = _index(engine)
         index.load(store)
     return index

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import _fastcore
+from controller.access import wall_clock
 from controller.app import App
-from controller.config import Config, StoreSettings
+from controller.config import AccessSettings, Config, SiteSettings, StoreSettings
+from controller.drill.access import has_access, morning, write_policy
 from controller.drill.cards import READER, has_cards
 from controller.drill.director import Director, SignReader
 from controller.drill.evidence import ArmTurn, Evidence
@@ -116,7 +118,13 @@ class Rehearsal:
         perception = PerceptionSettings(registration=registration_of(world.mount), screening=screening)
         reader = READER if has_cards(scenario.visits) else None
         store = StoreSettings(folder=folder)
-        self._config = Config(gate=GATE, thermal=thermal, reader=reader, perception=perception, store=store)
+        access, self._moment = AccessSettings(), wall_clock
+        if has_access(scenario.visits):
+            access = AccessSettings(policy=write_policy(scenario, SiteSettings().name, folder))
+            self._moment = morning(self._clock)
+        self._config = Config(
+            access=access, gate=GATE, thermal=thermal, reader=reader, perception=perception, store=store
+        )
         self._path = folder / "journal.sqlite3"
         board, self._simulation = simulated_board(
             self._config.thermal, self._config.camera, GATE, clock=self._clock, world=world, seed=scenario.seed,
@@ -163,6 +171,7 @@ class Rehearsal:
             watches=(self.lens, *signs.watches, *self._watches),
             services=tuple(signs.services),
             credentials=None if self._board.reader is None else book_of(self._config),
+            moment=self._moment,
         )
         try:
             await app.run(lambda: self._director.play(self._scenario.visits))

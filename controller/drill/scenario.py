@@ -49,6 +49,11 @@ class Kind(enum.Enum):
     BORROWED_CARD = "borrowed card"
     EXPIRED_CARD = "expired card"
     GUESSED_PIN = "guessed PIN"
+    OUT_OF_HOURS = "out of hours"
+    VISIT_OVER = "visit over"
+    TOO_EARLY = "before opening"
+    OPENER = "opens up"
+    OPENED = "after opening"
 
     @property
     def is_registered(self) -> bool:
@@ -58,7 +63,7 @@ class Kind(enum.Enum):
     @property
     def is_screened(self) -> bool:
         """Whether a bare living face is before a working sensor, so that the first reading can be predicted."""
-        return self not in {Kind.PHOTOGRAPH, Kind.LEAVER, Kind.SENSOR_DROPOUT, Kind.GLASSES, *CARD_KINDS}
+        return self not in {Kind.PHOTOGRAPH, Kind.LEAVER, Kind.SENSOR_DROPOUT, Kind.GLASSES, *BY_REQUEST}
 
     @property
     def may_enter(self) -> bool:
@@ -68,6 +73,9 @@ class Kind(enum.Enum):
 
 CARD_KINDS: Final = (Kind.CARD, Kind.BORROWED_CARD, Kind.EXPIRED_CARD, Kind.GUESSED_PIN)
 """Come only where a reader is rehearsed (`controller.drill.cards`)."""
+ACCESS_KINDS: Final = (Kind.OUT_OF_HOURS, Kind.VISIT_OVER, Kind.TOO_EARLY, Kind.OPENER, Kind.OPENED)
+"""Come only where an access policy is rehearsed (`controller.drill.access`)."""
+BY_REQUEST: Final = (*CARD_KINDS, *ACCESS_KINDS)
 
 
 class Ending(enum.Enum):
@@ -97,10 +105,24 @@ EXPECTED: Final[dict[Kind, Ending]] = {
     Kind.BORROWED_CARD: Ending.TURNED_AWAY,
     Kind.EXPIRED_CARD: Ending.TURNED_AWAY,
     Kind.GUESSED_PIN: Ending.TURNED_AWAY,
+    Kind.OUT_OF_HOURS: Ending.TURNED_AWAY,
+    Kind.VISIT_OVER: Ending.TURNED_AWAY,
+    Kind.TOO_EARLY: Ending.TURNED_AWAY,
+    Kind.OPENER: Ending.ADMITTED,
+    Kind.OPENED: Ending.ADMITTED,
 }
 
 NEVER_GRANTED: Final = frozenset(
-    {Kind.STRANGER, Kind.PHOTOGRAPH, Kind.BORROWED_CARD, Kind.EXPIRED_CARD, Kind.GUESSED_PIN}
+    {
+        Kind.STRANGER,
+        Kind.PHOTOGRAPH,
+        Kind.BORROWED_CARD,
+        Kind.EXPIRED_CARD,
+        Kind.GUESSED_PIN,
+        Kind.OUT_OF_HOURS,
+        Kind.VISIT_OVER,
+        Kind.TOO_EARLY,
+    }
 )
 """A grant to one of these is a safety violation. A missed fever is judged with the screening rates."""
 
@@ -176,7 +198,7 @@ def draw(people: int, seed: int) -> Scenario:
 
 def _kinds(people: int, dice: random.Random) -> list[Kind]:
     """One of each as far as they go, then mostly registered people; the first to come is one of them."""
-    specials = [kind for kind in Kind if kind not in CARD_KINDS][:people]
+    specials = [kind for kind in Kind if kind not in BY_REQUEST][:people]
     others = people - len(specials)
     rest = [Kind.STRANGER if dice.random() < 0.1 else Kind.ENROLLED for _ in range(max(0, others - 3))]
     rest += [Kind.ENROLLED] * (others - len(rest))
@@ -192,7 +214,7 @@ NEEDS_GRANT: Final = frozenset({Kind.TAILGATE, Kind.SENSOR_DROPOUT, Kind.FROM_CO
 def visit_of(number: int, kind: Kind, faces: Iterator[int], dice: random.Random) -> Visit:
     """Draw a visit of a kind; takes one or two of `faces`."""
     has_companion = kind in (Kind.TAILGATE, Kind.PHOTOGRAPH, Kind.BORROWED_CARD, Kind.GUESSED_PIN)
-    spread = 0.3 if kind in NEEDS_GRANT or kind in CARD_KINDS else 1.0
+    spread = 0.3 if kind in NEEDS_GRANT or kind in BY_REQUEST else 1.0
     return Visit(
         number=number,
         kind=kind,

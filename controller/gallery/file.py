@@ -35,13 +35,28 @@ _MODULUS = 1 << 256
 _ROOT = ("gallery",)
 
 
-class Root(msgspec.Struct, forbid_unknown_fields=True):
+class HubState(msgspec.Struct, forbid_unknown_fields=True):
+    """What a gate has from its hub (`controller.gallery.install`)."""
+
+    versions: dict[str, int] = msgspec.field(default_factory=dict)
+    """Of the documents that are installed, by kind."""
+    fresh_until: float = 0.0
+    """Unix seconds until which it counts, as the hub said last; 0: it has said nothing yet."""
+    fresh_for: float = 0.0
+    """Seconds for which it counts from when that was heard."""
+    unheard: float = 0.0
+    """Seconds that the gate has run since it heard from the hub."""
+
+
+class Root(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What the gallery knows of itself."""
 
     secret: bytes
     register: str = "0"
     """The sum, hexadecimal."""
     people: int = 0
+    hub: HubState | None = None
+    """None: its people are its own."""
 
     def count(self, person: str, record: Sealed, *, times: int) -> None:
         """Add a person's record to the register (`times` 1), or take it out (-1)."""

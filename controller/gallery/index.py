@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import functools
 import math
 import threading
@@ -48,16 +47,12 @@ class GalleryIndex:
         *,
         threshold: float | Callable[[int], Threshold],
         margin: float,
-        today: Callable[[], dt.date | None] = dt.date.today,
-        groups: Iterable[str] | None = None,
         verify_threshold: float | None = None,
     ) -> None:
         """An empty index.
 
         `threshold` is a score, or what gives one for a number of people and is asked again whenever that changes.
-        `today` is the board's date, or None while its clock is not to be trusted: then nobody is early or expired.
-        `groups`: those that may pass here; None: everybody in the gallery. `verify_threshold`: the score of a 1:1
-        comparison; None: that of a search, which is stricter than it has to be.
+        `verify_threshold`: the score of a 1:1 comparison; None: that of a search, which is stricter than it has to be.
         """
         self.dim = dim
         self.template_model = template_model
@@ -65,8 +60,6 @@ class GalleryIndex:
         self._rule = threshold if callable(threshold) else functools.partial(_fixed, threshold)
         self._limit = self._rule(0)
         self._verify_threshold = verify_threshold
-        self._today = today
-        self._groups = None if groups is None else frozenset(groups)
         self._lock = threading.Lock()
         self._gallery = Gallery(dim)
         self._people: dict[str, Person] = {}
@@ -84,8 +77,6 @@ class GalleryIndex:
         threshold: float | None = None,
         margin: float | None = None,
         false_accept: float = FALSE_ACCEPT,
-        today: Callable[[], dt.date | None] = dt.date.today,
-        groups: Iterable[str] | None = None,
         verify_threshold: float | None = None,
         verify_false_accept: float = VERIFY_FALSE_ACCEPT,
     ) -> GalleryIndex:
@@ -106,8 +97,6 @@ class GalleryIndex:
             engine.template_model,
             threshold=fixed if measured is None else measured.at,
             margin=engine.margin if margin is None else margin,
-            today=today,
-            groups=groups,
             verify_threshold=verify_threshold,
         )
 
@@ -137,13 +126,14 @@ class GalleryIndex:
         template that fits; the index is as it was then.
         """
         enrolments = store.enrolments() if on_damage is None else _intact(store, on_damage)
+        follows = store.follows_hub()
         fresh = GalleryIndex(self.dim, self.template_model, threshold=self._rule, margin=self.margin)
         without: list[Enrolment] = []
         for enrolment in enrolments:
             fitting = [one.embedding for one in enrolment.templates if one.model == self.template_model]
-            # Whose templates were all damaged was told already; they may still come by card.
-            told = on_damage is not None and not enrolment.templates
-            if not (fitting or enrolment.person.no_face or told):
+            # Who has none at all may still come by card: a hub's, or where damage took them, which was told.
+            by_card = not enrolment.templates and (on_damage is not None or follows)
+            if not (fitting or enrolment.person.no_face or by_card):
                 without.append(enrolment)
                 continue
             try:
@@ -253,11 +243,9 @@ class GalleryIndex:
             return Identification(None, nearest=best)
         if lead < self.margin:
             return Identification(None, ambiguous=True, nearest=best)
-        known = self._people.get(person)
-        if known is None:  # removed since the search
+        if person not in self._people:  # removed since the search
             return Identification(None)
-        permitted, expired = self._rights(known)
-        return Identification(best, permitted=permitted, expired=expired, nearest=best)
+        return Identification(best, nearest=best)
 
     def verify(self, person: str, embedding: NDArray[np.float32]) -> Identification:
         """Whether it is this person, 1:1, by their own templates only.
@@ -273,26 +261,16 @@ class GalleryIndex:
         # Also false for NaN.
         if not score >= self.verify_threshold:
             return Identification(None)
-        permitted, expired = self._rights(known)
-        return Identification(Match(person, score, math.inf), permitted=permitted, expired=expired)
+        return Identification(Match(person, score, math.inf))
 
-    def person(self, person: str) -> tuple[Person, bool, bool] | None:
-        """(data, permitted, expired) of a person, here and today; None: there is no such person."""
-        known = self._people.get(person)
-        return None if known is None else (known, *self._rights(known))
+    def person(self, person: str) -> Person | None:
+        """What is known of a person; None: there is no such person."""
+        return self._people.get(person)
 
     def needs_second_factor(self, person: str) -> bool:
         """Whether this person's face alone is not enough; False for somebody who is not in it."""
         known = self._people.get(person)
         return known is not None and known.second_factor
-
-    def _rights(self, person: Person) -> tuple[bool, bool]:
-        """(permitted, expired) of a person, here and today."""
-        today = self._today()
-        early = today is not None and person.valid_from is not None and today < person.valid_from
-        expired = today is not None and person.valid_until is not None and today > person.valid_until
-        welcome = self._groups is None or not self._groups.isdisjoint(person.groups)
-        return welcome and not early, expired
 
 
 def _fixed(score: float, people: int) -> Threshold:

@@ -135,6 +135,11 @@ class GalleryStore:
         with self.file.reading() as root:
             return _Inspector(self, root).inspect()
 
+    def follows_hub(self) -> bool:
+        """Whether its people are a hub's. Raises `StoreError`, `GalleryError`."""
+        with self.file.reading() as root:
+            return root.hub is not None
+
     def people(self) -> dict[str, Person]:
         """Everybody, by id. Raises `GalleryError` that names a person whose record does not open."""
         with self.file.reading():

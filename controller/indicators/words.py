@@ -68,6 +68,7 @@ UNSAID: Final = frozenset(
         DenyReason.SPOOF_SUSPECTED,
         DenyReason.FACE_MISMATCH,
         DenyReason.CREDENTIAL_EXPIRED,
+        DenyReason.VISIT_OVER,
         DenyReason.PIN_LOCKED,
         DenyReason.NOT_PERMITTED,
         DenyReason.LANE_FAULT,

@@ -16,8 +16,9 @@ from controller.lane.policy import ADVICE, PolicyContext, needs_face, refuse_cla
 from controller.lane.states import State
 
 if TYPE_CHECKING:
+    from controller.lane.access.decision import Decision
     from controller.lane.core import Core, Scalar
-    from controller.lane.events import Presented
+    from controller.lane.events import Assessed, Presented
 
 LASTING = frozenset(
     {
@@ -30,6 +31,7 @@ LASTING = frozenset(
         DenyReason.TOO_FAR,
         DenyReason.FACE_COVERED,
         DenyReason.INTERLOCK,
+        DenyReason.SECOND_PERSON_NEEDED,
     }
 )
 """Denials that another look may end, so that the card need not be presented again."""
@@ -38,7 +40,10 @@ LASTING = frozenset(
 def present(core: Core, event: Presented) -> None:
     """Take a card: screen whoever presented it, or say why not."""
     core.waiting = None
-    reason = refuse_claim(event, core.settings.require, sees=core.sees)
+    access = None if event.person is None else ask(core, event.person, event).reason
+    if access is DenyReason.SECOND_PERSON_NEEDED:
+        access = None  # who asks is known once they have been screened
+    reason = refuse_claim(event, core.settings.require, sees=core.sees, access=access)
     if reason is not None or event.person is None:
         core.claim = None
         deny(core, event, reason or DenyReason.UNKNOWN_CREDENTIAL)
@@ -100,11 +105,16 @@ def leave(core: Core) -> None:
         core.claim = None
 
 
-def context(core: Core, *, second_factor: bool, passed_back: bool) -> PolicyContext:
+def ask(core: Core, person: str, event: Assessed | Presented) -> Decision:
+    """Ask the access policy about somebody who wants to come in."""
+    # Where passages cannot be seen, who is inside is a guess: it may warn, but not shut anyone out.
+    return core.access.decide(person, event.now, event.moment, seen=not core.facts.stuck)
+
+
+def context(core: Core, *, second_factor: bool, access: DenyReason | None) -> PolicyContext:
     """What the lane knows beyond an assessment."""
     return PolicyContext(
-        # Where passages cannot be seen, who is inside is a guess: it may warn, but not shut anyone out.
-        passed_back=passed_back and not core.facts.stuck,
+        access=access,
         manual=not core.facts.faults.isdisjoint({FaultKind.SCREENING, FaultKind.SENSOR_THERMAL}),
         no_heat=FaultKind.SENSOR_THERMAL in core.facts.faults,
         minimum_quality=core.settings.minimum_quality,

@@ -39,6 +39,7 @@ def end_open(core: Core, direction: Direction, *, presumed: bool = False) -> Non
         "cause": cause,
         "passing": max(0.0, core.now - core.rose[direction]),
     }
+    core.access.passed(None, direction, core.now)
     core.record(RecordKind.PASSAGE, detail | ({"presumed": True} if presumed else {}))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from controller.lane import effects as fx
-from controller.lane.antipassback import AntiPassback
+from controller.lane.access.keeper import Access
 from controller.lane.facts import Facts, resting, standing_prompt
 from controller.lane.model import Direction, FaultKind, Outcome
 from controller.lane.policy import RepeatedFailures
@@ -96,19 +96,19 @@ class Core:
 
     Args:
         settings: times and limits.
-        anti_passback: shared by the lanes of a bank.
+        access: who may pass here; None: everybody who is recognised.
         interlock: shared by lanes of which only one may be open.
     """
 
     def __init__(
         self,
         settings: LaneSettings,
-        anti_passback: AntiPassback | None = None,
+        access: Access | None = None,
         interlock: Interlock | None = None,
     ) -> None:
         self.settings = settings
         self.interlock = interlock
-        self.anti_passback = AntiPassback(settings.anti_passback) if anti_passback is None else anti_passback
+        self.access = Access.of_lane(settings.anti_passback) if access is None else access
         self.facts = Facts(tolerated=_tolerated(settings))
         self.state = State.BOOT
         self.standing = State.BOOT
@@ -388,10 +388,9 @@ class Core:
         """End the outstanding grant of `direction` with its one PASSAGE record."""
         grant = self.grants.pop(direction)
         if grant.person is not None:
-            if outcome is Outcome.COMPLETED:
-                self.anti_passback.commit(grant.person, grant.grant_id, self.now)
-            else:
-                self.anti_passback.release(grant.person, grant.grant_id)
+            self.access.whereabouts.release(grant.person, grant.grant_id)
+        if outcome is Outcome.COMPLETED:
+            self.access.passed(grant.person, direction, self.now)
         rose = self.rose.get(direction, -math.inf)
         began = rose if rose >= grant.granted_at else None
         told: dict[str, Scalar] = {

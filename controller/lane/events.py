@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from controller.lane.access.times import UNKNOWN, Moment
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -63,6 +65,8 @@ class Assessed(Event):
     """The person whom alone, or without whose face, this was about (`Expect`); None: everybody."""
     second_factor: bool = False
     """Whoever was recognised may not pass by their face alone."""
+    moment: Moment = UNKNOWN
+    """The wall clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +76,14 @@ class Presented(Event):
     credential: CredentialKind
     person: str | None
     """Whose it is; None: nobody's, or a wrong PIN."""
-    permitted: bool = True
-    expired: bool = False
     second_factor: bool = False
     """This person's face has to be theirs besides."""
     no_face: bool = False
     """This person is known without a face."""
     locked: bool = False
     """Not looked at: too many wrong PINs in a row."""
+    moment: Moment = UNKNOWN
+    """The wall clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     import enum
     from collections.abc import Callable, Mapping
 
-    from controller.lane.antipassback import AntiPassback
+    from controller.lane.access.keeper import Access
     from controller.lane.effects import Effect, Expect, Prompt
     from controller.lane.facts import Facts
     from controller.lane.interlock import Interlock
@@ -81,17 +81,17 @@ class Lane:
 
     Args:
         settings: times and limits.
-        anti_passback: give the same one to all lanes of a bank; None: the lane has its own.
+        access: who may pass here; None: everybody who is recognised.
         interlock: give the same one to lanes of which only one may let people in at a time; None: it asks nobody.
     """
 
     def __init__(
         self,
         settings: LaneSettings,
-        anti_passback: AntiPassback | None = None,
+        access: Access | None = None,
         interlock: Interlock | None = None,
     ) -> None:
-        self._core = Core(settings, anti_passback, interlock)
+        self._core = Core(settings, access, interlock)
         self._mechanics = kinds.MECHANICS[settings.kind]
         if self._mechanics.start is not None:
             self._core.go(self._mechanics.start)

@@ -118,6 +118,16 @@ class DenyReason(enum.Enum):
     """Too many wrong PINs in a row."""
     NOT_PERMITTED = "not_permitted"
     CREDENTIAL_EXPIRED = "credential_expired"
+    OUT_OF_HOURS = "out_of_hours"
+    """Known and welcome, at another time."""
+    VISIT_OVER = "visit_over"
+    """A visitor past the end of the visit, or whose host is gone."""
+    FIRST_PERSON_NEEDED = "first_person_needed"
+    """Somebody who opens up has to have passed here today."""
+    SECOND_PERSON_NEEDED = "second_person_needed"
+    """Several people have to ask here, shortly after each other."""
+    CLOCK_UNKNOWN = "clock_unknown"
+    """The time decides, and the board does not know it."""
     ANTI_PASSBACK = "anti_passback"
     LANE_OCCUPIED = "lane_occupied"
     INTERLOCK = "interlock"
@@ -322,10 +332,6 @@ class Assessment:
     """People in the lane's region; more than one is LANE_OCCUPIED."""
     attempt: int
     """Counts attempts of this presence, from 1."""
-    permitted: bool = True
-    """Whether the person may pass here and now, by the roster; decided by the gallery before the lane asks."""
-    expired: bool = False
-    """The person's credential is past its end."""
     liveness_reasons: tuple[LivenessReason, ...] = ()
     """Why it is not LIVE, the weightiest first."""
 
@@ -428,7 +434,7 @@ class LaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     minimum_quality: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     """Picture quality below which nothing is concluded about who stands there."""
     anti_passback: Seconds = 0.0
-    """Seconds in which the same person may not enter again; 0 switches it off."""
+    """Seconds in which the same person may not enter again; 0 switches it off. An access policy has its own."""
     tailgate_window: Seconds = 1.5
     """Seconds after a completed passage in which another contact is a tailgater, not an intruder."""
     screening_timeout: Seconds = 6.0

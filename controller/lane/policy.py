@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller.lane.effects import Prompt
-from controller.lane.model import DenyReason, Liveness, LivenessReason, Verdict
+from controller.lane.model import Assessment, Claim, DenyReason, Liveness, LivenessReason, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from controller.lane.events import Presented
     from controller.lane.kind_settings import Others
-    from controller.lane.model import Assessment, Claim, Require
+    from controller.lane.model import Require
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyContext:
     """What the lane knows beyond the assessment."""
 
-    passed_back: bool = False
-    """Anti-passback holds against the matched person."""
+    access: DenyReason | None = None
+    """Why the access policy does not let the person in here and now."""
     manual: bool = False
     """The sensor is lost, or not fit to measure people: a temperature is taken by hand."""
     no_heat: bool = False
@@ -51,7 +50,9 @@ TEMPERATURE_REASONS: dict[Verdict, DenyReason | None] = {
     Verdict.SENSOR_UNFIT: DenyReason.NO_TEMPERATURE,
 }
 
-_RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ...] = (
+_Rules = tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ...]
+
+_WHO: _Rules = (
     (DenyReason.NO_VEHICLE, lambda _, context: not context.vehicle),
     (DenyReason.LANE_OCCUPIED, lambda found, context: found.faces > 1 and context.others == "refuse"),
     (DenyReason.SPOOF_SUSPECTED, lambda found, _: found.liveness is Liveness.SPOOF),
@@ -64,16 +65,20 @@ _RULES: tuple[tuple[DenyReason, Callable[[Assessment, PolicyContext], bool]], ..
         lambda found, _: found.match is None and found.screening.verdict is Verdict.OBSTRUCTED,
     ),
     (DenyReason.UNKNOWN_PERSON, lambda found, _: found.match is None),
-    (DenyReason.CREDENTIAL_EXPIRED, lambda found, _: found.expired),
-    (DenyReason.NOT_PERMITTED, lambda found, _: not found.permitted),
-    (DenyReason.ANTI_PASSBACK, lambda _, context: context.passed_back),
+)
+"""In order; the first that holds is the reason."""
+
+_PROOF: _Rules = (
     (DenyReason.LIVENESS_UNKNOWN, lambda found, context: found.liveness is not Liveness.LIVE and not context.no_heat),
     (DenyReason.CREDENTIAL_NEEDED, lambda _, context: context.second_factor),
 )
-"""In order; the first that holds is the reason. Temperature comes last, so that a stranger's is never revealed."""
+"""The same once the access policy has nothing against the person. Temperature comes last of all, so that a stranger's
+is never revealed."""
 
 
-_CLAIM_RULES: tuple[tuple[DenyReason, Callable[[Assessment, Claim, PolicyContext], bool]], ...] = (
+_ClaimRules = tuple[tuple[DenyReason, Callable[[Assessment, Claim, PolicyContext], bool]], ...]
+
+_WHOSE: _ClaimRules = (
     (DenyReason.NO_VEHICLE, lambda _, __, context: not context.vehicle),
     (DenyReason.LANE_OCCUPIED, lambda found, _, context: found.faces > 1 and context.others == "refuse"),
     (DenyReason.SPOOF_SUSPECTED, lambda found, _, __: found.liveness is Liveness.SPOOF),
@@ -89,21 +94,24 @@ _CLAIM_RULES: tuple[tuple[DenyReason, Callable[[Assessment, Claim, PolicyContext
         DenyReason.FACE_MISMATCH,
         lambda found, claim, _: claim.face and (found.match is None or found.match.person != claim.person),
     ),
-    (DenyReason.ANTI_PASSBACK, lambda _, __, context: context.passed_back),
+)
+"""The same for somebody who came by card; whose it is was decided when it was presented."""
+
+_CLAIM_PROOF: _ClaimRules = (
     (
         DenyReason.LIVENESS_UNKNOWN,
         lambda found, claim, context: claim.face and found.liveness is not Liveness.LIVE and not context.no_heat,
     ),
 )
-"""The same for somebody who came by card; whose it is was decided when it was presented."""
 
 
 def decide_claim(assessment: Assessment, claim: Claim, context: PolicyContext) -> DenyReason | None:
     """Return why somebody who came by card may not pass, or None. Their temperature counts as everybody's does."""
-    for reason, holds in _CLAIM_RULES:
-        if holds(assessment, claim, context):
-            return reason
-    return _by_temperature(assessment, context)
+
+    def first(rules: _ClaimRules) -> DenyReason | None:
+        return next((reason for reason, holds in rules if holds(assessment, claim, context)), None)
+
+    return first(_WHOSE) or context.access or first(_CLAIM_PROOF) or _by_temperature(assessment, context)
 
 
 def needs_face(require: Require, *, second_factor: bool, no_face: bool) -> bool:
@@ -111,16 +119,19 @@ def needs_face(require: Require, *, second_factor: bool, no_face: bool) -> bool:
     return not no_face and (second_factor or require in ("face", "face_and_card"))
 
 
-def refuse_claim(presented: Presented, require: Require, *, sees: bool) -> DenyReason | None:
-    """Return why a card is not followed, or None where its owner may be screened; `sees`: there is a camera."""
+def refuse_claim(
+    presented: Presented, require: Require, *, sees: bool, access: DenyReason | None = None
+) -> DenyReason | None:
+    """Return why a card is not followed, or None where its owner may be screened.
+
+    `sees`: there is a camera; `access`: why the access policy does not let the owner in.
+    """
     if presented.locked:
         return DenyReason.PIN_LOCKED
     if presented.person is None:
         return DenyReason.UNKNOWN_CREDENTIAL
-    if presented.expired:
-        return DenyReason.CREDENTIAL_EXPIRED
-    if not presented.permitted:
-        return DenyReason.NOT_PERMITTED
+    if access is not None:
+        return access
     if not sees:
         # A card may stand in for the face that can't be seen, never for one that was to be seen besides it.
         both = presented.second_factor or (require == "face_and_card" and not presented.no_face)
@@ -132,10 +143,11 @@ def refuse_claim(presented: Presented, require: Require, *, sees: bool) -> DenyR
 
 def decide(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
     """Return why the person may not pass, or None where they may. A fever is denied even to the registered."""
-    for reason, holds in _RULES:
-        if holds(assessment, context):
-            return reason
-    return _by_temperature(assessment, context)
+
+    def first(rules: _Rules) -> DenyReason | None:
+        return next((reason for reason, holds in rules if holds(assessment, context)), None)
+
+    return first(_WHO) or context.access or first(_PROOF) or _by_temperature(assessment, context)
 
 
 def _by_temperature(assessment: Assessment, context: PolicyContext) -> DenyReason | None:
@@ -195,6 +207,11 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.PIN_LOCKED: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.NOT_PERMITTED: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.CREDENTIAL_EXPIRED: Advice(Prompt.DENIED, Counted.ACROSS),
+    DenyReason.OUT_OF_HOURS: Advice(Prompt.DENIED, Counted.HERE),
+    DenyReason.VISIT_OVER: Advice(Prompt.ASK_GUARD, Counted.HERE),
+    DenyReason.FIRST_PERSON_NEEDED: Advice(Prompt.DENIED, Counted.NEVER),
+    DenyReason.SECOND_PERSON_NEEDED: Advice(Prompt.WAIT, Counted.NEVER),
+    DenyReason.CLOCK_UNKNOWN: Advice(Prompt.ASK_GUARD, Counted.NEVER),
     DenyReason.ANTI_PASSBACK: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.LANE_OCCUPIED: Advice(Prompt.ONE_AT_A_TIME, Counted.HERE),
     DenyReason.INTERLOCK: Advice(Prompt.WAIT, Counted.NEVER),

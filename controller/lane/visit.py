@@ -70,9 +70,14 @@ def assess(core: Core, event: Assessed) -> None:
         return
     found = event.assessment
     person = claim.person if claim else identified(found)
-    passed_back = person is not None and core.anti_passback.blocks(person, event.now)
-    context = claims.context(core, second_factor=event.second_factor, passed_back=passed_back)
+    access = None if person is None else claims.ask(core, person, event)
+    alone = access is not None and access.reason is DenyReason.SECOND_PERSON_NEEDED
+    barred = None if access is None or alone else access.reason
+    context = claims.context(core, second_factor=event.second_factor, access=barred)
     reason = decide(found, context) if claim is None else decide_claim(found, claim, context)
+    if reason is None and person is not None:
+        core.access.asked(person, event.now)
+        reason = DenyReason.SECOND_PERSON_NEEDED if alone else None
     if reason is None and core.interlocked:
         reason = DenyReason.INTERLOCK
     if reason is not None:
@@ -87,13 +92,15 @@ def assess(core: Core, event: Assessed) -> None:
         deadline=event.now + core.settings.passage_wait,
     )
     told = {**_findings(found, claim), **_passengers(core, found)}
-    admit(core, grant, {**told, **({"passed_back": True} if passed_back else {})})
+    if access is not None and access.noted is not None:
+        told["noted"] = access.noted.value
+    admit(core, grant, told)
 
 
 def admit(core: Core, grant: Grant, detail: dict[str, Scalar]) -> None:
     """Grant an entry: the record first, then the lock."""
     if grant.person is not None:
-        core.anti_passback.reserve(grant.person, grant.grant_id)
+        core.access.whereabouts.reserve(grant.person, grant.grant_id)
     core.failures.admitted()
     core.claim = None
     core.give(grant, detail)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from controller.link import commands, messages, signing
+from controller.link import commands, documents, messages, signing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,8 @@ CHANNELS = (
     Channel("ack", messages.Ack, gate_sends=False, retained=False),
     Channel("cmd", signing.Signed, gate_sends=False, retained=False, signed=commands.Command),
     Channel("cmd/reply", signing.Signed, gate_sends=True, retained=False, signed=commands.Reply),
+    Channel("cfg/desired", signing.Signed, gate_sends=False, retained=True, signed=documents.Desired),
+    Channel("cfg/reported", documents.Reported, gate_sends=True, retained=True),
 )
 
 

@@ -26,9 +26,10 @@ Mark = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Chain = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 ChainOrNone = Annotated[str, msgspec.Meta(pattern="^(?!\n)([0-9a-f]{64})?$", max_length=64)]
 ClockState = Literal["synchronised", "unsynchronised", "unknown"]
-Text = Annotated[str, msgspec.Meta(max_length=256)]
+TEXT_LIMIT = 256
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
 
-Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply"]
+Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply", "cfg/desired", "cfg/reported"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -131,6 +132,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What a command has to answer now; empty: this gate takes none."""
     reply_key: Text = ""
     """Base64 of the public key that signs its replies."""
+    point: Text = ""
+    """Which point of the access policy this gate is."""
+    policy: Text = ""
+    """Revision and digest of the access policy in force."""
+    policy_fault: Text = ""
+    """Why a newer one is not in force; empty: there is none."""
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):

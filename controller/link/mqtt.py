@@ -25,7 +25,7 @@ from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
 from controller.link.connection import end_if_cancelled, run_apart
 from controller.link.messages import Ack, Kind, Online, State
-from controller.link.ports import CommandPort, LinkWatch, OutboxPort
+from controller.link.ports import CommandPort, DocumentsPort, LinkWatch, OutboxPort
 from controller.link.session import Backoff, connect
 from controller.link.window import SendWindow
 from controller.link.wire import birth, event_message
@@ -75,6 +75,7 @@ class Link:
         state: makes the state message, when one is due; None: there is none.
         watch: is told what happens, for metrics.
         commands: carries out what the campus orders; None: nothing is subscribed to.
+        documents: installs what the hub hands out; the same.
         introduction: a topic outside ours and what is retained there at each connection; None: nothing.
         rng: the dice of the pauses between attempts.
 
@@ -91,6 +92,7 @@ class Link:
         state: Callable[[], State] | None = None,
         watch: LinkWatch | None = None,
         commands: CommandPort | None = None,
+        documents: DocumentsPort | None = None,
         introduction: tuple[str, bytes] | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -102,6 +104,7 @@ class Link:
         self._state = state
         self._watch = watch or LinkWatch()
         self._commands = commands
+        self._documents = documents
         self._introduction = introduction
         self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in messages.KINDS}
         self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, rng or random.Random())  # noqa: S311
@@ -162,13 +165,15 @@ class Link:
                         tasks.create_task(self._tell_state(publisher, self._state), name="link-state")
                     if self._commands is not None:
                         tasks.create_task(self._obey(publisher, self._commands), name="link-commands")
+                    if self._documents is not None:
+                        tasks.create_task(self._tell_reported(publisher, self._documents), name="link-documents")
             except asyncio.CancelledError:
                 await self._say_goodbye(publisher)
                 raise
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
-        kinds: tuple[Kind, ...] = ("ack",) if self._commands is None else ("ack", "cmd")
-        for kind in kinds:
+        kinds: dict[Kind, object] = {"ack": self._outbox, "cmd": self._commands, "cfg/desired": self._documents}
+        for kind in (kind for kind, port in kinds.items() if port is not None):
             for code in await client.subscribe(self._topics[kind], qos=1):
                 if not isinstance(code, int) and code.is_failure:
                     raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {code}")
@@ -193,6 +198,12 @@ class Link:
             self._state_due.clear()
             await publisher.publish(self._topics["state"], messages.encode(state()), retain=True)
             await asyncio.sleep(STATE_PAUSE)
+
+    async def _tell_reported(self, publisher: Publisher, documents: DocumentsPort) -> None:
+        while True:
+            documents.changed.clear()
+            await publisher.publish(self._topics["cfg/reported"], documents.reported(), retain=True)
+            await documents.changed.wait()
 
     async def _pump(self, publisher: Publisher) -> None:
         """Publish what is pending in its order, as far as the window allows; wait for journal, ack or deadline."""
@@ -249,6 +260,9 @@ class Link:
         async for message in client.messages:
             if str(message.topic) == self._topics["cmd"]:
                 self._queue_order(message)
+                continue
+            if self._documents is not None and str(message.topic) == self._topics["cfg/desired"]:
+                self._documents.offer(_payload(message))
                 continue
             try:
                 ack = messages.decode(str(message.topic), _payload(message), Ack)

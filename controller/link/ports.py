@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import asyncio
+
     from controller.record.entry import AckOutcome, Place, Stored
 
 
@@ -43,6 +45,21 @@ class CommandPort(Protocol):
 
     async def take(self, payload: bytes, *, retained: bool) -> bytes | None:
         """Carry out a command, or not; the reply to be sent, or None for what deserves none."""
+        ...
+
+
+class DocumentsPort(Protocol):
+    """Takes what the hub hands out; `controller.roster.RosterDesk` does."""
+
+    changed: asyncio.Event
+    """Set when there is something new to report."""
+
+    def offer(self, payload: bytes) -> None:
+        """Take the hub's newest word, in place of the one before. Returns at once."""
+        ...
+
+    def reported(self) -> bytes:
+        """The message that says what is installed."""
         ...
 
 

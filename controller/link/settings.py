@@ -22,6 +22,17 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Its private key; None: it is in `cert`."""
 
 
+class RosterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The hub's people, in place of an enrolment at this gate (docs/roster.md)."""
+
+    hub_key: str
+    """Base64 of the hub's public key (Ed25519): what it has not signed is not taken."""
+    url: str
+    """Where documents are fetched from: `https://host[:port]` of the hub."""
+    ca: Path | None = None
+    """PEM file of the authority of the hub's certificate; None: the system's authorities."""
+
+
 class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The link to the campus."""
 

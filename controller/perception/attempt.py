@@ -125,8 +125,6 @@ class Attempt:
             quality=self._best_quality,
             faces=self._crowd(),
             attempt=self.number,
-            permitted=who.permitted,
-            expired=who.expired,
         )
 
     def _crowd(self) -> int:

@@ -122,10 +122,6 @@ class Identification:
     """The best person, when near enough and clear of the second best."""
     ambiguous: bool = False
     """Somebody is near enough, but the second-best person is too close to tell."""
-    permitted: bool = True
-    """False: this person may not pass here."""
-    expired: bool = False
-    """The person's credential is past its end."""
     nearest: Match | None = None
     """The best person where near enough for a picture to speak for them, though perhaps not for a match by itself."""
 

@@ -196,10 +196,10 @@ class Rig:
         return self.seen
 
 
-def present(app: App, **changes: bool) -> None:
+def present(app: App) -> None:
     """The student holds their card to the reader."""
     now = app.board.clock.monotonic()
-    app.post(ev.Presented(now=now, credential=CredentialKind.CARD, person=STUDENT, **changes))
+    app.post(ev.Presented(now=now, credential=CredentialKind.CARD, person=STUDENT))
 
 
 def test_without_the_thermal_sensor_the_guard_measures(tmp_path: Path, engine: FaceEngine) -> None:

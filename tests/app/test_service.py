@@ -6,17 +6,14 @@ import asyncio
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
-from controller.config import Config, SiteSettings, StoreSettings
+from controller.config import Config, StoreSettings
 from controller.errors import StoreError
 from controller.gallery.index import GalleryIndex
-from controller.gallery.model import Enrolment, Person, Template
-from controller.gallery.store import GalleryStore
 from controller.observe.metrics import Metrics
 from controller.perception.engines import open_engine
-from controller.service import gallery_of, serve
+from controller.service import serve
 from hw.board import simulated_board
 from hw.sim.clock import VirtualClock
 from hw.sim.world import World
@@ -74,19 +71,3 @@ def test_a_journal_in_use_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite3").mkdir()
     with pytest.raises(StoreError, match=r"journal\.sqlite3"):
         run(tmp_path, Metrics())
-
-
-def test_only_the_groups_of_this_gate_may_pass(tmp_path: Path) -> None:
-    engine = open_engine("demo")
-    rows = np.eye(engine.dim, dtype=np.float32)
-    people = [Person("teacher", groups=("staff", "chess")), Person("pupil", groups=("grade-7",)), Person("guest")]
-    with GalleryStore.open(tmp_path, create=True) as store:
-        store.write([Enrolment(one, (Template(engine.template_model, rows[at]),)) for at, one in enumerate(people)])
-
-    def permitted(groups: tuple[str, ...] | None) -> list[bool]:
-        config = Config(site=SiteSettings(groups=groups), store=StoreSettings(folder=tmp_path))
-        index = gallery_of(config, engine)
-        return [index.identify(rows[at]).permitted for at in range(3)]
-
-    assert permitted(None) == [True, True, True]
-    assert permitted(("staff", "grade-8")) == [True, False, False]

@@ -9,7 +9,7 @@ import pytest
 from controller.drill.audit import RULES, audit, false_rejects
 from controller.drill.diary import Arm, Outage, Push, Sign, Stay, Try, VisitLog
 from controller.drill.evidence import ArmTurn, Evidence, Reading, RelayMove
-from controller.drill.scenario import CARD_KINDS, NEVER_GRANTED, Ending, Kind, Visit
+from controller.drill.scenario import BY_REQUEST, CARD_KINDS, NEVER_GRANTED, Ending, Kind, Visit
 from controller.lane.effects import Prompt
 from controller.lane.model import Direction, Verdict
 from controller.record.entry import Entry, Stored
@@ -24,6 +24,9 @@ DENIED = {
     Kind.BORROWED_CARD: {"reason": "face_mismatch", "credential": "card"},
     Kind.EXPIRED_CARD: {"reason": "credential_expired", "credential": "card"},
     Kind.GUESSED_PIN: {"reason": "pin_locked", "credential": "pin"},
+    Kind.OUT_OF_HOURS: {"reason": "out_of_hours"},
+    Kind.VISIT_OVER: {"reason": "visit_over"},
+    Kind.TOO_EARLY: {"reason": "first_person_needed"},
 }
 
 
@@ -261,11 +264,23 @@ def test_a_card_that_the_journal_does_not_tell_of(morning: Evidence, kind: Kind)
         else row
         for row in morning.journal
     )
-    assert rules(replace(morning, journal=rows, reported=rows)) == {"card-unrecorded"}
+    assert rules(replace(morning, journal=rows, reported=rows)) == {"reason-unrecorded"}
 
 
-@pytest.mark.parametrize("kind", sorted(NEVER_GRANTED & set(CARD_KINDS), key=str))
-def test_a_card_or_pin_that_lets_in_somebody_else(morning: Evidence, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [Kind.OUT_OF_HOURS, Kind.VISIT_OVER, Kind.TOO_EARLY])
+def test_a_refusal_by_the_policy_with_another_reason(morning: Evidence, kind: Kind) -> None:
+    begin = of(morning, kind).begin
+    rows = tuple(
+        replace(row, entry=replace(row.entry, detail={**row.entry.detail, "reason": "not_permitted"}))
+        if begin <= row.entry.monotonic < begin + 100
+        else row
+        for row in morning.journal
+    )
+    assert rules(replace(morning, journal=rows, reported=rows)) == {"reason-unrecorded"}
+
+
+@pytest.mark.parametrize("kind", sorted(NEVER_GRANTED & set(BY_REQUEST), key=str))
+def test_a_card_or_pin_or_a_wrong_hour_that_lets_in_somebody_else(morning: Evidence, kind: Kind) -> None:
     begin = of(morning, kind).begin
     grant = entry("grant", begin + 3, "gx", "p00501", direction="entry")
     end = entry("passage", begin + 3.5, "gx", "p00501", direction="entry", outcome="completed")

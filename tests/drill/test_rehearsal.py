@@ -46,7 +46,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, dict[
     folder = tmp_path_factory.mktemp("drill")
     out = io.StringIO()
     console = Console(file=out, width=120)
-    status = rehearse(options(report=folder / "report.json", keep=folder / "kept", cards=True), console)
+    status = rehearse(options(report=folder / "report.json", keep=folder / "kept", cards=True, access=True), console)
     return status, out.getvalue(), json.loads((folder / "report.json").read_bytes()), folder / "kept"
 
 

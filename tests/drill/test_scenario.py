@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.drill import scenario
-from controller.drill.scenario import CARD_KINDS, EXPECTED, NEVER_GRANTED, Ending, Kind, draw
+from controller.drill.scenario import BY_REQUEST, EXPECTED, NEVER_GRANTED, Ending, Kind, draw
 
 people = st.integers(1, 60)
 seeds = st.integers(0, 2**32)
@@ -45,7 +45,7 @@ def test_the_gallery_holds_those_it_should(count: int, seed: int) -> None:
 @given(st.integers(12, 60), seeds)
 def test_twelve_people_contain_every_kind(count: int, seed: int) -> None:
     counts = draw(count, seed).counts
-    assert set(counts) == set(Kind) - set(CARD_KINDS)
+    assert set(counts) == set(Kind) - set(BY_REQUEST)
     assert counts[Kind.ENROLLED] >= 3
 
 
@@ -53,7 +53,7 @@ def test_twelve_people_contain_every_kind(count: int, seed: int) -> None:
 @given(st.integers(1, 11), seeds)
 def test_a_small_cast_takes_the_important_kinds_first(count: int, seed: int) -> None:
     counts = draw(count, seed).counts
-    wanted = [kind for kind in Kind if kind not in CARD_KINDS][:count]
+    wanted = [kind for kind in Kind if kind not in BY_REQUEST][:count]
     assert [counts[kind] >= 1 for kind in wanted] == [True] * len(wanted)
     assert counts.total() == count
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import enum
     from collections.abc import Callable
 
-    from controller.lane.antipassback import AntiPassback
+    from controller.lane.access.keeper import Access
     from controller.lane.interlock import Interlock
     from controller.lane.sensed import AnyEvent
 
@@ -143,6 +143,11 @@ class Rig:
         event = {"assessment": found or assessment(), "grant_id": offered, "presence": presence, "claimed": claimed}
         self.feed(ev.Assessed, **event, **changes)
         return offered
+
+    def visit(self, person: str, **changes: Any) -> str:
+        """Somebody comes and is looked at; returns the id that was offered."""
+        self.approach()
+        return self.assess(assessment(person), **changes)
 
     def present(self, person: str | None = "p1", kind: CredentialKind = CredentialKind.CARD, **changes: Any) -> None:
         """Somebody holds a card to the reader."""
@@ -350,9 +355,9 @@ if TYPE_CHECKING:
 def make_rig() -> MakeRig:
     """Make a rig that hasn't booted, with some settings changed."""
 
-    def make(bank: AntiPassback | None = None, interlock: Interlock | None = None, **settings: Any) -> Rig:
+    def make(access: Access | None = None, interlock: Interlock | None = None, **settings: Any) -> Rig:
         chosen = LaneSettings(**settings)
-        return Rig(Lane(chosen, bank, interlock), chosen)
+        return Rig(Lane(chosen, access, interlock), chosen)
 
     return make
 

@@ -262,7 +262,7 @@ def test_behind_a_stuck_contact_anti_passback_only_notes(make_rig: MakeRig, some
     rig.approach()
     rig.assess(someone("p1"))
     assert rig.state() is State.GRANTED
-    assert rig.records(RecordKind.GRANT)[-1].detail["passed_back"] is True
+    assert rig.records(RecordKind.GRANT)[-1].detail["noted"] == "anti_passback"
 
 
 def test_a_contact_that_moves_again_is_trusted_again(rig: Rig) -> None:

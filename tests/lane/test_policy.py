@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from controller.lane.antipassback import AntiPassback
 from controller.lane.effects import Prompt
 from controller.lane.model import DenyReason, Liveness, Verdict
 from controller.lane.policy import (
@@ -34,8 +33,6 @@ WRONGS: list[tuple[dict[str, Any], DenyReason]] = [
     ({"quality": 0.05}, DenyReason.POOR_PICTURE),
     ({"ambiguous": True}, DenyReason.AMBIGUOUS_MATCH),
     ({"person": None}, DenyReason.UNKNOWN_PERSON),
-    ({"expired": True}, DenyReason.CREDENTIAL_EXPIRED),
-    ({"permitted": False}, DenyReason.NOT_PERMITTED),
     ({"liveness": Liveness.UNKNOWN}, DenyReason.LIVENESS_UNKNOWN),
     ({"verdict": Verdict.ELEVATED}, DenyReason.ELEVATED_TEMPERATURE),
 ]
@@ -58,11 +55,11 @@ def test_the_first_rule_that_holds_gives_the_reason(someone: Someone, place: int
     assert decide(someone(**everything), CONTEXT) is WRONGS[place][1]
 
 
-def test_anti_passback_comes_before_liveness_and_temperature(someone: Someone) -> None:
-    context = PolicyContext(passed_back=True)
+def test_the_access_policy_comes_before_liveness_and_temperature_and_after_who_it_is(someone: Someone) -> None:
+    context = PolicyContext(access=DenyReason.ANTI_PASSBACK)
     found = someone(verdict=Verdict.ELEVATED, liveness=Liveness.UNKNOWN)
     assert decide(found, context) is DenyReason.ANTI_PASSBACK
-    assert decide(someone(permitted=False), context) is DenyReason.NOT_PERMITTED
+    assert decide(someone(ambiguous=True), context) is DenyReason.AMBIGUOUS_MATCH
 
 
 @pytest.mark.parametrize("verdict", Verdict)
@@ -131,49 +128,3 @@ def test_an_admission_and_the_cold_count_as_no_failure() -> None:
     assert not failures.denied(DenyReason.UNKNOWN_PERSON)
     assert not any(failures.denied(DenyReason.TOO_COLD) for _ in range(9))
     assert failures.denied(DenyReason.UNKNOWN_PERSON)
-
-
-def test_anti_passback_reserves_commits_and_releases() -> None:
-    memory = AntiPassback(60.0)
-    assert not memory.blocks("p1", 0.0)
-    memory.reserve("p1", "g1")
-    assert memory.blocks("p1", 1.0)
-    memory.release("p1", "g1")
-    assert not memory.blocks("p1", 2.0)
-    memory.reserve("p1", "g2")
-    memory.commit("p1", "g2", 3.0)
-    assert memory.blocks("p1", 62.9)
-    assert not memory.blocks("p1", 63.0)
-
-
-def test_one_lane_does_not_release_what_another_reserved() -> None:
-    memory = AntiPassback(60.0)
-    memory.reserve("p1", "g1")
-    memory.release("p1", "another")
-    assert memory.blocks("p1", 0.0)
-
-
-def test_anti_passback_switched_off_blocks_nobody() -> None:
-    memory = AntiPassback(0.0)
-    memory.reserve("p1", "g1")
-    assert not memory.blocks("p1", 0.0)
-    memory.commit("p1", "g1", 0.0)
-    assert not memory.blocks("p1", 0.0)
-    assert len(memory) == 0
-
-
-def test_anti_passback_forgets_who_may_enter_again() -> None:
-    memory = AntiPassback(10.0)
-    for number in range(1000):
-        memory.reserve(f"p{number}", f"g{number}")
-        memory.commit(f"p{number}", f"g{number}", float(number))
-    assert len(memory) == 10
-
-
-def test_who_enters_again_is_remembered_from_then_on() -> None:
-    memory = AntiPassback(10.0)
-    for person, now in (("p1", 0.0), ("p2", 5.0), ("p1", 11.0), ("p3", 16.0)):
-        memory.commit(person, "g", now)
-    assert len(memory) == 2
-    assert memory.blocks("p1", 20.9)
-    assert not memory.blocks("p2", 16.0)

@@ -186,12 +186,14 @@ def link_settings() -> Callable[..., LinkSettings]:
 class Gate:
     """A journal and its link, as the program on a board joins them."""
 
-    def __init__(self, path: Path, port: int, watch: LinkWatch | None = None, **changes: object) -> None:
+    def __init__(
+        self, path: Path, port: int, watch: LinkWatch | None = None, name: str = "north", **changes: object
+    ) -> None:
         self.path = path
         self.disk = ClockExecutor(SystemClock(), 1, "journal")
         self.journal = Journal(path, self.disk, boot_id="boot-1", settings=JournalSettings(idle=0.05))
         settings = settings_for(port, **changes)
-        self.link = Link(settings, "north", self.journal.outbox, boot_id="boot-1", watch=watch)
+        self.link = Link(settings, name, self.journal.outbox, boot_id="boot-1", watch=watch)
         self.journal.add_listener(self.link.notify)
         self._task: asyncio.Task[None] | None = None
 
@@ -224,8 +226,8 @@ async def gates(tmp_path: Path) -> AsyncIterator[Callable[..., Gate]]:
     """Make gates on the same journal file; what runs is stopped at the end."""
     made: list[Gate] = []
 
-    def make(port: int, **changes: object) -> Gate:
-        gate = Gate(tmp_path / "journal.sqlite3", port, **changes)  # type: ignore[arg-type]
+    def make(port: int, file: str = "journal.sqlite3", **changes: object) -> Gate:
+        gate = Gate(tmp_path / file, port, **changes)  # type: ignore[arg-type]
         made.append(gate)
         return gate
 

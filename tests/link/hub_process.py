@@ -12,21 +12,21 @@ import sys
 
 from campus.broker import Broker
 from campus.database import Database
-from campus.ingest import Ingest
+from campus.ingest import Commit, Ingest
 from campus.store import HubStore
 
 
 async def main(address: str, port: int, number: int) -> None:
     left = number
 
-    def committed(count: int) -> None:
+    def committed(commit: Commit) -> None:
         nonlocal left
-        left -= count
+        left -= len(commit.batch)
         if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async with Database(address, "school") as database:
-        await Ingest("school", Broker("127.0.0.1", port), HubStore(database), on_commit=committed).run()
+        await Ingest("school", Broker("127.0.0.1", port), HubStore(database), on_commit=[committed]).run()
 
 
 if __name__ == "__main__":

@@ -9,19 +9,27 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
+import httpx
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from campus import audit, tables, tokens
+from campus.api.app import make_app
 from campus.broker import Broker
 from campus.cli import main
+from campus.database import Database
 from campus.errors import HubOrderError
-from campus.orders import Sender, give
+from campus.orders import OrderDesk, OrderSettings, Sender, give
+from campus.roles import Actor, Role
+from campus.store import HubStore, Incoming
 from controller.commands import CommandDesk, Identity
 from controller.lane.events import OpenOnce, SetFree
 from controller.lane.states import State
 from controller.link import commands as wire
 from controller.link import signing
+from controller.link.messages import Online, encode
 from controller.link.messages import State as StateMessage
 from controller.link.mqtt import Link
 from controller.record.boot import clock_state
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 Make = Callable[..., Any]
+ADMIN = Actor("root (shell)", Role.ADMIN)
 
 
 class Ordered:
@@ -183,3 +192,103 @@ async def test_the_command_line(
     assert main(["new-key", str(tmp_path / "fresh.key")]) == 0
     assert '[[commander]]\npublic = "' in capsys.readouterr().out
     assert main(["new-key", str(tmp_path / "fresh.key")]) == 1
+
+
+@pytest_asyncio.fixture
+async def desk(tmp_path: Path, broker: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A hub that holds the key of `gate`'s list, asked as a guard; it has heard of two gates."""
+    key = tmp_path / "hub.key"
+    async with Database(str(tmp_path / "orders.sqlite3"), "school") as database:
+        for name in ("north", "south"):
+            online = Online(online=True, boot_id="boot-1")
+            await HubStore(database).apply([Incoming(name, online, encode(online))], 1.0)
+        async with database.transaction() as query:
+            token, _ = await tokens.issue(query, ADMIN, "front desk", Role.GUARD, now=1.0, expires=None)
+        where = Broker("127.0.0.1", broker.port)
+        app = make_app(
+            database,
+            order_desk=OrderDesk(where, "school", OrderSettings(key=key, patience=3.0)) if key.exists() else None,
+        )
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://hub/api/v1",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        ) as client:
+            yield client
+
+
+async def audited(tmp_path: Path) -> list[tuple[str, str, str, dict[str, Any]]]:
+    async with Database(str(tmp_path / "orders.sqlite3"), "school") as database, database.transaction() as query:
+        await audit.verify(query)
+        rows = (await query.execute(sa.select(tables.audit).order_by(tables.audit.c.seq))).all()
+    return [(row.actor, row.action, row.subject, json.loads(row.detail)) for row in rows[1:]]
+
+
+async def test_an_order_over_rest_is_in_the_audit_log_before_and_after(
+    gate: Ordered, desk: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    action = {"do": "open_once", "direction": "entry", "temperature": 36.6}
+    answer = await desk.post("/gates/north/orders", json={"action": action, "reason": "forgot the card"})
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["accepted"], told["lane"], told["gate"]) == (True, "locked", "north")
+    (event,) = gate.events
+    assert isinstance(event, OpenOnce)
+    assert (event.actor, event.temperature) == ("guard", 36.6)
+    first, second = await audited(tmp_path)
+    kept = {"do": "open_once", "direction": "entry"}
+    assert first == (
+        "front desk", "order_given", "north", {"action": kept, "reason": "forgot the card", "as": "guard"},
+    )  # fmt: skip
+    assert second[1:3] == ("order_ended", "north")
+    assert (second[3]["accepted"], second[3]["cmd_id"], second[3]["entry"]) == (True, told["cmd_id"], 2)
+
+
+async def test_what_the_gates_list_forbids_is_answered_so(gate: Ordered, desk: httpx.AsyncClient) -> None:
+    answer = await desk.post("/gates/north/orders", json={"action": {"do": "restart"}, "reason": "x"})
+    assert answer.status_code == 200
+    assert (answer.json()["accepted"], answer.json()["refused"]) == (False, "not_permitted")
+
+
+async def test_a_gate_that_is_not_there_gets_nothing_later(
+    broker: Any, gate: Ordered, desk: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+        gone = encode(Online(online=False, boot_id="boot-1"))
+        await client.publish("gate/v1/school/south/online", gone, qos=1, retain=True)
+        answer = await desk.post("/gates/south/orders", json={"action": {"do": "self_test"}, "reason": "x"})
+        assert answer.status_code == 409
+        assert answer.json()["detail"] == "south is not online"
+    assert (await audited(tmp_path))[-1][3]["failed"] == "south is not online"
+    assert (
+        await desk.post("/gates/west/orders", json={"action": {"do": "self_test"}, "reason": "x"})
+    ).status_code == 404
+
+
+async def test_a_gate_that_does_not_answer_is_a_504(broker: Any, gate: Ordered, desk: httpx.AsyncClient) -> None:
+    """It is there and announces a challenge, but an order signed by a key it does not know is not answered."""
+    state = StateMessage(
+        boot_id="boot-1", time=1.0, clock="unknown", lane="locked", challenge="0" * 32,
+        reply_key=signing.public_text(Ed25519PrivateKey.generate().public_key()),
+    )  # fmt: skip
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+        await client.publish("gate/v1/school/south/state", encode(state), qos=1, retain=True)
+        answer = await desk.post("/gates/south/orders", json={"action": {"do": "self_test"}, "reason": "x"})
+    assert answer.status_code == 504
+    assert "did not answer" in answer.json()["detail"]
+
+
+async def test_every_order_that_gates_know_is_in_the_hubs_document(desk: httpx.AsyncClient) -> None:
+    schemas = (await desk.get("/openapi.json")).json()["components"]["schemas"]
+    known = schemas["Order"]["properties"]["action"]["oneOf"]
+    assert [one["properties"]["do"]["enum"] for one in known] == [[kind.__struct_config__.tag] for kind in wire.ACTIONS]
+    for action in ({"do": "explode"}, {"do": "lockdown"}, {"do": "self_test", "more": 1}, "self_test"):
+        answer = await desk.post("/gates/north/orders", json={"action": action, "reason": "x"})
+        assert answer.status_code == 422, action
+
+
+async def test_a_hub_without_a_key_gives_none(desk: httpx.AsyncClient) -> None:
+    answer = await desk.post("/gates/north/orders", json={"action": {"do": "self_test"}, "reason": "x"})
+    assert answer.status_code == 409
+    assert "[orders] is not set" in answer.json()["detail"]

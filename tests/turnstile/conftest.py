@@ -12,6 +12,7 @@ import pytest
 from controller.app import App
 from controller.config import Config, StoreSettings
 from controller.gallery.index import GalleryIndex
+from controller.gallery.model import Person
 from controller.lane import events as ev
 from controller.lane.effects import RecordKind
 from controller.lane.model import Assessment, Direction, LaneSettings, Liveness, Match, Screening, Verdict
@@ -98,6 +99,7 @@ class Site:
         self.board, simulation = simulated_board(thermal, camera, gate_settings, clock=self.clock, world=world, seed=3)
         self.turnstile: SimulatedTurnstile = simulation.turnstile
         self.records = Records()
+        self.gallery = GalleryIndex.for_engine(BlindEngine())
         self.app: App
         self._people = 0
 
@@ -113,7 +115,7 @@ class Site:
                 self.config,
                 self.board,
                 engine=engine,
-                gallery=GalleryIndex.for_engine(engine),
+                gallery=self.gallery,
                 journal=journal or disk,
                 watches=(self.records,),
             )
@@ -130,6 +132,7 @@ class Site:
     async def grant(self, person: str = "p1") -> str:
         """Somebody registered and well comes, and is let in; returns when the turnstile has noticed."""
         self._people += 1
+        self.gallery.add(Person(person), [])
         grant_id, now = f"g{self._people}", self.clock.monotonic()
         self.app.post(ev.Approached(now=now, presence=self._people))
         found = Assessment(

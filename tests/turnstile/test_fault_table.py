@@ -53,7 +53,7 @@ def test_a_contact_that_sticks_is_told_and_unlocks_end_by_time(make_site: MakeSi
         assert 4.9 <= site.of(RecordKind.PASSAGE)[-1]["seconds"] <= 5.1, "by time"
         await site.leave()
         await site.grant("p1")
-        assert site.of(RecordKind.GRANT)[-1]["passed_back"] is True, "told, and not denied for it"
+        assert site.of(RecordKind.GRANT)[-1]["noted"] == "anti_passback", "told, and not denied for it"
         await anybody_may_leave(site)
         site.turnstile.repair(Fault.PASS_STUCK, Side.A)
         await asyncio.sleep(1.0)
@@ -284,7 +284,7 @@ def test_the_wrong_way_round_ends_the_grant_and_bars_nobody(make_site: MakeSite)
         assert site.of(RecordKind.REVERSE) == [{"granted": "entry", "turned": "exit"}]
         await site.leave()
         again = await site.grant("p1")
-        assert "passed_back" not in site.of(RecordKind.GRANT)[-1]
+        assert "noted" not in site.of(RecordKind.GRANT)[-1]
         await pass_through(site)
         assert site.outcome(again) == ["completed"]
         await site.leave()

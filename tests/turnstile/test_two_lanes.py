@@ -16,6 +16,7 @@ from controller.cli import main
 from controller.config import Config, SiteSettings, StoreSettings, parse
 from controller.errors import ConfigError
 from controller.gallery.index import GalleryIndex
+from controller.gallery.model import Person
 from controller.lane import events as ev
 from controller.lane.model import Assessment, Direction, LaneSettings, Liveness, Match, Screening, Verdict
 from controller.lane.states import State
@@ -128,6 +129,7 @@ class Pair:
         """Somebody registered and well comes to a lane and is looked at."""
         self._people += 1
         app, now = self.apps[lane], self.clock.monotonic()
+        self.places[lane].gallery.add(Person(person), [])
         found = Assessment(
             match=Match(person, 0.8, 0.5),
             ambiguous=False,

@@ -1,0 +1,97 @@
+"""`thermogate-hub gate` and `roster`: which gates are given people, and what a restored hub has to do."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from campus import audit, gate_keys
+from campus.cli_admin import here, work
+from campus.config import load
+from campus.documents import start_over
+from campus.errors import HubConfigError
+from campus.people import People
+from controller.link.contract import CHANNELS
+from controller.link.documents import read_reported
+from controller.link.messages import PREFIX
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from campus.cli_orders import Subparsers
+
+
+def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add both."""
+    gate = parsers.add_parser("gate", help="say which gates are given people")
+    what = gate.add_subparsers(required=True, metavar="ACTION")
+    add = what.add_parser("add", help="give a gate people: compare its key with the one on the gate first")
+    add.add_argument("name")
+    add.add_argument("--key", required=True, metavar="BASE64", help="the gate's own, from its log at the start")
+    add.set_defaults(run=_add)
+    revoke = what.add_parser(
+        "revoke", help="a gate was stolen: give it nothing more, and change the key for the others"
+    )
+    revoke.add_argument("name")
+    revoke.set_defaults(run=_revoke)
+    listed = what.add_parser("list", help="print them, and what each has installed")
+    listed.set_defaults(run=_list)
+    acl = what.add_parser("acl", help="print mosquitto's access list for the gates that count, and this hub")
+    acl.set_defaults(run=_acl)
+    roster = parsers.add_parser("roster", help="what gates are given")
+    actions = roster.add_subparsers(required=True, metavar="ACTION")
+    again = actions.add_parser(
+        "start-over", help="after a backup was restored: number everything above what gates have"
+    )
+    again.set_defaults(run=_start_over)
+    for parser in (add, revoke, listed, acl, again):
+        parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
+
+
+def _add(options: argparse.Namespace) -> int:
+    work(options, lambda query: gate_keys.pin(query, here(), options.name, options.key, now=time.time()))
+    return 0
+
+
+def _revoke(options: argparse.Namespace) -> int:
+    people = People(load(options.config).people)
+    if not work(options, lambda query: gate_keys.revoke(query, here(), people, options.name, now=time.time())):
+        raise HubConfigError(f"{options.name}: is no gate that is given people")
+    print("It is told nothing more. Now shut it out of the broker: renew the access list (gate acl), and revoke its")
+    print("certificate or password there. If card numbers or templates may have been read: docs/roster.md.")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    for gate in work(options, gate_keys.gates):
+        has = ""
+        if gate.reported is not None:
+            said = read_reported(gate.gate, gate.reported)
+            has = " ".join(f"{kind} {one.version}" for kind, one in said.documents.items())
+        print(f"{gate.gate:<16} {'revoked' if gate.revoked else 'counts ':<8} {gate.public}  {has}".rstrip())
+    return 0
+
+
+def _acl(options: argparse.Namespace) -> int:
+    campus = load(options.config).campus
+    gates = [gate.gate for gate in work(options, gate_keys.gates) if gate.revoked is None]
+    for user, of in (("hub", "+"), *((gate, gate) for gate in gates)):
+        print(f"user {user}")
+        for channel in CHANNELS:
+            way = "write" if channel.gate_sends != (user == "hub") else "read"
+            print(f"topic {way} {PREFIX}/{campus}/{of}/{channel.kind}")
+        print()
+    return 0
+
+
+def _start_over(options: argparse.Namespace) -> int:
+    async def job(query: AsyncConnection) -> None:
+        now = time.time()
+        await audit.append(query, here(), "roster_started_over", "", {}, now=now)
+        await start_over(query, now=now)
+
+    work(options, job)
+    return 0

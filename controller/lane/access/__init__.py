@@ -1,0 +1,1 @@
+"""Who may pass where and when: the policy file, what it makes of time, who is where, and one decision. Pure."""

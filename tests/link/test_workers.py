@@ -1,0 +1,141 @@
+"""Several intakes share the gates between them; and an intake asks by itself for what stays away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import aiomqtt
+import pytest
+
+from campus.broker import Broker
+from campus.database import Database
+from campus.errors import HubConfigError
+from campus.gaps import GapSettings
+from campus.service import Intake
+from campus.share import Share, read_share
+from controller.link.messages import Ack, Cursor, EventMessage, Online, decode, encode, event_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.service
+
+Make = Callable[..., Any]
+Eventually = Callable[[Callable[[], bool], str], Awaitable[None]]
+WORKERS = 4
+GATES = [f"gate-{number}" for number in range(8)]
+EVENTS = 40
+EPOCH = "000000000000002a"
+
+
+@pytest.fixture
+def start(tmp_path: Path, broker: Any) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
+    """Start a worker by the command line; none is left behind."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def worker(number: int) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable, "-m", "campus", "ingest", "--broker", f"127.0.0.1:{broker.port}", "--campus", "school",
+            "--db", str(tmp_path / "hub.sqlite3"), "--worker", f"{number}/{WORKERS}",
+        ]  # fmt: skip
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        started.append(process)
+        return process
+
+    yield worker
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def stored(path: Path) -> dict[str, int]:
+    """Events by gate."""
+    with contextlib.closing(sqlite3.connect(path)) as reader:
+        return dict(reader.execute("SELECT gate, count(*) FROM event GROUP BY gate"))
+
+
+@pytest.mark.asyncio
+async def test_a_worker_that_is_killed_and_started_again(
+    tmp_path: Path, broker: Any, gates: Make, eventually: Eventually, start: Callable[[int], subprocess.Popen[bytes]]
+) -> None:
+    """Its gates wait for it, the others' do not; nothing is lost or there twice."""
+    workers = {number: start(number) for number in range(1, WORKERS + 1)}
+    made = {name: gates(broker.port, f"{name}.sqlite3", name=name) for name in GATES}
+    for gate in made.values():
+        await gate.start()
+        await gate.append(EVENTS)
+    for gate in made.values():
+        await gate.drained()
+    orphans = {name for name in GATES if Share(2, WORKERS).takes(name)}
+    assert 0 < len(orphans) < len(GATES)
+    workers[2].send_signal(signal.SIGKILL)
+    workers[2].wait()
+    for gate in made.values():
+        await gate.append(EVENTS)
+    for name in GATES:
+        if name not in orphans:
+            await made[name].drained()
+    assert all(made[name].journal.outbox.depth == EVENTS for name in orphans)
+    start(2)
+    for name in orphans:
+        await made[name].drained()
+    assert stored(tmp_path / "hub.sqlite3") == dict.fromkeys(GATES, 2 * EVENTS)
+
+
+def test_every_gate_has_one_worker() -> None:
+    names = [f"gate-{number}" for number in range(400)]
+    for workers in (1, 2, 3, 7):
+        shares = [Share(number, workers) for number in range(1, workers + 1)]
+        assert [sum(share.takes(name) for share in shares) for name in names] == [1] * len(names)
+        assert min(sum(map(share.takes, names)) for share in shares) > len(names) / workers / 2
+
+
+@pytest.mark.parametrize("text", ["", "2", "0/4", "5/4", "1/65", "-1/2", "1/2/3"])
+def test_what_is_no_worker_is_refused(text: str) -> None:
+    with pytest.raises(HubConfigError, match="--worker"):
+        read_share(text)
+
+
+@pytest.mark.asyncio
+async def test_a_gate_that_says_nothing_more_is_asked_for_what_is_missing(tmp_path: Path, broker: Any) -> None:
+    """The publication of one event got lost, and the gate waits: nothing but the hub's request makes it send again."""
+
+    def event(seq: int) -> bytes:
+        return encode(
+            EventMessage(
+                id=event_id("north", EPOCH, seq), epoch=EPOCH, seq=seq, boot_id="b", time=1.0, monotonic=1.0,
+                clock="unknown", type="deny", chain=f"{seq:064x}",
+            )
+        )  # fmt: skip
+
+    async with (
+        Database(str(tmp_path / "hub.sqlite3"), "school") as database,
+        aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5) as gate,
+    ):
+        intake = Intake("school", Broker("127.0.0.1", broker.port), database, GapSettings(patience=0.5))
+        task = asyncio.ensure_future(intake.run())
+        await gate.subscribe("gate/v1/school/north/ack", qos=1)
+        online = Online(online=True, boot_id="b", cursors=[Cursor(epoch=EPOCH, acked=0)])
+        await gate.publish("gate/v1/school/north/online", encode(online), qos=1, retain=True)
+        heard: list[int] = []
+        async with asyncio.timeout(60):
+            async for message in gate.messages:
+                heard.append(decode("ack", bytes(message.payload), Ack).seq)
+                if len(heard) == 1:
+                    for seq in (1, 3):
+                        await gate.publish("gate/v1/school/north/evt", event(seq), qos=1)
+                if heard.count(1) >= 4:
+                    # At most one for each of the two events: the others are requests.
+                    await gate.publish("gate/v1/school/north/evt", event(2), qos=1)
+                if heard[-1] == 3:
+                    break
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert heard[0] == 0
