@@ -60,19 +60,19 @@ def somebody(number: int, **more: Any) -> Person:
 
 
 class RigHub:
-    """A hub on SQLite, in `folder`."""
+    """A hub on SQLite, in `folder`; `port`: the broker's on loopback."""
 
-    def __init__(self, folder: Path, port: int, *, offline_days: float = 14, campus: str = "school") -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         key = folder / "hub.key"
         private = read_private(key) if key.exists() else create_private(key)
         self.public = public_text(private.public_key())
         self.config = HubConfig(
-            campus=campus,
+            campus="school",
             database=str(folder / "hub.sqlite3"),
             broker=BrokerSettings(port=port),
             http=HttpSettings(port=0),
             people=PeopleSettings(key=folder / "people.key"),
-            roster=RosterSettings(sign_with=key, folder=folder / "documents", offline_days=offline_days),
+            roster=RosterSettings(sign_with=key, folder=folder / "documents"),
         )
         self.hub = Hub(self.config)
         self.people, self.database = self.hub.people, self.hub.database
@@ -80,7 +80,11 @@ class RigHub:
 
     async def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{await self.hub.web.port}"
+        waiting: set[asyncio.Future[Any]] = {self.hub.web.port, self._task}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            self._task.result()
+        return f"http://127.0.0.1:{self.hub.web.port.result()}"
 
     async def add(self, *numbers: int, faces: int = 1, **more: Any) -> None:
         """Enrol these people, in one transaction."""
@@ -181,9 +185,9 @@ async def until(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> 
 
 
 @contextlib.asynccontextmanager
-async def campus(folder: Path, port: int, gates: int, **more: Any) -> AsyncIterator[tuple[RigHub, list[RigGate]]]:
+async def campus(folder: Path, port: int, gates: int) -> AsyncIterator[tuple[RigHub, list[RigGate]]]:
     """A hub with so many gates that are pinned and follow it."""
-    hub = RigHub(folder, port, **more)
+    hub = RigHub(folder, port)
     url = await hub.url()
     made = [RigGate(folder / f"gate-{number}", f"gate-{number}", port, hub, url) for number in range(gates)]
     try:

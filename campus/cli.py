@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from campus import cli_admin, cli_orders, cli_policy, cli_roster
+from campus import cli_admin, cli_orders, cli_people, cli_policy, cli_roster
 from campus.broker import Broker
 from campus.config import load
 from campus.database import Database
 from campus.errors import HubError
 from campus.gaps import GapSettings
+from campus.metrics import HubMetrics
+from campus.policy import Policies
 from campus.service import Hub, Intake
 from campus.share import read_share
 from campus.store import HubStore
@@ -80,9 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     events.set_defaults(run=_events)
     gates = commands.add_parser("gates", help="print each gate: whether it is online, and what it reported")
     gates.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
+    gates.add_argument("--json", action="store_true", help="one JSON object a line")
     gates.set_defaults(run=_gates)
     cli_orders.add_parsers(commands, _add_broker, _broker)
     cli_admin.add_parsers(commands)
+    cli_people.add_parsers(commands)
     cli_policy.add_parsers(commands)
     cli_roster.add_parsers(commands)
     return parser
@@ -111,7 +115,10 @@ def _ingest(options: argparse.Namespace) -> int:
 
     async def run() -> None:
         async with Database(options.db, options.campus) as database:
-            await Intake(options.campus, _broker(options), database, GapSettings(), share).run()
+            broker, metrics = _broker(options), HubMetrics()
+            await Intake(
+                options.campus, broker, database, gaps=GapSettings(), metrics=metrics, policies=Policies(), share=share
+            ).run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))
@@ -204,6 +211,10 @@ def _event_line(stored: StoredEvent) -> str:
 
 def _gates(options: argparse.Namespace) -> int:
     for gate in _look(options.db, HubStore.gates):
+        if options.json:
+            told = gate._asdict() | {"state": None if gate.state is None else json.loads(gate.state)}
+            print(json.dumps(told))
+            continue
         online = {True: "online", False: "offline", None: "unknown"}[gate.online]
         state = json.loads(gate.state)["lane"] if gate.state else "-"
         seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(gate.seen))

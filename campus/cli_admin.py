@@ -1,4 +1,4 @@
-"""`thermogate-hub token` and `audit`: who is known to the hub, and what was done with it."""
+"""`thermogate-hub token`, `audit` and `retention`: who is known to the hub, what was done with it, what it forgets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from campus import audit, tokens
 from campus.config import load
 from campus.database import Database
 from campus.errors import HubConfigError
+from campus.retention import Retention
 from campus.roles import Actor, Role
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from campus.cli_orders import Subparsers
+    from campus.retention import Due
 
 T = TypeVar("T")
 
 
 def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
-    """Add both."""
+    """Add them."""
     token = parsers.add_parser("token", help="issue, list and revoke tokens of the REST interface")
     what = token.add_subparsers(required=True, metavar="ACTION")
     issue = what.add_parser("issue", help="make a token; it is printed this once")
@@ -45,7 +47,12 @@ def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
     verify = checks.add_parser("verify", help="recompute the hash chain; exit status 1 where it is not as written")
     verify.add_argument("--head", metavar="SEQ:HASH", help="a head noted before, which must be part of it")
     verify.set_defaults(run=_verify)
-    for parser in (issue, listed, revoke, verify):
+    erase = parsers.add_parser(
+        "retention", help="erase what was kept long enough, now", description="By [retention] of hub.toml."
+    )
+    erase.add_argument("--dry-run", action="store_true", help="say what would be erased, and erase nothing")
+    erase.set_defaults(run=_retention)
+    for parser in (issue, listed, revoke, verify, erase):
         parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
 
 
@@ -97,6 +104,22 @@ def _verify(options: argparse.Namespace) -> int:
     kept = None if options.head is None else _read_head(options.head)
     head = work(options, lambda query: audit.verify(query, kept))
     print(f"{head.seq} entries, as they were written. Note elsewhere: {head.seq}:{head.chain}")
+    return 0
+
+
+def _retention(options: argparse.Namespace) -> int:
+    config = load(options.config)
+
+    async def work() -> Due:
+        async with Database(config.database, config.campus) as database:
+            retention = Retention(database, config.retention)
+            return await (retention.due(time.time()) if options.dry_run else retention.erase(here(), time.time()))
+
+    due = asyncio.run(work())
+    said = "would go" if options.dry_run else "are erased"
+    for name, count in {**due.months, **due.rows}.items():
+        print(f"{name:<20} {count:>10} rows {said}")
+    print(f"{due.total} rows from before {_day(due.before)} {said}")
     return 0
 
 

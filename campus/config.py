@@ -14,8 +14,11 @@ from campus.broker import Broker
 from campus.distribution import RosterSettings
 from campus.errors import HubConfigError
 from campus.gaps import GapSettings
+from campus.metrics import MetricsSettings
 from campus.orders import OrderSettings
 from campus.people import PeopleSettings
+from campus.retention import RetentionSettings
+from campus.webhooks import WebhookSettings
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -63,9 +66,12 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     http: HttpSettings = HttpSettings()
     gaps: GapSettings = GapSettings()
     orders: OrderSettings | None = None
+    metrics: MetricsSettings = MetricsSettings()
+    retention: RetentionSettings = RetentionSettings()
     people: PeopleSettings = PeopleSettings()
     roster: RosterSettings | None = None
     """None: gates are given no people."""
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 def load(path: Path) -> HubConfig:

@@ -25,9 +25,11 @@ from controller.link.connection import end_if_cancelled, run_apart
 from controller.link.messages import Ack, EventMessage, Online, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from campus.peers import PeerNews
     from campus.store import HubStore
+    from controller.link.messages import Peers
 
 BATCH_LIMIT = 200
 """Messages of one COMMIT at most."""
@@ -62,6 +64,7 @@ class Ingest:
         store: where it goes; open for as long as this runs.
         on_commit: told after each COMMIT and before its acknowledgements, on the loop's thread.
         share: the gates that are its; the others are another worker's.
+        peers: says which gates are to hear of what was stored; None: none is.
     """
 
     def __init__(
@@ -72,12 +75,15 @@ class Ingest:
         *,
         on_commit: Sequence[Callable[[Commit], None]] = (),
         share: Share = EVERYTHING,
+        peers: PeerNews | None = None,
     ) -> None:
         self.store = store
         self.refused: Counter[str] = Counter()
         """Messages not of good form, by gate (or `?`)."""
         self.dropped = 0
         """Messages that came faster than the database took them, for longer than there is room."""
+        self.asked = 0
+        """Requests to send again."""
         self.connected = asyncio.Event()
         """Set once subscribed."""
         self._campus = messages.check_name(campus)
@@ -86,6 +92,7 @@ class Ingest:
         self._share = share
         self._followed: set[str] = set()
         self._client: aiomqtt.Client | None = None
+        self._peers = peers
         self._rng = random.Random()  # noqa: S311 - pauses, not secrets
 
     async def run(self) -> NoReturn:
@@ -147,6 +154,8 @@ class Ingest:
             for told in self._on_commit:
                 told(commit)
             await self._acknowledge(client, marks)
+            if self._peers is not None:
+                await self._tell_peers(client, await self._peers.of(batch, time.time()))
 
     async def ask(self, marks: Sequence[Mark]) -> bool:
         """Ask gates for what comes after these marks, by acknowledging them again; whether it could be said."""
@@ -155,6 +164,7 @@ class Ingest:
             try:
                 await self._acknowledge(client, marks)
                 said = True
+                self.asked += len(marks)
             except* aiomqtt.MqttError as group:
                 log.warning("gates could not be asked", error=str(_first(group)))
         return said
@@ -164,6 +174,12 @@ class Ingest:
             for gate, epoch, seq, chain in marks:
                 payload = messages.encode(Ack(epoch=epoch, seq=seq, chain=chain))
                 tasks.create_task(client.publish(messages.topic(self._campus, gate, "ack"), payload, qos=1))
+
+    async def _tell_peers(self, client: aiomqtt.Client, news: Mapping[str, Peers]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for gate, told in news.items():
+                topic = messages.topic(self._campus, gate, "peers")
+                tasks.create_task(client.publish(topic, messages.encode(told), qos=1))
 
     def _read(self, message: aiomqtt.Message) -> Incoming | None:
         gate = "?"

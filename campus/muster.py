@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import sqlalchemy as sa
 
 from campus import tables
+from campus.dating import moment_of
 from controller.errors import MessageError
 from controller.lane.access.times import local, unix_of
 from controller.lane.access.whereabouts import FORGOTTEN_AFTER
@@ -41,7 +42,7 @@ class Passage(NamedTuple):
     begin: str
     end: str
     time: float
-    """Unix seconds: by the gate's clock where that is known to be right, else when the hub heard of it."""
+    """Unix seconds, as `campus.dating` finds it; where it cannot, when the hub heard of it."""
 
 
 class Seen(NamedTuple):
@@ -111,11 +112,11 @@ async def passages(
     `strangers`: takes the gates that are no point of the policy.
     """
     points = await points_of_gates(query)
-    event = tables.event.c
-    chosen = sa.select(event.gate, event.received, event.time, event.clock, event.person, event.payload).where(
-        event.type == RecordKind.PASSAGE.value, event.received >= now - FORGOTTEN_AFTER
-    )
-    for row in await query.execute(chosen.order_by(event.received, event.gate, event.seq)):
+    event = tables.arrived.c
+    columns = event.gate, event.received, event.person, event.payload
+    chosen = sa.select(*columns, *tables.dates).select_from(tables.dated)
+    lately = chosen.where(event.type == RecordKind.PASSAGE.value, event.received >= now - FORGOTTEN_AFTER)
+    for row in await query.execute(lately.order_by(event.received, event.gate, event.seq)):
         name = points.get(row.gate, row.gate)
         point = policy.document.points.get(name)
         if point is None:
@@ -123,8 +124,8 @@ async def passages(
                 strangers.add(row.gate)
             continue
         detail = decode("evt", row.payload, EventMessage).detail
-        believed = row.clock == "synchronised" and row.time <= row.received + AHEAD
-        time = row.time if believed else row.received
+        moment = moment_of(row)
+        time = row.received if moment.source == "unknown" or moment.time > row.received + AHEAD else moment.time
         if detail.get("outcome") != Outcome.COMPLETED.value or now - time >= FORGOTTEN_AFTER:
             continue
         entered = detail.get("direction") == Direction.ENTRY.value
@@ -133,13 +134,12 @@ async def passages(
 
 
 async def points_of_gates(query: AsyncConnection) -> dict[str, str]:
-    """Which point of the policy each gate says that it is."""
+    """Which point of the policy each gate is: the one it says, else the one of its name."""
     found = {}
     for row in await query.execute(sa.select(tables.gate.c.gate, tables.gate.c.state)):
         try:
             state = None if row.state is None else decode("state", row.state, State)
         except MessageError:
-            continue  # an early gate's; it is the point of its name
-        if state is not None and state.point:
-            found[row.gate] = state.point
+            state = None  # an early gate's
+        found[row.gate] = row.gate if state is None else state.point or row.gate
     return found

@@ -15,12 +15,18 @@ from campus.database import Database
 from campus.distribution import Distribution
 from campus.documents import Documents
 from campus.errors import HubConfigError, HubError
+from campus.feed import Feed
 from campus.gaps import GapDetector
 from campus.ingest import Ingest
+from campus.metrics import HubMetrics
 from campus.orders import OrderDesk
+from campus.peers import PeerNews
 from campus.people import People
+from campus.policy import Policies
+from campus.retention import Retention
 from campus.share import EVERYTHING, Share
 from campus.store import HubStore
+from campus.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,54 +48,108 @@ class Hub:
     def __init__(self, config: HubConfig, share: Share = EVERYTHING) -> None:
         self._config = config
         self._share = share
+        self._metrics = HubMetrics()
         self.database = Database(config.database, config.campus)
         self.people = People(config.people)
-        desk = None
-        if config.orders is not None:
-            if config.broker is None:
-                raise HubConfigError("orders: need a [broker]")
-            desk = OrderDesk(config.broker.broker(), config.campus, config.orders)
+        self.policies = Policies()
+        self._broker = None if config.broker is None else config.broker.broker()
+        self._intake = None if self._broker is None else self._make_intake(self._broker)
         roster = config.roster
-        self._documents = None if roster is None else Documents(config.campus, roster.folder, self.people)
-        self.web = WebServer(config.http, make_app(self.database, self.people, desk, self._documents))
+        self._documents = (
+            None if roster is None else Documents(config.campus, roster.folder, self.people, self.policies)
+        )
+        self.feed = Feed(self.database)
+        egress = config.webhooks.egress()
+        self.webhooks = Webhooks(self.database, self.people, self.feed, config.webhooks, egress)
+        app = make_app(
+            self.database,
+            self.people,
+            order_desk=self._make_desk(),
+            metrics=self._metrics,
+            handed_out=self._documents,
+            feed=self.feed,
+            egress=egress,
+            settings=config.http,
+            connected=lambda: None if self._intake is None else self._intake.connected,
+        )
+        self.web = WebServer(config.http, app)
+
+    def _make_intake(self, broker: Broker) -> Intake:
+        config = self._config
+        return Intake(
+            config.campus,
+            broker,
+            self.database,
+            gaps=config.gaps,
+            metrics=self._metrics,
+            policies=self.policies,
+            share=self._share,
+        )
+
+    def _make_desk(self) -> OrderDesk | None:
+        if self._config.orders is None:
+            return None
+        if self._broker is None:
+            raise HubConfigError("orders: need a [broker]")
+        return OrderDesk(self._broker, self._config.campus, self._config.orders)
 
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
-        config = self._config
         await self.database.open()
+        port = self._config.metrics.port
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.web.run(), name="web")
-                if config.broker is not None:
-                    broker = config.broker.broker()
-                    intake = Intake(config.campus, broker, self.database, config.gaps, self._share)
-                    tasks.create_task(intake.run(), name="intake")
-                    if config.roster is not None and self._documents is not None and self._share.number == 1:
-                        distribution = Distribution(
-                            config.campus,
-                            config.roster,
-                            self.database,
-                            self.people,
-                            documents=self._documents,
-                            broker=broker,
-                        )
-                        tasks.create_task(distribution.run(), name="distribution")
+            with contextlib.nullcontext() if port is None else self._metrics.served(port):
+                async with asyncio.TaskGroup() as tasks:
+                    self._start(tasks)
         except* HubError as group:
             raise _first(group) from group
         finally:
             await self.database.close()
         raise AssertionError("its parts run for ever")
 
+    def _start(self, tasks: asyncio.TaskGroup) -> None:
+        """Start every part."""
+        config = self._config
+        tasks.create_task(self.web.run(), name="web")
+        tasks.create_task(self._metrics.run(self.database), name="metrics")
+        tasks.create_task(self.feed.run(), name="feed")
+        if self._share.number == 1:
+            tasks.create_task(self.webhooks.run(), name="webhooks")
+        tasks.create_task(Retention(self.database, config.retention).run(), name="retention")
+        if self._broker is None or self._intake is None:
+            return
+        tasks.create_task(self._intake.run(), name="intake")
+        if config.roster is not None and self._documents is not None and self._share.number == 1:
+            distribution = Distribution(
+                config.campus,
+                config.roster,
+                self.database,
+                self.people,
+                documents=self._documents,
+                broker=self._broker,
+            )
+            tasks.create_task(distribution.run(), name="distribution")
+
 
 class Intake:
     """Takes in what the gates report, and asks for what stays away."""
 
     def __init__(
-        self, campus: str, broker: Broker, database: Database, gaps: GapSettings, share: Share = EVERYTHING
+        self,
+        campus: str,
+        broker: Broker,
+        database: Database,
+        *,
+        gaps: GapSettings,
+        metrics: HubMetrics,
+        policies: Policies,
+        share: Share = EVERYTHING,
     ) -> None:
         self._detector = GapDetector(database, gaps, self._ask)
-        told = [self._detector.committed]
-        self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, share=share)
+        told = [self._detector.committed, metrics.committed]
+        peers = PeerNews(database, policies)
+        self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, peers=peers, share=share)
+        metrics.watch(self._ingest)
 
     async def run(self) -> NoReturn:
         """Do so until cancelled. Raises `HubError` where trying again cannot help."""
@@ -97,6 +157,11 @@ class Intake:
             tasks.create_task(self._ingest.run(), name="ingest")
             tasks.create_task(self._detector.run(), name="gaps")
         raise AssertionError("both run for ever")
+
+    @property
+    def connected(self) -> bool:
+        """Whether gates are heard."""
+        return self._ingest.connected.is_set()
 
     async def _ask(self, marks: Sequence[Mark]) -> bool:
         return await self._ingest.ask(marks)
@@ -126,7 +191,7 @@ class WebServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=5,
+                timeout_graceful_shutdown=settings.grace,
             )
             config.load()
             family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from campus import tables
+from campus import changes, tables, tickets
 from campus.dating import Anchor, Moment, moment_of
-from controller.link.messages import EventMessage, Online, State, decode
+from controller.link.messages import EventMessage, Online, State, decode, event_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,6 +157,7 @@ class _Batch:
         self._received = received
         self._insert: Any = insert_postgresql if postgresql else insert_sqlite
         self._marks: dict[Place, tuple[int, str]] = {}
+        self._fresh: list[tuple[str, EventMessage]] = []
 
     async def run(self, batch: Sequence[Incoming]) -> list[Mark]:
         """Store everything; the marks of what asks for an acknowledgement, in the order it came."""
@@ -180,6 +181,7 @@ class _Batch:
                 await self._introduce(gate, message)
             elif isinstance(message, State):
                 await self._tell(gate, {"state": payload})
+        await self._follow()
         # A live event that moves no mark is not answered: a mark that is repeated asks the gate to start over.
         asked = [place for place, asks in touched.items() if asks or self._marks[place] != before[place]]
         return [Mark(*place, *self._marks[place]) for place in asked]
@@ -213,6 +215,7 @@ class _Batch:
             elif chain is None:
                 known[message.seq] = message.chain
                 fresh[message.seq] = _row(gate, message, payload, self._received)
+                self._fresh.append((gate, message))
                 refiled += [message] if "refiled" in message.detail else []
                 self.counts["stored"] += 1
             elif chain == message.chain:
@@ -274,6 +277,22 @@ class _Batch:
         if fresh:
             await self._query.execute(pending.insert(), list(fresh.values()))
         await self._set_mark(place, before, (seq, chain))
+
+    async def _follow(self) -> None:
+        """What follows from events that were not known before: tickets, and what the school's programs are told."""
+        again = {id(message): event_id(gate, *old) for gate, message in self._fresh if (old := _old_place(message))}
+        # What a gate wrote again at another place was told of from its first one.
+        known = await changes.known(self._query, again.values())
+        fresh = [(gate, message) for gate, message in self._fresh if again.get(id(message)) not in known]
+        flagged = [tickets.Flagged(*event, self._received) for event in fresh if event[1].type == tickets.EVENT]
+        numbers = iter(await tickets.gather(self._query, flagged))
+        told = [
+            changes.of_ticket(*event, self._received, next(numbers))
+            if event[1].type == tickets.EVENT
+            else changes.of_event(*event, self._received)
+            for event in fresh
+        ]
+        await changes.append(self._query, [one for one in told if one is not None])
 
     async def _settle(self, gate: str, refiled: Sequence[EventMessage]) -> None:
         """Find what was written again at its old place: a conflict there is explained, and nothing waits there."""

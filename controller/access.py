@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from controller.config import Config
     from controller.lane.access.decision import Subject
     from controller.lane.access.whereabouts import Whereabouts
+    from controller.link.messages import Peers
     from hw.clock import Clock
 
 INSTALLED: Final = "policy.json"
 """What a hub sent, in [store] folder."""
 LAST_GOOD: Final = "policy.last-good.json"
 """The policy that was in force last."""
+CLOCKS_APART: Final = 5.0
+"""Seconds by which two gates' clocks may differ."""
 EVERY: Final = 10.0
 """Seconds between two looks at the file."""
 
@@ -97,9 +100,17 @@ def policy_at_start(config: Config) -> Policy:
         return policy
 
 
-def access_of(config: Config, find: Callable[[str], Subject | None], whereabouts: Whereabouts | None = None) -> Access:
-    """Who may pass this lane. `find`: who is enrolled; `whereabouts`: shared by the lanes of a board."""
-    return Access(policy_at_start(config), config.point, find=find, whereabouts=whereabouts)
+def access_of(
+    config: Config,
+    find: Callable[[str], Subject | None],
+    whereabouts: Whereabouts | None = None,
+    stale: Callable[[], bool] = lambda: False,
+) -> Access:
+    """Who may pass this lane.
+
+    `find`: who is enrolled; `whereabouts`: shared by the lanes of a board; `stale`: whether that is too old to count.
+    """
+    return Access(policy_at_start(config), config.point, find=find, whereabouts=whereabouts, stale=stale)
 
 
 def install_policy(text: bytes, folder: Path, point: str) -> int:
@@ -135,6 +146,17 @@ def recall(access: Access, path: Path, *, boot_id: str, monotonic: float, moment
     return len(found)
 
 
+def hear_peers(access: Access, peers: Peers, *, monotonic: float, moment: Moment) -> None:
+    """Tell `access` what other gates have seen. Without a clock that is right, their times say nothing here."""
+    if not moment.known:
+        return
+    for one in peers.passed:
+        ago = moment.unix - one.time
+        if -CLOCKS_APART <= ago < FORGOTTEN_AFTER:
+            # Rather too old than too new: what this gate saw itself since then counts for more.
+            access.heard(one.point, one.person, Direction(one.direction), monotonic - max(0.0, ago) - CLOCKS_APART)
+
+
 class PolicyWatch:
     """Puts a new policy in force when its file has changed, as a service of the app.
 
@@ -153,6 +175,7 @@ class PolicyWatch:
         self._executor = ClockExecutor(clock, 1, "policy")
         self._seen: tuple[str, int, int] | None = None
         self._hurried = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def in_force(self) -> str:
@@ -162,7 +185,7 @@ class PolicyWatch:
 
     async def run(self) -> None:
         """Look again and again, for ever."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         while True:
             self._hurried.clear()
             if await loop.run_in_executor(self._executor, self.look):
@@ -174,6 +197,14 @@ class PolicyWatch:
     def hurry(self) -> None:
         """Look now. On the loop's thread."""
         self._hurried.set()
+
+    def install(self, text: bytes) -> None:
+        """Put in force what a hub sent, on whatever thread. Raises `PolicyError` or `StoreError`."""
+        if self._config.access.policy is not None:
+            raise PolicyError(f"[access] policy: {self._config.access.policy} is in force here, and not the hub's")
+        install_policy(text, self._config.store.folder, self._config.point)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.hurry)
 
     def close(self) -> None:
         """Take no more work."""

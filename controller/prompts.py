@@ -91,6 +91,7 @@ REASONS: dict[DenyReason, Text] = {
     DenyReason.VISIT_OVER: Text("The visit has ended", "访客时间已结束"),
     DenyReason.FIRST_PERSON_NEEDED: Text("Not opened yet today", "今日尚未开放"),
     DenyReason.SECOND_PERSON_NEEDED: Text("Two people are needed: the next one, please", "需多人同行，请下一位验证"),
+    DenyReason.ROSTER_STALE: Text("Gate offline for too long: please ask the guard", "闸机离线过久，请联系保安"),
     DenyReason.CLOCK_UNKNOWN: Text("Clock not set: please ask the guard", "时钟未校准，请联系保安"),
     DenyReason.ANTI_PASSBACK: Text("Already passed", "已通行，不可重复"),
     DenyReason.LANE_OCCUPIED: Text("One at a time, please", "请逐一通过"),

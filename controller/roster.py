@@ -13,6 +13,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from controller.errors import GateError, LinkError, MessageError
@@ -59,7 +60,7 @@ class RosterDesk:
         key: file with the gallery's key; None: as `GalleryStore.open` finds it.
         clock: the board's.
         watch: loads what was installed into the lane.
-        install_policy: takes a document of the kind `policy`; None: this gate takes none.
+        install_policy: takes the access policy as a hub sends it; None: this gate takes none.
         wall, right: Unix seconds, and whether they are to be trusted.
 
     Raises `ConfigError`, `LinkError` or `GalleryError` for keys and addresses that cannot be used.
@@ -76,7 +77,7 @@ class RosterDesk:
         key: Path | None,
         clock: Clock,
         watch: GalleryWatch,
-        install_policy: Callable[[Document], None] | None = None,
+        install_policy: Callable[[bytes], object] | None = None,
         wall: Callable[[], float] = time.time,
         right: Callable[[], bool] = lambda: clock_state() == "synchronised",
     ) -> None:
@@ -261,7 +262,7 @@ class RosterDesk:
     def _install(self, store: GalleryStore, document: Document) -> None:
         if document.kind == wire.POLICY:
             if self._install_policy is not None:
-                self._install_policy(document)
+                self._install_policy(_policy(document))
                 with store.file.writing() as root:
                     take_version(root, document)
             return
@@ -282,6 +283,13 @@ class RosterDesk:
 
     def _open(self) -> GalleryStore:
         return GalleryStore.open(self._folder, self._key, create=True)
+
+
+def _policy(document: Document) -> bytes:
+    try:
+        return msgspec.msgpack.decode(document.entries[wire.POLICY], type=bytes)
+    except (KeyError, msgspec.DecodeError) as error:
+        raise MessageError(f"{document.kind} {document.version}: holds no policy: {error}") from error
 
 
 def gate_key(folder: Path) -> X25519PrivateKey:

@@ -10,7 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from controller.access import PolicyWatch, access_of, recall, wall_clock
+from controller.access import PolicyWatch, access_of, hear_peers, recall, wall_clock
 from controller.app import FAULTS, SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.errors import StoreError
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from controller.gallery.credentials import CredentialBook
     from controller.health import Report
     from controller.lane.access.keeper import Access
+    from controller.link.messages import Peers
     from controller.link.settings import LinkSettings
     from controller.perception.types import FaceEngine
     from controller.watch import Step
@@ -218,11 +219,12 @@ async def serve(
         seen += [*signs.watches, *panel, *lamps_of(board.reader, lambda: app.runner.prompt)]
         reload = _reload(config, board, gallery, book, history.forget)
         stack.callback(reload.close)
-        access = access_of(config, gallery.person, None if bank is None else bank.whereabouts)
+        whereabouts = None if bank is None else bank.whereabouts
+        access = access_of(config, gallery.person, whereabouts, lambda: roster is not None and roster.stale)
         await _recall(access, config, board, boot_id, writer)
         rules = PolicyWatch(config, access, board.clock)
         stack.callback(rules.close)
-        roster = _roster(config, board, boot_id, reload, stack)
+        roster = _roster(config, board, boot_id, reload, stack, rules=rules)
         campus, reporters = _campus(
             config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, rules=rules, roster=roster
         )
@@ -291,7 +293,13 @@ def _reload(
 
 
 def _roster(
-    config: Config, board: Board, boot_id: str, watch: GalleryWatch, stack: contextlib.AsyncExitStack
+    config: Config,
+    board: Board,
+    boot_id: str,
+    watch: GalleryWatch,
+    stack: contextlib.AsyncExitStack,
+    *,
+    rules: PolicyWatch,
 ) -> RosterDesk | None:
     """What follows the hub, where there is one."""
     if config.roster is None or config.link is None:
@@ -305,6 +313,7 @@ def _roster(
         key=config.store.key,
         clock=board.clock,
         watch=watch,
+        install_policy=rules.install,
     )
     stack.callback(desk.close)
     return desk
@@ -403,6 +412,9 @@ def _link(
             reply_key="" if desk is None else desk.reply_key,
         )
 
+    def peers(told: Peers) -> None:
+        hear_peers(app().access, told, monotonic=app().board.clock.monotonic(), moment=wall_clock())
+
     return Link(
         config.link,
         config.site.name,
@@ -411,6 +423,7 @@ def _link(
         state=state,
         watch=watch,
         commands=desk,
+        peers=peers,
         documents=roster,
         introduction=_introduction(config.link, config.site.name, version),
     )

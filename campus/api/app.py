@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import importlib.metadata
+import time
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import Route
 
 from campus.api import (
     audit,
+    changes,
     documents,
     events,
     gaps,
     gates,
+    health,
     muster,
     orders,
     people,
     policy,
     problems,
+    tickets,
     tokens,
+    webhooks,
 )
+from campus.api.limits import Failures, Limits
+from campus.api.settings import HttpSettings
+from campus.egress import Egress
+from campus.feed import Feed
+from campus.metrics import HubMetrics
 from campus.people import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -43,12 +54,20 @@ may do. Times are RFC 3339 in UTC. Errors are RFC 9457 problem details.
 def make_app(
     database: Database,
     people_of_campus: People | None = None,
+    *,
     order_desk: OrderDesk | None = None,
+    metrics: HubMetrics | None = None,
     handed_out: Documents | None = None,
+    settings: HttpSettings | None = None,
+    connected: Callable[[], bool | None] = lambda: None,
+    feed: Feed | None = None,
+    egress: Egress | None = None,
 ) -> FastAPI:
     """The application over an open database.
 
     `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
+    `connected`: whether the broker is; None: it is another program's.
+    `egress`: where webhooks may lead; None: to public addresses.
     """
     app = FastAPI(
         title="Thermogate hub",
@@ -57,15 +76,20 @@ def make_app(
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
-        responses=problems.responses(400, 401, 403, 422, 503),
+        responses=problems.responses(400, 401, 403, 413, 422, 429, 503),
     )
     app.state.database = database
     app.state.people = people_of_campus or People(PeopleSettings())
     app.state.orders = order_desk
+    app.state.metrics = metrics or HubMetrics()
     app.state.documents = handed_out
+    app.state.connected = connected
+    app.state.feed = feed or Feed(database)
+    app.state.egress = egress or Egress(())
     problems.install(app)
     for topic in (
         audit,
+        changes,
         documents,
         events,
         gaps,
@@ -74,17 +98,34 @@ def make_app(
         orders,
         people,
         policy,
+        tickets,
         tokens,
+        webhooks,
     ):
         app.include_router(topic.router, prefix=PREFIX)
+    app.include_router(health.router)
     app.middleware("http")(_guard)
+    limits = settings or HttpSettings()
+    app.add_middleware(Limits, body=limits.body_limit, failures=Failures(limits.failures_per_minute))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
     return app
 
 
 async def _guard(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Personal data are kept by no cache and shown in nobody's frame."""
-    answer = await proceed(request)
+    """Personal data are kept by no cache and shown in nobody's frame; how long an answer took is counted."""
+    began = time.monotonic()
+    status = 500
+    try:
+        answer = await proceed(request)
+        status = answer.status_code
+    finally:
+        route = request.scope.get("route")
+        # Whoever asks may invent methods and paths; labels are those that there are.
+        method, path = "other", "none"
+        if isinstance(route, Route) and request.method in (route.methods or ()):
+            method, path = request.method, route.path.removeprefix(PREFIX)  # it depends on FastAPI's version
+        metrics: HubMetrics = request.app.state.metrics
+        metrics.answered(method, path, status, time.monotonic() - began)
     answer.headers.setdefault("Cache-Control", "no-store")
     answer.headers.setdefault("X-Content-Type-Options", "nosniff")
     return answer

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Body, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime
+from pydantic import BaseModel, ConfigDict, Field
 
 from campus import audit, policy
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.people import Everybody
 from campus.api.problems import Problem
+from campus.api.times import LocalTime
 from campus.explain import explain
 from campus.roles import Actor, Permission
 from controller.lane.access.decision import told
@@ -36,9 +37,9 @@ class Visit(BaseModel):
 
     host: str = Field(min_length=1, max_length=64)
     """Whose guest: a person's id. When that one is not enrolled any more, the visit is over."""
-    begin: NaiveDatetime = Field(alias="from")
+    begin: LocalTime = Field(alias="from")
     """By the policy's time zone."""
-    until: NaiveDatetime
+    until: LocalTime
     groups: list[str] = Field(min_length=1, max_length=16)
 
 
@@ -70,25 +71,35 @@ async def read_policy(_: Reader, database: Data) -> dict[str, Any]:
         return _shown(await _document(policy.read(query)))
 
 
-@router.patch("/policy")
+@router.patch(
+    "/policy",
+    openapi_extra=problems.further_rules(
+        "What comes of the patch is a policy, whole and right, by docs/access-policy.md."
+    ),
+)
 async def change_policy(by: Writer, database: Data, patch: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
     """Change it by a JSON Merge Patch (RFC 7396), or make the first; all of it or nothing, checked as gates do."""
     async with database.transaction() as query:
         return _shown(await policy.change(query, by, patch, now=time.time()))
 
 
-@router.get("/policy/explain")
+@router.get(
+    "/policy/explain",
+    responses=problems.responses(404),
+    openapi_extra=problems.further_rules("`at` is a point of the policy, and `when` a moment that there is."),
+)
 async def explain_decision(
     reader: Reader,
     database: Data,
     people: Everybody,
     person: Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")],
     at: Annotated[str, Query(max_length=32)],
-    when: NaiveDatetime | None = None,
+    when: LocalTime | None = None,
     direction: Direction = Direction.ENTRY,
 ) -> Explanation:
     """Why somebody may pass a point, or not; `when` by the policy's time zone, left out: now. It is recorded."""
     async with database.transaction() as query:
+        await _document(policy.read(query))
         await audit.append(query, reader, "explained", person, {"at": at}, now=time.time())
         found = await explain(query, people, person=person, point=at, direction=direction, when=when, now=time.time())
     steps = [
@@ -112,7 +123,13 @@ async def list_visitors(_: Reader, database: Data) -> dict[str, Visit]:
         return {person: _visit(one) for person, one in (await policy.visitors(query)).items()}
 
 
-@router.put("/visitors/{person}", status_code=204)
+@router.put(
+    "/visitors/{person}",
+    status_code=204,
+    openapi_extra=problems.further_rules(
+        "It begins before it ends, at moments that there are; groups are the policy's."
+    ),
+)
 async def put_visitor(by: Registrar, database: Data, person: Id, visit: Visit) -> None:
     """Note a visit, in place of one by the same person."""
     wanted = Visitor(host=visit.host, from_=visit.begin, until=visit.until, groups=tuple(visit.groups))

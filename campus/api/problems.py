@@ -10,9 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
-from campus.errors import HubConfigError, HubStoreError
+from campus.errors import HubConfigError, HubConflictError, HubStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,36 +58,43 @@ def install(app: FastAPI) -> None:
         if not isinstance(error, HTTPException):
             raise TypeError(type(error).__name__)
         if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
-            return _answer(error.status_code, str(error.detail), {"Allow": _methods(app, request)})
-        return _answer(error.status_code, str(error.detail), error.headers)
+            return answer(error.status_code, str(error.detail), {"Allow": _methods(app, request)})
+        return answer(error.status_code, str(error.detail), error.headers)
 
     async def malformed(_: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, RequestValidationError):
             raise TypeError(type(error).__name__)
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        return _answer(422, f"{place}: {first['msg']}")
+        return answer(422, f"{place}: {first['msg']}")
 
     async def refused(_: Request, error: Exception) -> JSONResponse:
-        return _answer(422, str(error))
+        return answer(422, str(error))
+
+    async def conflicting(_: Request, error: Exception) -> JSONResponse:
+        return answer(409, str(error))
 
     async def unavailable(_: Request, error: Exception) -> JSONResponse:
         log.error("database", error=str(error))  # its text may name hosts and tables: for the log, not for who asks
-        return _answer(503, "the hub's database cannot be used now", {"Retry-After": "5"})
+        return answer(503, "the hub's database cannot be used now", {"Retry-After": "5"})
 
     app.add_exception_handler(HTTPException, raised)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HubConfigError, refused)
+    app.add_exception_handler(HubConflictError, conflicting)
     app.add_exception_handler(HubStoreError, unavailable)
 
 
 def _methods(app: FastAPI, request: Request) -> str:
     """What the place takes: Starlette itself names the methods of its first route alone."""
-    routes = [route for route in app.routes if isinstance(route, Route)]
-    there = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    return ", ".join(sorted({method for route in there for method in route.methods or ()}))
+    scopes = {method: {**request.scope, "method": method} for method in ("DELETE", "GET", "PATCH", "POST", "PUT")}
+    taken = (
+        method for method, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+    )
+    return ", ".join(taken)
 
 
-def _answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """An error, answered."""
     content = {"status": status, "title": http.HTTPStatus(status).phrase, "detail": detail}
     return JSONResponse(content, status, dict(headers or {}), MEDIA)

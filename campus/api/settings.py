@@ -18,3 +18,9 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """PEM file of the certificate (and chain) to answer with; None: not encrypted."""
     key: Path | None = None
     """Its private key; None: it is in `cert`."""
+    body_limit: Annotated[int, msgspec.Meta(ge=1000)] = 4_000_000
+    """Bytes of a request at most."""
+    failures_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 30
+    """Tokens that do not count, by address; then it is answered 429 until the minute is over."""
+    grace: Annotated[int, msgspec.Meta(ge=0)] = 25
+    """Seconds that requests under way are given when the hub is told to end; an order may take 20."""

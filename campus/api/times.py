@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
+
+LOCAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?$"
 
 
 def _text(value: object) -> object:
@@ -13,6 +16,15 @@ def _text(value: object) -> object:
         raise ValueError("should be a date as text: YYYY-MM-DD")
     return value
 
+
+def _local(value: object) -> object:
+    if value is not None and not (isinstance(value, str) and re.fullmatch(LOCAL, value)):
+        raise ValueError("should be a date and time without zone: YYYY-MM-DDTHH:MM:SS")
+    return value
+
+
+LocalTime = Annotated[dt.datetime, BeforeValidator(_local), WithJsonSchema({"type": "string", "pattern": LOCAL})]
+"""A moment by a clock of the campus. RFC 3339's format, which JSON Schema calls `date-time`, has a zone."""
 
 Day = Annotated[dt.date, BeforeValidator(_text)]
 """A day, as text: pydantic would take seconds since 1970 too, of which the OpenAPI document says nothing."""

@@ -126,6 +126,8 @@ class DenyReason(enum.Enum):
     """Somebody who opens up has to have passed here today."""
     SECOND_PERSON_NEEDED = "second_person_needed"
     """Several people have to ask here, shortly after each other."""
+    ROSTER_STALE = "roster_stale"
+    """The gate has not heard for too long who may still pass."""
     CLOCK_UNKNOWN = "clock_unknown"
     """The time decides, and the board does not know it."""
     ANTI_PASSBACK = "anti_passback"

@@ -211,6 +211,7 @@ ADVICE: dict[DenyReason, Advice] = {
     DenyReason.VISIT_OVER: Advice(Prompt.ASK_GUARD, Counted.HERE),
     DenyReason.FIRST_PERSON_NEEDED: Advice(Prompt.DENIED, Counted.NEVER),
     DenyReason.SECOND_PERSON_NEEDED: Advice(Prompt.WAIT, Counted.NEVER),
+    DenyReason.ROSTER_STALE: Advice(Prompt.ASK_GUARD, Counted.NEVER),
     DenyReason.CLOCK_UNKNOWN: Advice(Prompt.ASK_GUARD, Counted.NEVER),
     DenyReason.ANTI_PASSBACK: Advice(Prompt.DENIED, Counted.ACROSS),
     DenyReason.LANE_OCCUPIED: Advice(Prompt.ONE_AT_A_TIME, Counted.HERE),

@@ -47,6 +47,7 @@ CHANNELS = (
     Channel("state", messages.State, gate_sends=True, retained=True),
     Channel("online", messages.Online, gate_sends=True, retained=True),
     Channel("ack", messages.Ack, gate_sends=False, retained=False),
+    Channel("peers", messages.Peers, gate_sends=False, retained=False),
     Channel("cmd", signing.Signed, gate_sends=False, retained=False, signed=commands.Command),
     Channel("cmd/reply", signing.Signed, gate_sends=True, retained=False, signed=commands.Reply),
     Channel("cfg/desired", signing.Signed, gate_sends=False, retained=True, signed=documents.Desired),

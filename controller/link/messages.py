@@ -29,7 +29,7 @@ ClockState = Literal["synchronised", "unsynchronised", "unknown"]
 TEXT_LIMIT = 256
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
 
-Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply", "cfg/desired", "cfg/reported"]
+Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply", "peers", "cfg/desired", "cfg/reported"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -152,6 +152,26 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
     """The chain value of event `seq`, as proof that it is the same one; empty at 0."""
 
 
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody went through a point of the access policy, at another gate."""
+
+    point: Text
+    direction: Literal["entry", "exit"]
+    time: float
+    """Unix seconds, by a clock that was right."""
+    person: Text | None = None
+    """None: nobody knows who."""
+
+
+class Peers(msgspec.Struct, frozen=True, kw_only=True):
+    """`peers`: what other gates have just seen, for anti-passback. QoS 1, never retained.
+
+    A help and no more: it may come late, twice or never, and then anti-passback is the softer for it.
+    """
+
+    passed: Annotated[list[Passed], msgspec.Meta(max_length=200)]
+
+
 class Topic(NamedTuple):
     """The parts of a topic."""
 
@@ -160,11 +180,11 @@ class Topic(NamedTuple):
     kind: Kind
 
 
-Message = TypeVar("Message", bound=EventMessage | Online | State | Ack)
+Message = TypeVar("Message", bound=EventMessage | Online | State | Ack | Peers)
 
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[object]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (EventMessage, Online, State, Ack)
+    kind: msgspec.json.Decoder(kind) for kind in (EventMessage, Online, State, Ack, Peers)
 }
 
 
@@ -204,7 +224,7 @@ def event_id(gate: str, epoch: str, seq: int) -> str:
     return f"{gate}-{epoch}-{seq}"
 
 
-def encode(message: EventMessage | Online | State | Ack) -> bytes:
+def encode(message: EventMessage | Online | State | Ack | Peers) -> bytes:
     """A message as JSON; equal messages give equal bytes."""
     return _encoder.encode(message)
 

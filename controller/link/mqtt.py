@@ -24,7 +24,7 @@ import structlog
 from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
 from controller.link.connection import end_if_cancelled, run_apart
-from controller.link.messages import Ack, Kind, Online, State
+from controller.link.messages import Ack, Kind, Online, Peers, State
 from controller.link.ports import CommandPort, DocumentsPort, LinkWatch, OutboxPort
 from controller.link.session import Backoff, connect
 from controller.link.window import SendWindow
@@ -75,6 +75,7 @@ class Link:
         state: makes the state message, when one is due; None: there is none.
         watch: is told what happens, for metrics.
         commands: carries out what the campus orders; None: nothing is subscribed to.
+        peers: told what other gates have seen; None: nothing is subscribed to.
         documents: installs what the hub hands out; the same.
         introduction: a topic outside ours and what is retained there at each connection; None: nothing.
         rng: the dice of the pauses between attempts.
@@ -92,6 +93,7 @@ class Link:
         state: Callable[[], State] | None = None,
         watch: LinkWatch | None = None,
         commands: CommandPort | None = None,
+        peers: Callable[[Peers], None] | None = None,
         documents: DocumentsPort | None = None,
         introduction: tuple[str, bytes] | None = None,
         rng: random.Random | None = None,
@@ -104,6 +106,7 @@ class Link:
         self._state = state
         self._watch = watch or LinkWatch()
         self._commands = commands
+        self._peers = peers
         self._documents = documents
         self._introduction = introduction
         self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in messages.KINDS}
@@ -177,6 +180,11 @@ class Link:
             for code in await client.subscribe(self._topics[kind], qos=1):
                 if not isinstance(code, int) and code.is_failure:
                     raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {code}")
+        if self._peers is not None:
+            for code in await client.subscribe(self._topics["peers"], qos=1):
+                if not isinstance(code, int) and code.is_failure:
+                    # An earlier broker's list of rights may not have it; the gate works as well without.
+                    log.warning("the broker refuses the subscription", topic=self._topics["peers"], code=str(code))
         end_if_cancelled()
 
     async def _introduce(self, publisher: Publisher) -> None:
@@ -261,6 +269,9 @@ class Link:
             if str(message.topic) == self._topics["cmd"]:
                 self._queue_order(message)
                 continue
+            if str(message.topic) == self._topics["peers"]:
+                self._hear(message)
+                continue
             if self._documents is not None and str(message.topic) == self._topics["cfg/desired"]:
                 self._documents.offer(_payload(message))
                 continue
@@ -273,6 +284,15 @@ class Link:
                 self._refuse("retained", seq=ack.seq)
                 continue
             await self._take(ack)
+
+    def _hear(self, message: aiomqtt.Message) -> None:
+        """Pass on what other gates have seen; what was kept by the broker is old."""
+        if self._peers is None or message.retain:
+            return
+        try:
+            self._peers(messages.decode(str(message.topic), _payload(message), Peers))
+        except MessageError as error:
+            self._refuse("malformed", error=str(error))
 
     def _queue_order(self, message: aiomqtt.Message) -> None:
         """Leave an order to its own task: one that waits for the disk must not hold up acknowledgements."""

@@ -123,11 +123,13 @@ def read_private(path: Path) -> Ed25519PrivateKey:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         with os.fdopen(descriptor, "rb") as file:
-            mode = os.fstat(descriptor).st_mode
+            found = os.fstat(descriptor)
             text = file.read(LONGEST)
     except OSError as error:
         raise ConfigError(f"{path}: the key cannot be read: {error.strerror}") from error
-    if mode & 0o077:
+    # systemd gives a credential to the service's user by an ACL, whose mask shows as the group's bits of a root's file.
+    is_credential = found.st_uid == 0 and str(path.parent) == os.environ.get("CREDENTIALS_DIRECTORY")
+    if found.st_mode & 0o077 & ~(0o040 if is_credential else 0):
         raise ConfigError(f"{path}: others may read this key; run chmod 600 on it")
     try:
         key = serialization.load_pem_private_key(text, password=None)

@@ -5,53 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import httpx
 import msgspec
 import pytest
-import pytest_asyncio
 
 from campus import tokens
-from campus.api.app import make_app
-from campus.database import Database
 from campus.roles import Actor, Role
-from campus.store import HubStore, Incoming
+from campus.store import Incoming
 from controller.link.messages import EventMessage, State, encode, event_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from tests.campus.conftest import Api
 
 pytestmark = pytest.mark.asyncio
 
 SHELL = Actor("root (shell)", Role.ADMIN)
 EPOCH = "000000000000002a"
-
-
-class Api:
-    """Asks as somebody of a role."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.store = HubStore(database)
-        transport = httpx.ASGITransport(make_app(database))
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://hub/api/v1")
-        self._tokens: dict[Role, str] = {}
-
-    async def ask(self, role: Role, method: str, path: str, **more: object) -> httpx.Response:
-        if role not in self._tokens:
-            async with self.database.transaction() as query:
-                made = await tokens.issue(query, SHELL, f"a {role}", role, now=time.time(), expires=None)
-            self._tokens[role] = made[0]
-        headers = {"Authorization": f"Bearer {self._tokens[role]}"}
-        return await self.client.request(method, path, headers=headers, **more)  # type: ignore[arg-type]
-
-    async def get(self, role: Role, path: str, **query: object) -> httpx.Response:
-        return await self.ask(role, "GET", path, params=query)
-
-
-@pytest_asyncio.fixture
-async def api(address: str) -> AsyncIterator[Api]:
-    async with Database(address, "school") as database:
-        yield Api(database)
 
 
 def event(seq: int, kind: str = "deny", **more: object) -> Incoming:
@@ -148,6 +116,12 @@ async def test_what_a_gate_says_of_itself(api: Api) -> None:
     assert gate["state"]["lane"] == "locked"
     assert gate["missing"] == 1
     assert gate["seen"] == "2026-09-21T14:13:20Z"
+
+
+async def test_a_method_that_is_not_taken_is_told_which_are(api: Api) -> None:
+    answer = await api.ask(Role.ADMIN, "PATCH", "/tokens")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, POST"
 
 
 async def test_a_database_that_is_gone_is_said_without_its_address(api: Api) -> None:

@@ -64,6 +64,13 @@ def test_gates_are_printed(database: Path, capsys: pytest.CaptureFixture[str]) -
     assert south.split()[:3] == ["south", "unknown", "-"]
 
 
+def test_gates_as_json(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gates", "--db", str(database), "--json"]) == 0
+    north, south = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (north["gate"], north["online"], north["events"], north["state"]["lane"]) == ("north", True, 2, "locked")
+    assert (south["gate"], south["online"], south["state"]) == ("south", None, None)
+
+
 def test_a_failure_is_one_line_and_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["events", "--db", str(tmp_path / "none")]) == 1
     assert capsys.readouterr().err == f"thermogate-hub: {tmp_path / 'none'}: there is no such database\n"

@@ -65,10 +65,11 @@ class Hub:
         self._seq += 1
         now = time.time()
         told = {"direction": direction, "outcome": more.pop("outcome", "completed")}
+        epoch, boot_id = f"{self._seq:016x}", more.pop("boot_id", "b")
+        time_, clock = more.pop("time", now - ago), more.pop("clock", "synchronised")
         message = EventMessage(
-            id=event_id(gate, f"{self._seq:016x}", 1), epoch=f"{self._seq:016x}", seq=1, boot_id="b",
-            time=more.pop("time", now - ago), monotonic=1.0, clock=more.pop("clock", "synchronised"), type="passage",
-            chain="0" * 64, person=person, detail=told,
+            id=event_id(gate, epoch, 1), epoch=epoch, seq=1, boot_id=boot_id, time=time_, monotonic=1.0, clock=clock,
+            type="passage", chain="0" * 64, person=person, detail=told,
         )  # fmt: skip
         await HubStore(self.database).apply([Incoming(gate, message, encode(message))], now - ago)
 
@@ -205,7 +206,7 @@ async def test_the_list_for_a_fire(hub: Hub) -> None:
     await hub.passes("north", "p4", 30.0, outcome="expired")
     await hub.passes("north", None, 20.0, "exit")
     await hub.passes("elsewhere", "p5", 10.0)
-    await hub.passes("north", "p6", 5.0, clock="unknown", time=3.0)
+    await hub.passes("north", "p6", 5.0, clock="unknown", time=3.0, boot_id="a board without a clock")
     found = await hub.ask(Role.GUARD, "GET", "/muster")
     assert [(one["person"], one["name"], one["point"]) for one in found["people"]] == [
         ("p6", "", "north"),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-UNIT = Path(__file__).parents[2] / "image" / "thermogate.service"
-EXPOSURE = 2.5
+IMAGE = Path(__file__).parents[2] / "image"
+UNIT = IMAGE / "thermogate.service"
+EXPOSURES = {"thermogate.service": 2.5, "thermogate-hub.service": 1.5}
 """Of 10, by `systemd-analyze security`; a unit without any hardening has 9.6."""
 
 
@@ -26,22 +27,24 @@ def settings(key: str) -> list[str]:
     return re.findall(rf"^{key}=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_systemd_understands_every_line(analyze: str, tmp_path: Path) -> None:
-    copy = tmp_path / UNIT.name
+@pytest.mark.parametrize("name", EXPOSURES)
+def test_systemd_understands_every_line(analyze: str, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / name
     # The program is not installed where this runs.
-    copy.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text(encoding="utf-8")))
+    copy.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", (IMAGE / name).read_text(encoding="utf-8")))
     done = subprocess.run([analyze, "verify", str(copy)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_it_is_hardly_exposed(analyze: str) -> None:
-    threshold = str(round(10 * EXPOSURE))
-    arguments = ["security", "--offline=true", f"--threshold={threshold}", str(UNIT)]
+@pytest.mark.parametrize(("name", "exposure"), EXPOSURES.items())
+def test_it_is_hardly_exposed(analyze: str, name: str, exposure: float) -> None:
+    threshold = str(round(10 * exposure))
+    arguments = ["security", "--offline=true", f"--threshold={threshold}", str(IMAGE / name)]
     done = subprocess.run([analyze, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout.splitlines()[-1:]
-    told = re.search(r"exposure level for thermogate.service: ([\d.]+)", done.stdout)
+    told = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
     assert told is not None
-    assert float(told[1]) <= EXPOSURE
+    assert float(told[1]) <= exposure
 
 
 def test_the_clock_may_be_asked_and_not_set(analyze: str) -> None:

@@ -94,6 +94,24 @@ def test_a_card_out_of_hours_is_refused_when_it_is_presented(make_rig: MakeRig) 
     assert rig.shown() == (Prompt.DENIED, "out_of_hours")
 
 
+def test_a_gate_that_heard_nothing_for_too_long_lets_nobody_in_and_everybody_out(make_rig: MakeRig) -> None:
+    silent: list[bool] = []
+    rig = make_rig(Access(access().policy, "gate", find=PEOPLE.get, stale=lambda: bool(silent))).boot()
+    enter(rig, "teacher", MORNING)
+    silent.append(True)
+    rig.visit("teacher", moment=MORNING)
+    assert rig.shown() == (Prompt.ASK_GUARD, "roster_stale")
+    assert rig.unlocked == set()
+    clear(rig)
+    rig.present("teacher", moment=MORNING)
+    assert rig.shown() == (Prompt.ASK_GUARD, "roster_stale")
+    rig.pass_through(Direction.EXIT)
+    assert [record.detail.get("direction") for record in rig.records(RecordKind.PASSAGE)][-1] == "exit"
+    silent.clear()
+    clear(rig)
+    enter(rig, "teacher", MORNING)
+
+
 def test_the_first_card_opens_the_lane(make_rig: MakeRig) -> None:
     rig = make_rig(access(first_card=doc.FirstCard(after=("staff",)))).boot()
     rig.visit("pupil", moment=MORNING)

@@ -494,3 +494,19 @@ async def test_orders_wait_for_each_other() -> None:
     answers = await asyncio.gather(*(rig.desk.take(command, retained=False) for _ in range(5)))
     replies = [rig.read(answer) for answer in answers if answer is not None]
     assert sorted(reply.refused or "" for reply in replies) == ["", "seen", "seen", "seen", "seen"]
+
+
+async def test_a_key_as_a_credential_has_the_mask_of_its_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd gives a root's file to the service's user by an ACL; elsewhere the same mode is refused."""
+    if os.geteuid() != 0:
+        pytest.skip("a credential is root's")
+    path = tmp_path / "orders.key"
+    signing.create_private(path)
+    path.chmod(0o440)
+    with pytest.raises(ConfigError, match="others may read this key"):
+        signing.read_private(path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    signing.read_private(path)
+    path.chmod(0o444)
+    with pytest.raises(ConfigError, match="others may read this key"):
+        signing.read_private(path)

@@ -18,6 +18,8 @@ from campus.broker import Broker
 from campus.database import Database
 from campus.errors import HubConfigError
 from campus.gaps import GapSettings
+from campus.metrics import HubMetrics
+from campus.policy import Policies
 from campus.service import Intake
 from campus.share import Share, read_share
 from controller.link.messages import Ack, Cursor, EventMessage, Online, decode, encode, event_id
@@ -119,7 +121,8 @@ async def test_a_gate_that_says_nothing_more_is_asked_for_what_is_missing(tmp_pa
         Database(str(tmp_path / "hub.sqlite3"), "school") as database,
         aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5) as gate,
     ):
-        intake = Intake("school", Broker("127.0.0.1", broker.port), database, GapSettings(patience=0.5))
+        where, settings = Broker("127.0.0.1", broker.port), GapSettings(patience=0.5)
+        intake = Intake("school", where, database, gaps=settings, metrics=HubMetrics(), policies=Policies())
         task = asyncio.ensure_future(intake.run())
         await gate.subscribe("gate/v1/school/north/ack", qos=1)
         online = Online(online=True, boot_id="b", cursors=[Cursor(epoch=EPOCH, acked=0)])

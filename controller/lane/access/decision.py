@@ -86,6 +86,8 @@ class Question:
     whereabouts: Whereabouts
     seen: bool = True
     """Passages are seen: no contact is stuck."""
+    stale: bool = False
+    """The gate has not heard for too long who may still pass."""
 
     @property
     def at(self) -> Point:
@@ -128,12 +130,18 @@ def decide(question: Question) -> Decision:
     if question.find(question.person) is None:
         reason = DenyReason.UNKNOWN_PERSON
         return Decision(reason, (Step("enrolled", "denies", f"{question.person} is not enrolled here", reason),))
-    steps = tuple(rule(question) for rule in _RULES)
+    steps = (*_heard(question), *(rule(question) for rule in _RULES))
     if question.policy.leads_out(question.point):
         at = question.at
         free = Step("way out", "allows", f"from {at.from_} to {at.to} is the way out: no rule denies it")
         return Decision(None, (free, *(_softened(step) for step in steps)))
     return Decision(next((step.reason for step in steps if step.verdict == "denies"), None), steps)
+
+
+def _heard(question: Question) -> tuple[Step, ...]:
+    """Nobody is known well enough where the hub was silent for too long."""
+    told = "nothing was heard of the hub for longer than it allows"
+    return (Step("roster", "denies", told, DenyReason.ROSTER_STALE),) if question.stale else ()
 
 
 def _softened(step: Step) -> Step:

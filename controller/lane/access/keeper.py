@@ -37,6 +37,7 @@ class Access:
         point: the lane's.
         find: who is enrolled; None: whoever is asked about.
         whereabouts: give the same one to all lanes of a board.
+        stale: whether it was not heard for too long who may still pass.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class Access:
         *,
         find: Callable[[str], Subject | None] | None = None,
         whereabouts: Whereabouts | None = None,
+        stale: Callable[[], bool] = lambda: False,
     ) -> None:
         self.policy = policy
         self.point = point
+        self._stale = stale
         self.find = find or (lambda _: ANYBODY)
         self.whereabouts = Whereabouts() if whereabouts is None else whereabouts
         self.whereabouts.points.add(point)
@@ -71,6 +74,7 @@ class Access:
                 now=now,
                 whereabouts=self.whereabouts,
                 seen=seen,
+                stale=self._stale(),
             )
         )
 
@@ -81,9 +85,17 @@ class Access:
 
     def passed(self, person: str | None, direction: Direction, at: float) -> None:
         """Somebody went through, at `at` monotonic seconds; None: nobody knows who."""
-        point = self.policy.document.points[self.point]
-        begin, end = (point.from_, point.to) if direction is Direction.ENTRY else (point.to, point.from_)
-        self.whereabouts.passed(person, begin, end, at)
+        self._went(self.point, person, direction, at)
         subject = None if person is None else self.find(person)
         if subject is not None and direction is Direction.ENTRY:
             self.whereabouts.came_first(self.point, subject.groups, at)
+
+    def heard(self, point: str, person: str | None, direction: Direction, at: float) -> None:
+        """Another gate says that somebody went through its point. One that is not of this policy says nothing."""
+        if point in self.policy.document.points:
+            self._went(point, person, direction, at)
+
+    def _went(self, name: str, person: str | None, direction: Direction, at: float) -> None:
+        point = self.policy.document.points[name]
+        begin, end = (point.from_, point.to) if direction is Direction.ENTRY else (point.to, point.from_)
+        self.whereabouts.passed(person, begin, end, at)
