@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import sqlalchemy as sa
 
 from campus import tables
-from campus.store import dated
+from campus.dating import moment_of
 from controller.errors import MessageError
 from controller.lane.access.times import local, unix_of
 from controller.lane.access.whereabouts import FORGOTTEN_AFTER
@@ -112,12 +112,9 @@ async def passages(
     `strangers`: takes the gates that are no point of the policy.
     """
     points = await points_of_gates(query)
-    event, boot = tables.arrived.c, tables.boot.c
-    anchors = boot.first_monotonic, boot.first_time, boot.last_monotonic, boot.last_time
-    columns = event.gate, event.received, event.time, event.clock, event.monotonic, event.person, event.payload
-    chosen = sa.select(*columns, *anchors).select_from(
-        tables.arrived.outerjoin(tables.boot, sa.and_(event.gate == boot.gate, event.boot_id == boot.boot_id))
-    )
+    event = tables.arrived.c
+    columns = event.gate, event.received, event.person, event.payload
+    chosen = sa.select(*columns, *tables.dates).select_from(tables.dated)
     lately = chosen.where(event.type == RecordKind.PASSAGE.value, event.received >= now - FORGOTTEN_AFTER)
     for row in await query.execute(lately.order_by(event.received, event.gate, event.seq)):
         name = points.get(row.gate, row.gate)
@@ -127,7 +124,7 @@ async def passages(
                 strangers.add(row.gate)
             continue
         detail = decode("evt", row.payload, EventMessage).detail
-        moment = dated(row)
+        moment = moment_of(row)
         time = row.received if moment.source == "unknown" or moment.time > row.received + AHEAD else moment.time
         if detail.get("outcome") != Outcome.COMPLETED.value or now - time >= FORGOTTEN_AFTER:
             continue
