@@ -8,14 +8,14 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campus import audit, tickets
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.problems import Problem
-from campus.api.times import moment, moment_or_none
+from campus.api.times import Moment, moment, moment_or_none
 from campus.roles import Actor, Permission
 from campus.tickets import Action, Entry, Outcome, TicketRow
 
@@ -67,12 +67,12 @@ class Reading(BaseModel):
 class NewMeasurement(BaseModel):
     """A temperature taken in contact."""
 
-    value: float = Field(ge=30, le=45)
+    value: float = Field(ge=30, le=45, strict=True)
     """°C. Beyond 30 to 45 it was mistyped."""
     site: Site
     device: Line
     """Which thermometer: its inventory or serial number."""
-    time: AwareDatetime
+    time: Moment
 
 
 class Measurement(NewMeasurement):

@@ -233,7 +233,7 @@ def test_the_command_sends_a_test(tmp_path: Path, postbox: Postbox, capsys: pyte
     )
     assert main(["alert", "test", "--config", str(config)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "Mailed to duty@school.example."
-    assert postbox.mails[0].get_content() == "a test 测试\n"
+    assert postbox.mails[0].get_content().splitlines() == ["a test 测试"]
     config.write_text(config.read_text().replace("duty@school.example", "nobody"))
     with pytest.raises(HubConfigError, match=r"alerts\.mail\.to"), contextlib.suppress(KeyError):
         load(config)
