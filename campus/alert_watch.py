@@ -106,7 +106,7 @@ class AlertWatch:
         for row in await query.execute(sa.select(tables.gate)):
             if now - max(row.seen, self._started) > self._settings.offline_after:
                 yield Condition("gate_offline", row.gate, "")
-            elif row.state is not None:
+            if row.state is not None:  # of a gate that is silent, what it said last
                 for condition in _devices(row.gate, row.state):
                     yield condition
         gap = tables.gap

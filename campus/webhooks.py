@@ -173,7 +173,7 @@ class Webhooks:
 
     async def _serve(self, identifier: str) -> None:
         """Tell one receiver, until it is removed or disabled."""
-        pause = PAUSES[0]
+        pause, reached = PAUSES[0], -1
         async with self._egress.pool() as pool:
             while True:
                 try:
@@ -181,6 +181,8 @@ class Webhooks:
                     if found is None:
                         return
                     subscription, secret, told = found
+                    if subscription.position > reached:
+                        pause, reached = PAUSES[0], subscription.position
                     if not told:
                         await self._feed.beyond(subscription.position, LOOK)
                         continue
@@ -188,9 +190,7 @@ class Webhooks:
                 except HubStoreError as error:
                     log.warning("webhook waits for the database", webhook=identifier, error=str(error))
                     asked = 0.0
-                if asked is None:
-                    pause = PAUSES[0]
-                else:
+                if asked is not None:
                     await asyncio.sleep(max(asked, pause * random.uniform(0.75, 1.25)))  # noqa: S311 - no secret
                     pause = min(pause * 2, PAUSES[1])
 
