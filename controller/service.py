@@ -10,8 +10,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from controller.access import PolicyWatch, access_of, hear_peers, recall, wall_clock
-from controller.app import SELF_TEST_SECONDS, App
+from controller.access import PolicyWatch, access_of, hear_peers, passages_of, recall, wall_clock
+from controller.app import FAULTS, SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.errors import StoreError
 from controller.gallery.credentials import open_book
@@ -21,7 +21,10 @@ from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
 from controller.indicators.assembly import indicators_of
-from controller.link.messages import TEXT_LIMIT, Alarm, Device, State
+from controller.lane.effects import RecordKind
+from controller.lane.model import Outcome
+from controller.link.home_assistant import discovery, discovery_topic
+from controller.link.messages import TEXT_LIMIT, Alarm, Device, State, topic
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
 from controller.notify import Notifier
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from controller.health import Report
     from controller.lane.access.keeper import Access
     from controller.link.messages import Peers
+    from controller.link.settings import LinkSettings
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
@@ -83,6 +87,21 @@ class _StateWatch(Watch):
         """A device's health is part of the state."""
         del name, report
         self._changed()
+
+
+class _Tally(Watch):
+    """Counts who passed and who was denied, for the state."""
+
+    def __init__(self) -> None:
+        self.passages = 0
+        self.denials = 0
+
+    def on_step(self, step: Step) -> None:
+        """What is on disk counts."""
+        for entry in (stored.entry for stored in step.stored):
+            completed = entry.detail.get("outcome") == Outcome.COMPLETED.value
+            self.passages += completed and entry.kind == RecordKind.PASSAGE.value
+            self.denials += entry.kind == RecordKind.DENY.value
 
 
 class _LinkWatch(LinkWatch):
@@ -267,14 +286,15 @@ async def _open_journal(
 async def _recall(access: Access, config: Config, board: Board, boot_id: str, reader: ClockExecutor) -> None:
     """Tell `access` what the journal knows of the last day."""
     path, now = config.store.folder / "journal.sqlite3", board.clock.monotonic()
-    ask = partial(recall, access, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
+    read = partial(passages_of, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
     try:
-        known = await asyncio.get_running_loop().run_in_executor(reader, ask)
+        known = await asyncio.get_running_loop().run_in_executor(reader, read)
     except StoreError as error:
         # Anti-passback is the softer for it, and who opens up has to come again.
         log.warning("who is where is not known", error=str(error))
     else:
-        log.info("access", point=access.point, policy=access.policy.revision, passages=known)
+        recall(access, known)
+        log.info("access", point=access.point, policy=access.policy.revision, passages=len(known))
 
 
 def _reload(
@@ -353,7 +373,8 @@ def _campus(
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
     told = _LinkWatch(metrics, lambda: app().link_health)
     desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
-    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster)
+    tally = _Tally()
+    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster, tally=tally)
     if link is None:
         return (), ()
     journal.add_listener(link.notify)
@@ -361,8 +382,8 @@ def _campus(
     changes = _StateWatch(link.state_changed, lambda: app().lane.alarms)
     services: list[Service] = [link] if roster is None else [link, roster]
     if desk is None:
-        return tuple(services), (changes,)
-    return (*services, ChallengeClock(desk.challenges, link.state_changed)), (changes, desk)
+        return tuple(services), (tally, changes)
+    return (*services, ChallengeClock(desk.challenges, link.state_changed)), (tally, changes, desk)
 
 
 def _link(
@@ -375,6 +396,7 @@ def _link(
     desk: CommandDesk | None,
     rules: PolicyWatch,
     roster: RosterDesk | None,
+    tally: _Tally,
 ) -> Link | None:
     if config.link is None:
         return None
@@ -390,6 +412,8 @@ def _link(
             lane=lane.state.value,
             fault=next((fault.value for fault in sorted(lane.faults, key=lambda fault: fault.value)), None),
             outbox=journal.outbox.depth,
+            passages=tally.passages,
+            denials=tally.denials,
             version=version,
             alarms=[Alarm(reason=reason, acknowledged=known) for reason, known in sorted(lane.alarms.items())],
             devices=[
@@ -406,18 +430,27 @@ def _link(
     def peers(told: Peers) -> None:
         hear_peers(app().access, told, monotonic=app().board.clock.monotonic(), moment=wall_clock())
 
-    outbox, name = journal.outbox, config.site.name
     return Link(
         config.link,
-        name,
-        outbox,
+        config.site.name,
+        journal.outbox,
         boot_id=boot_id,
         state=state,
         watch=watch,
         commands=desk,
         peers=peers,
         documents=roster,
+        introduction=_introduction(config.link, config.site.name, version),
     )
+
+
+def _introduction(link: LinkSettings, gate: str, version: str) -> tuple[str, bytes] | None:
+    """What Home Assistant is told of this gate, where it is to be told."""
+    if link.home_assistant is None:
+        return None
+    state, online = (topic(link.campus, gate, kind) for kind in ("state", "online"))
+    told = discovery(link.campus, gate, state=state, online=online, version=version, devices=tuple(FAULTS))
+    return discovery_topic(link.home_assistant, link.campus, gate), told
 
 
 @contextlib.contextmanager

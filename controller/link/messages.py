@@ -121,6 +121,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What is broken, if the lane is out of service."""
     outbox: Mark = 0
     """Events the campus does not have yet."""
+    passages: Mark = 0
+    """Completed since the program started. Since 1.1, as `denials`."""
+    denials: Mark = 0
     version: Text = ""
     """Of the program."""
     devices: list[Device] = msgspec.field(default_factory=list)

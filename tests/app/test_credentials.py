@@ -58,9 +58,14 @@ class CountingEngine:
     def __init__(self) -> None:
         self._engine = open_engine("demo")
         self.embedded = 0
+        self.looks_down = False
+        """No face is found from now on."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
+
+    def detect(self, pixels: NDArray[np.uint8]) -> list[Face]:
+        return [] if self.looks_down else self._engine.detect(pixels)
 
     def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         self.embedded += 1
@@ -151,6 +156,23 @@ def test_who_has_no_face_here_is_screened_without_one(tmp_path: Path) -> None:
     ((person, detail),) = gate.records.of("grant")
     assert (person, detail["verified"], detail["verdict"]) == ("s-9", None, "normal")
     assert gate.engine.embedded == 0
+
+
+@pytest.mark.parametrize("after", [0.5, 2.5, 4.0])
+def test_who_came_by_card_and_looks_down_is_screened_by_heat(tmp_path: Path, after: float) -> None:
+    """Whoever shows the camera no face keeps their claim while they stand there, whenever they present the card."""
+    gate = Gate(tmp_path, "card")
+    gate.engine.looks_down = True
+
+    async def scene(gate: Gate) -> None:
+        gate.world.place(Passer(identity=OTHER, core=36.6, glasses=False))
+        await asyncio.sleep(after)
+        gate.hold(9)
+        await asyncio.sleep(4.0)
+
+    gate.play(scene)
+    ((person, detail),) = gate.records.of("grant")
+    assert (person, detail["faces"], detail["verdict"]) == ("s-9", 0, "normal")
 
 
 def test_a_fever_by_card_goes_to_the_doctor(tmp_path: Path) -> None:
