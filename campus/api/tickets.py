@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import re
 import time
 from typing import Annotated, Any
 
@@ -128,14 +127,11 @@ class Reopening(BaseModel):
     reason: Note = Field(min_length=1)
 
 
-def _version(if_match: Annotated[str | None, Header()] = None) -> int:
-    """The version that who asks has seen."""
-    if if_match is None:
+def _version(if_match: Annotated[str, Header(pattern=r'^("[0-9]{1,9}")?$')] = "") -> int:
+    """Which version whoever asks has seen."""
+    if not if_match:
         raise Problem(428, 'say which version you have seen: If-Match: "3" (its ETag)')
-    found = re.fullmatch(r'"([0-9]{1,9})"', if_match)
-    if found is None:
-        raise Problem(422, "header.if-match: is no ETag of a ticket")
-    return int(found[1])
+    return int(if_match.strip('"'))
 
 
 Seen = Annotated[int, Depends(_version)]
