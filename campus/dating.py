@@ -6,10 +6,7 @@ one later event or state of the same boot with a clock that was right dates them
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
+from typing import Any, Literal, NamedTuple
 
 CLOCK_ERROR = 1.0
 """Seconds that a clock which its kernel calls synchronised is trusted to be within."""
@@ -58,7 +55,7 @@ def moment(time: float, clock: str, monotonic: float, anchors: tuple[Anchor, ...
     return Moment(nearest.time + passed, CLOCK_ERROR + DRIFT * abs(passed), "estimated")
 
 
-def moment_of(row: sa.Row[Any]) -> Moment:
+def moment_of(row: Any) -> Moment:
     """Date an event by a row that has the columns `campus.tables.dates`."""
     known = row.first_monotonic is not None
     anchors = (Anchor(row.first_monotonic, row.first_time), Anchor(row.last_monotonic, row.last_time)) if known else ()
