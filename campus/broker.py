@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import aiomqtt
 
 from campus.errors import HubConfigError
-from controller.link.connection import NO_DELAY, close_socket, end_if_cancelled
+from controller.link.connection import NO_DELAY, close_socket, end_if_cancelled, without_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from controller.link.messages import Protocol
 
 INCOMING_LIMIT = 5000
 """Messages that may wait; aiomqtt drops the newest beyond it, which shows as a gap and is sent again."""
@@ -36,6 +38,7 @@ class Broker:
     """PEM file of an authority; None: the system's."""
     cert: Path | None = None
     key: Path | None = None
+    protocol: Protocol = "5"
 
 
 @contextlib.asynccontextmanager
@@ -49,8 +52,7 @@ async def connect(broker: Broker, identifier: str) -> AsyncIterator[aiomqtt.Clie
         broker.host,
         broker.port,
         identifier=identifier,
-        protocol=aiomqtt.ProtocolVersion.V5,
-        clean_start=True,
+        **without_session(broker.protocol),
         username=broker.username,
         password=password,
         tls_context=tls,

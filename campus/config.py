@@ -19,6 +19,7 @@ from campus.orders import OrderSettings
 from campus.people import PeopleSettings
 from campus.retention import RetentionSettings
 from campus.webhooks import WebhookSettings
+from controller.link.messages import Protocol
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -29,6 +30,8 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     """None: 8883 with TLS, 1883 without."""
+    protocol: Protocol = "5"
+    """3.1.1 for a broker that knows no MQTT 5; docs/clusters.md says what is lost."""
     username: str | None = None
     password_file: Path | None = None
     """A file whose first line is the password."""
@@ -52,6 +55,7 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             ca=self.ca,
             cert=self.cert,
             key=self.key,
+            protocol=self.protocol,
         )
 
 

@@ -21,7 +21,7 @@ from campus.share import EVERYTHING, Share
 from campus.store import Incoming, Mark
 from controller.errors import MessageError
 from controller.link import messages
-from controller.link.connection import end_if_cancelled, run_apart
+from controller.link.connection import arrived, end_if_cancelled, run_apart
 from controller.link.messages import Ack, EventMessage, Online, State
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from campus.store import HubStore
     from controller.link.messages import Peers
 
-BATCH_LIMIT = 200
+BATCH_LIMIT = 500
 """Messages of one COMMIT at most."""
 LANE_LIMIT = 5000
 """Messages of a lane that may wait for the database; the newest beyond it are dropped, which shows as a gap and is sent
@@ -128,12 +128,13 @@ class Ingest:
 
     async def _read_all(self, client: aiomqtt.Client, lanes: _Lanes) -> None:
         """Read at once whatever comes: what is live must not wait in a socket behind what is not."""
-        async for message in client.messages:
-            content = self._read(message)
-            if content is not None and self._share.takes(content.gate):
-                await self._follow(client, content.gate)
-                if not lanes.put(content):
-                    self.dropped += 1
+        async for first in client.messages:
+            for message in (first, *arrived(client)):
+                content = self._read(message)
+                if content is not None and self._share.takes(content.gate):
+                    await self._follow(client, content.gate)
+                    if not lanes.put(content):
+                        self.dropped += 1
 
     async def _follow(self, client: aiomqtt.Client, gate: str) -> None:
         """Listen to a gate of this worker's, before it is answered."""

@@ -143,3 +143,11 @@ async def points_of_gates(query: AsyncConnection) -> dict[str, str]:
             state = None  # an early gate's
         found[row.gate] = row.gate if state is None else state.point or row.gate
     return found
+
+
+async def board_of(query: AsyncConnection, point: str) -> set[str]:
+    """The points on the same board: those whose gates count from the same boot."""
+    points = await points_of_gates(query)
+    boots = {row.gate: row.boot_id for row in await query.execute(sa.select(tables.gate.c.gate, tables.gate.c.boot_id))}
+    own = {boots[gate] for gate, name in points.items() if name == point and boots[gate]}
+    return {point, *(name for gate, name in points.items() if boots[gate] in own)}

@@ -203,7 +203,7 @@ class People:
         if found is None:
             return False
         await audit.append(query, by, "consent_withdrawn", who, {}, now=now)
-        row = self._row(msgspec.structs.replace(found, consent=None))
+        row = self._row(msgspec.structs.replace(found, consent=None)) | {"changed": await next_number(query, now)}
         await query.execute(sa.update(person).where(person.c.id == who).values(row))
         return await self.set_templates(query, by, who, (), now=now)
 

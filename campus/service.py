@@ -55,9 +55,9 @@ class Hub:
         self._broker = None if config.broker is None else config.broker.broker()
         self._intake = None if self._broker is None else self._make_intake(self._broker)
         roster = config.roster
-        self._documents = (
-            None if roster is None else Documents(config.campus, roster.folder, self.people, self.policies)
-        )
+        self._documents = None
+        if roster is not None:
+            self._documents = Documents(config.campus, roster.folder, self.database, self.people, self.policies)
         self.feed = Feed(self.database)
         egress = config.webhooks.egress()
         self.webhooks = Webhooks(self.database, self.people, self.feed, config.webhooks, egress)
@@ -96,9 +96,8 @@ class Hub:
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
         await self.database.open()
-        port = self._config.metrics.port
         try:
-            with contextlib.nullcontext() if port is None else self._metrics.served(port):
+            with self._metrics.served(self._config.metrics.port):
                 async with asyncio.TaskGroup() as tasks:
                     self._start(tasks)
         except* HubError as group:
@@ -153,9 +152,12 @@ class Intake:
 
     async def run(self) -> NoReturn:
         """Do so until cancelled. Raises `HubError` where trying again cannot help."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._ingest.run(), name="ingest")
-            tasks.create_task(self._detector.run(), name="gaps")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._ingest.run(), name="ingest")
+                tasks.create_task(self._detector.run(), name="gaps")
+        except* HubError as group:
+            raise _first(group) from group
         raise AssertionError("both run for ever")
 
     @property

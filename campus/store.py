@@ -20,7 +20,7 @@ from campus.dating import Anchor, Moment, moment_of
 from controller.link.messages import EventMessage, Online, State, decode, event_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -158,6 +158,11 @@ class _Batch:
         self._insert: Any = insert_postgresql if postgresql else insert_sqlite
         self._marks: dict[Place, tuple[int, str]] = {}
         self._fresh: list[tuple[str, EventMessage]] = []
+        self._moved: set[Place] = set()
+        self._gaps: set[Place] = set()
+        """Where something waits ahead of the mark."""
+        self._complete: list[dict[str, Any]] = []
+        self._ahead: list[dict[str, Any]] = []
 
     async def run(self, batch: Sequence[Incoming]) -> list[Mark]:
         """Store everything; the marks of what asks for an acknowledgement, in the order it came."""
@@ -174,6 +179,9 @@ class _Batch:
         before = dict(self._marks)
         for place, arrived in events.items():
             await self._take(place, arrived)
+        await self._write()
+        for (gate, _), arrived in events.items():
+            await self._settle(gate, (message for message, _ in arrived))
         await self._anchor(batch)
         # By gate, as the marks: two intakes that tell of the same gates in another order would wait for each other.
         for gate, message, payload, _ in sorted(batch, key=lambda incoming: incoming.gate):
@@ -190,24 +198,25 @@ class _Batch:
         """Hold the marks' rows until the COMMIT, always in the same order: no two intakes wait for each other."""
         if not places:
             return
-        mark = tables.mark
+        mark, pending = tables.mark, tables.pending
         rows = [{"gate": gate, "epoch": epoch, "seq": 0, "chain": ""} for gate, epoch in places]
         await self._query.execute(self._insert(mark).on_conflict_do_nothing(), rows)
-        wanted = sa.select(mark).where(sa.tuple_(mark.c.gate, mark.c.epoch).in_(places))
-        wanted = wanted.order_by(mark.c.gate, mark.c.epoch).with_for_update()
+        chosen = sa.tuple_(mark.c.gate, mark.c.epoch).in_(places)
+        wanted = sa.select(mark).where(chosen).order_by(mark.c.gate, mark.c.epoch).with_for_update()
         for gate, epoch, seq, chain in await self._query.execute(wanted):
             self._marks[gate, epoch] = seq, chain
+        # A statement of its own: beside the lock it would tell what was so before another intake let go of it.
+        behind = sa.exists().where(pending.c.gate == mark.c.gate, pending.c.epoch == mark.c.epoch)
+        gaps = sa.select(mark.c.gate, mark.c.epoch).where(chosen, behind)
+        self._gaps = {(gate, epoch) for gate, epoch in await self._query.execute(gaps)}
 
     async def _take(self, place: Place, arrived: Sequence[tuple[EventMessage, bytes]]) -> None:
         """Sort what came of one epoch: new, here already, or another event at a taken place."""
         gate, _ = place
         seq, _ = self._marks[place]
-        pending = tables.pending.c
-        ahead = {message.seq for message, _ in arrived if message.seq > seq}
-        wanted = sa.select(pending.seq, pending.chain).where(*_at(tables.pending, place), pending.seq.in_(ahead))
-        known = {row.seq: row.chain for row in await self._query.execute(wanted)} if ahead else {}
+        known = await self._known(place, {message.seq for message, _ in arrived if message.seq > seq})
         fresh: dict[int, dict[str, Any]] = {}
-        again, refiled = [], []
+        again = []
         for message, payload in arrived:
             chain = known.get(message.seq)
             if message.seq <= seq:
@@ -216,7 +225,6 @@ class _Batch:
                 known[message.seq] = message.chain
                 fresh[message.seq] = _row(gate, message, payload, self._received)
                 self._fresh.append((gate, message))
-                refiled += [message] if "refiled" in message.detail else []
                 self.counts["stored"] += 1
             elif chain == message.chain:
                 self.counts["duplicates"] += 1
@@ -224,7 +232,14 @@ class _Batch:
                 await self._contradict(place, message, payload)
         await self._compare(place, again)
         await self._advance(place, fresh)
-        await self._settle(gate, refiled)
+
+    async def _known(self, place: Place, ahead: set[int]) -> dict[int, str]:
+        """Chain values of what waits already at these places."""
+        if not ahead or place not in self._gaps:
+            return {}
+        pending = tables.pending.c
+        wanted = sa.select(pending.seq, pending.chain).where(*_at(tables.pending, place), pending.seq.in_(ahead))
+        return {row.seq: row.chain for row in await self._query.execute(wanted)}
 
     async def _compare(self, place: Place, again: Sequence[tuple[EventMessage, bytes]]) -> None:
         """Events at places below the mark: the same ones, or others."""
@@ -250,33 +265,21 @@ class _Batch:
         self.counts["conflicts"] += 1
 
     async def _advance(self, place: Place, fresh: dict[int, dict[str, Any]]) -> None:
-        """Move the mark over everything that is complete now; what is left of the `fresh` rows waits."""
-        pending = tables.pending
-        before = seq, chain = self._marks[place]
-        complete: list[dict[str, Any]] = []
-        closed = False
+        """Move the mark over everything that is complete now; what is left of the `fresh` rows waits. See `_write`."""
+        seq, chain = self._marks[place]
+        first = len(self._complete)
         reached = -1
         while reached != seq:
             while seq + 1 in fresh:
                 seq += 1
-                complete.append(fresh.pop(seq))
+                self._complete.append(fresh.pop(seq))
             reached = seq
-            within = pending.c.seq.between(seq + 1, seq + REACH)
-            waiting = sa.select(pending).where(*_at(pending, place), within).order_by(pending.c.seq)
-            for row in (await self._query.execute(waiting)).mappings():
-                if row["seq"] != seq + 1:
-                    break
-                seq += 1
-                closed = True
-                complete.append(dict(row))
-        if complete:
-            chain = complete[-1]["chain"]
-            await self._query.execute(tables.event.insert(), complete)
-        if closed:
-            await self._query.execute(sa.delete(pending).where(*_at(pending, place), pending.c.seq <= seq))
-        if fresh:
-            await self._query.execute(pending.insert(), list(fresh.values()))
-        await self._set_mark(place, before, (seq, chain))
+            if place in self._gaps:
+                seq = await self._close(place, seq)
+        self._ahead += fresh.values()
+        if len(self._complete) > first:
+            chain = self._complete[-1]["chain"]
+        self._set_mark(place, (seq, chain))
 
     async def _follow(self) -> None:
         """What follows from events that were not known before: tickets, and what the school's programs are told."""
@@ -294,8 +297,42 @@ class _Batch:
         ]
         await changes.append(self._query, [one for one in told if one is not None])
 
-    async def _settle(self, gate: str, refiled: Sequence[EventMessage]) -> None:
+    async def _close(self, place: Place, seq: int) -> int:
+        """Take out what waits right behind `seq`; where that ends."""
+        pending = tables.pending
+        before, within = seq, pending.c.seq.between(seq + 1, seq + REACH)
+        waiting = sa.select(pending).where(*_at(pending, place), within).order_by(pending.c.seq)
+        for row in (await self._query.execute(waiting)).mappings():
+            if row["seq"] != seq + 1:
+                break
+            seq += 1
+            self._complete.append(dict(row))
+        if seq > before:
+            await self._query.execute(sa.delete(pending).where(*_at(pending, place), pending.c.seq <= seq))
+        return seq
+
+    async def _write(self) -> None:
+        """Write what is complete, what waits, and where the marks stand now: a statement each for all gates."""
+        if self._complete:
+            await self._query.execute(tables.event.insert(), self._complete)
+        if self._ahead:
+            await self._query.execute(tables.pending.insert(), self._ahead)
+            self._gaps |= {(row["gate"], row["epoch"]) for row in self._ahead}
+        if self._moved:
+            mark = tables.mark
+            statement = (
+                sa.update(mark)
+                .where(mark.c.gate == sa.bindparam("at_gate"), mark.c.epoch == sa.bindparam("at_epoch"))
+                .values(seq=sa.bindparam("to_seq"), chain=sa.bindparam("to_chain"))
+            )
+            names = "at_gate", "at_epoch", "to_seq", "to_chain"
+            rows = [dict(zip(names, (*place, *self._marks[place]), strict=True)) for place in sorted(self._moved)]
+            await self._query.execute(statement, rows)
+        self._complete, self._ahead, self._moved = [], [], set()
+
+    async def _settle(self, gate: str, arrived: Iterable[EventMessage]) -> None:
         """Find what was written again at its old place: a conflict there is explained, and nothing waits there."""
+        refiled = (message for message in arrived if "refiled" in message.detail)
         again = {old: message for message in refiled if (old := _old_place(message)) is not None}
         if not again:
             return
@@ -334,20 +371,17 @@ class _Batch:
         news |= {name: sa.case((later, new[name]), else_=boot.c[name]) for name in ("last_monotonic", "last_time")}
         await self._query.execute(statement.on_conflict_do_update(index_elements=["gate", "boot_id"], set_=news), rows)
 
-    async def _set_mark(self, place: Place, before: tuple[int, str], now: tuple[int, str]) -> None:
-        if now == before:
-            return
-        self._marks[place] = now
-        mark = tables.mark
-        chosen = sa.update(mark).where(mark.c.gate == place[0], mark.c.epoch == place[1])
-        await self._query.execute(chosen.values(seq=now[0], chain=now[1]))
+    def _set_mark(self, place: Place, now: tuple[int, str]) -> None:
+        if now != self._marks[place]:
+            self._marks[place] = now
+            self._moved.add(place)
 
     async def _introduce(self, gate: str, online: Online) -> None:
         """Note who came or went, and the holes: events it will not send again and that are not here."""
         await self._tell(gate, {"online": online.online, "boot_id": online.boot_id})
         for cursor in online.cursors:
             place = gate, cursor.epoch
-            seq, chain = self._marks[place]
+            seq, _ = self._marks[place]
             if cursor.acked <= seq:
                 continue
             pending = tables.pending
@@ -358,8 +392,9 @@ class _Batch:
             await self._query.execute(sa.delete(pending).where(*inside))
             row = {"gate": gate, "epoch": cursor.epoch, "first": seq + 1, "last": cursor.acked, "found": self._received}
             await self._query.execute(self._insert(tables.hole).on_conflict_do_nothing(), [row])
-            await self._set_mark(place, (seq, chain), (cursor.acked, ""))
+            self._set_mark(place, (cursor.acked, ""))
             await self._advance(place, {})
+            await self._write()
             self.counts["holes"] += 1
 
     async def _tell(self, gate: str, told: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from controller.access import PolicyWatch, access_of, hear_peers, recall, wall_clock
+from controller.access import PolicyWatch, access_of, hear_peers, passages_of, recall, wall_clock
 from controller.app import FAULTS, SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.errors import StoreError
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from controller.commands import CommandDesk
     from controller.config import Config
     from controller.errors import GateError
+    from controller.followed import Followed
     from controller.gallery.credentials import CredentialBook
     from controller.health import Report
     from controller.lane.access.keeper import Access
@@ -103,23 +104,36 @@ class _Tally(Watch):
             self.denials += entry.kind == RecordKind.DENY.value
 
 
-class _LinkMetrics(LinkWatch):
-    """Counts what the link does."""
+class _LinkWatch(LinkWatch):
+    """Counts what the link does, and follows its health."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, health: Callable[[], Followed | None]) -> None:
         self._metrics = metrics
+        self._health = health
 
     def on_up(self, *, up: bool) -> None:
         """The broker was reached or lost."""
         self._metrics.link_up.set(1 if up else 0)
+        if up:
+            self._works()
+
+    def on_trouble(self, reason: str) -> None:
+        """The broker is away."""
+        if (health := self._health()) is not None:
+            health.fails(reason)
 
     def on_sent(self, count: int) -> None:
         """Events were published."""
         self._metrics.link_sent.inc(count)
+        self._works()
 
     def on_refused(self, reason: str) -> None:
         """A message of the campus was refused."""
         self._metrics.link_refused.labels(reason).inc()
+
+    def _works(self) -> None:
+        if (health := self._health()) is not None:
+            health.works()
 
 
 class _Housekeeping:
@@ -272,14 +286,15 @@ async def _open_journal(
 async def _recall(access: Access, config: Config, board: Board, boot_id: str, reader: ClockExecutor) -> None:
     """Tell `access` what the journal knows of the last day."""
     path, now = config.store.folder / "journal.sqlite3", board.clock.monotonic()
-    ask = partial(recall, access, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
+    read = partial(passages_of, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
     try:
-        known = await asyncio.get_running_loop().run_in_executor(reader, ask)
+        known = await asyncio.get_running_loop().run_in_executor(reader, read)
     except StoreError as error:
         # Anti-passback is the softer for it, and who opens up has to come again.
         log.warning("who is where is not known", error=str(error))
     else:
-        log.info("access", point=access.point, policy=access.policy.revision, passages=known)
+        recall(access, known)
+        log.info("access", point=access.point, policy=access.policy.revision, passages=len(known))
 
 
 def _reload(
@@ -356,7 +371,7 @@ def _campus(
     roster: RosterDesk | None,
 ) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
-    told = _LinkMetrics(metrics)
+    told = _LinkWatch(metrics, lambda: app().link_health)
     desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
     tally = _Tally()
     link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster, tally=tally)

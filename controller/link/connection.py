@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import aiomqtt
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
 
-    import aiomqtt
+    from controller.link.messages import Protocol
 
 NO_DELAY = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 """Small messages that wait for each other's TCP acknowledgement cost 40 ms a turn."""
+
+
+def without_session(protocol: Protocol) -> dict[str, Any]:
+    """Arguments for aiomqtt's client: this protocol, and a session that ends with the connection, as each calls it."""
+    if protocol == "3.1.1":
+        return {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": True}
+    return {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": True}
+
+
+def refusals(codes: Iterable[Any]) -> list[str]:
+    """What of a SUBACK says no; 3.1.1 gives numbers and no reasons."""
+    return [str(code) for code in codes if (code >= 0x80 if isinstance(code, int) else code.is_failure)]
 
 
 def end_if_cancelled() -> None:
@@ -42,6 +56,12 @@ async def run_apart(work: Coroutine[None, None, None]) -> None:
             task.exception()
         raise
     task.result()
+
+
+def arrived(client: aiomqtt.Client) -> list[aiomqtt.Message]:
+    """Take the messages that have arrived beside the one just read: aiomqtt makes a task for each that it hands out."""
+    queue = client._queue  # noqa: SLF001 - aiomqtt offers one at a time
+    return [queue.get_nowait() for _ in range(queue.qsize())]
 
 
 def close_socket(client: aiomqtt.Client) -> None:

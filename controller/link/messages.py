@@ -32,6 +32,9 @@ Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
 Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply", "peers", "cfg/desired", "cfg/reported"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+Protocol = Literal["5", "3.1.1"]
+"""Of MQTT, by which a broker is reached."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _TOPIC = re.compile(rf"{PREFIX}/({_NAME.pattern})/({_NAME.pattern})/({'|'.join(KINDS)})")
 
@@ -86,13 +89,13 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one device of the gate is."""
 
     name: Text
-    """`thermal` or `camera`."""
+    """`thermal`, `camera`, `reader`, `journal` or `link`; a newer gate may know more."""
     health: Text
     """`ok`, `degraded`, `lost`, `recovering` or `failed`; a newer gate may know more, so this is no enumeration."""
     reason: Text = ""
     """In words; empty while it is `ok`."""
     tries: Mark = 0
-    """Times it was opened in vain since it last was well."""
+    """Times it was opened, or tried, in vain since it last was well."""
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -23,7 +23,7 @@ import structlog
 
 from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
-from controller.link.connection import end_if_cancelled, run_apart
+from controller.link.connection import end_if_cancelled, refusals, run_apart
 from controller.link.messages import Ack, Kind, Online, Peers, State
 from controller.link.ports import CommandPort, DocumentsPort, LinkWatch, OutboxPort
 from controller.link.session import Backoff, connect
@@ -177,14 +177,12 @@ class Link:
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         kinds: dict[Kind, object] = {"ack": self._outbox, "cmd": self._commands, "cfg/desired": self._documents}
         for kind in (kind for kind, port in kinds.items() if port is not None):
-            for code in await client.subscribe(self._topics[kind], qos=1):
-                if not isinstance(code, int) and code.is_failure:
-                    raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {code}")
+            for reason in refusals(await client.subscribe(self._topics[kind], qos=1)):
+                raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {reason}")
         if self._peers is not None:
-            for code in await client.subscribe(self._topics["peers"], qos=1):
-                if not isinstance(code, int) and code.is_failure:
-                    # An earlier broker's list of rights may not have it; the gate works as well without.
-                    log.warning("the broker refuses the subscription", topic=self._topics["peers"], code=str(code))
+            for reason in refusals(await client.subscribe(self._topics["peers"], qos=1)):
+                # An earlier broker's list of rights may not have it; the gate works as well without.
+                log.warning("the broker refuses the subscription", topic=self._topics["peers"], code=reason)
         end_if_cancelled()
 
     async def _introduce(self, publisher: Publisher) -> None:
@@ -260,6 +258,7 @@ class Link:
                 await publisher.publish_all(self._topics["evt/live"], self._payloads(batch))
                 sent = batch[-1].place
                 self.counters.live += len(batch)
+                self._watch.on_sent(len(batch))
 
     def _payloads(self, batch: Sequence[Stored]) -> list[bytes]:
         return [messages.encode(event_message(self._gate, stored)) for stored in batch]
@@ -373,6 +372,7 @@ class Link:
         level = log.debug if text == self._last_trouble and not self.counters.up else log.warning
         level("link down", host=self._settings.host, error=text, outbox=self._outbox.depth)
         self._last_trouble = text
+        self._watch.on_trouble(text)
 
 
 def _payload(message: aiomqtt.Message) -> bytes:

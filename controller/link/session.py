@@ -12,7 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from controller.errors import LinkError
-from controller.link.connection import NO_DELAY, close_socket, end_if_cancelled
+from controller.link.connection import NO_DELAY, close_socket, end_if_cancelled, without_session
 from controller.link.publisher import IN_FLIGHT, Publisher
 
 if TYPE_CHECKING:
@@ -59,14 +59,15 @@ async def connect(
     only old acknowledgements.
     """
     password, tls = await asyncio.to_thread(_read_files, settings)
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
-    properties.SessionExpiryInterval = 0
+    properties = None
+    if settings.protocol == "5":
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
+        properties.SessionExpiryInterval = 0
     client = aiomqtt.Client(
         settings.host,
         settings.broker_port,
         identifier=identifier,
-        protocol=aiomqtt.ProtocolVersion.V5,
-        clean_start=True,
+        **without_session(settings.protocol),
         properties=properties,
         username=settings.username,
         password=password,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import msgspec
 
+from controller.link.messages import Protocol
+
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
@@ -42,6 +44,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The broker's name or address."""
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     """None: 8883 with TLS, 1883 without."""
+    protocol: Protocol = "5"
+    """3.1.1 for a broker that knows no MQTT 5; docs/clusters.md says what is lost."""
     tls: TlsSettings | None = None
     """None: not encrypted. Only for a broker on the same machine or inside a tunnel."""
     username: str | None = None
