@@ -6,10 +6,7 @@ one later event or state of the same boot with a clock that was right dates them
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
+from typing import Any, Literal, NamedTuple
 
 CLOCK_ERROR = 1.0
 """Seconds that a clock which its kernel calls synchronised is trusted to be within."""
