@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_broker(ingest)
     ingest.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
     _add_worker(ingest)
+    ingest.add_argument(
+        "--metrics-port", type=int, metavar="PORT", help="tell Prometheus there, on the loopback address"
+    )
     ingest.set_defaults(run=_ingest)
     events = commands.add_parser("events", help="print events that arrived, oldest first")
     events.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
@@ -116,9 +119,11 @@ def _ingest(options: argparse.Namespace) -> int:
     async def run() -> None:
         async with Database(options.db, options.campus) as database:
             broker, metrics = _broker(options), HubMetrics()
-            await Intake(
+            intake = Intake(
                 options.campus, broker, database, gaps=GapSettings(), metrics=metrics, policies=Policies(), share=share
-            ).run()
+            )
+            with metrics.served(options.metrics_port):
+                await intake.run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))

@@ -96,9 +96,8 @@ class Hub:
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
         await self.database.open()
-        port = self._config.metrics.port
         try:
-            with contextlib.nullcontext() if port is None else self._metrics.served(port):
+            with self._metrics.served(self._config.metrics.port):
                 async with asyncio.TaskGroup() as tasks:
                     self._start(tasks)
         except* HubError as group:
@@ -153,9 +152,12 @@ class Intake:
 
     async def run(self) -> NoReturn:
         """Do so until cancelled. Raises `HubError` where trying again cannot help."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._ingest.run(), name="ingest")
-            tasks.create_task(self._detector.run(), name="gaps")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._ingest.run(), name="ingest")
+                tasks.create_task(self._detector.run(), name="gaps")
+        except* HubError as group:
+            raise _first(group) from group
         raise AssertionError("both run for ever")
 
     @property

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from campus import changes, tables, tickets
-from campus.dating import Anchor, Moment, moment
+from campus.dating import Anchor, Moment, moment_of
 from controller.link.messages import EventMessage, Online, State, decode, event_id
 
 if TYPE_CHECKING:
@@ -107,12 +107,9 @@ class HubStore:
 
     async def events(self, *, gate: str | None = None, limit: int = EVERYTHING) -> list[StoredEvent]:
         """Events in the order they were received, the newest `limit` of them (-1: all), dated as well as can be."""
-        event, boot = tables.arrived.c, tables.boot.c
+        event = tables.arrived.c
         place = event.gate, event.epoch, event.seq, event.received, event.payload, event.complete
-        anchors = boot.first_monotonic, boot.first_time, boot.last_monotonic, boot.last_time
-        chosen = sa.select(*place, event.time, event.clock, event.monotonic, *anchors).select_from(
-            tables.arrived.outerjoin(tables.boot, sa.and_(event.gate == boot.gate, event.boot_id == boot.boot_id))
-        )
+        chosen = sa.select(*place, *tables.dates).select_from(tables.dated)
         if gate is not None:
             chosen = chosen.where(event.gate == gate)
         newest = (event.received, event.gate, event.epoch, event.seq)
@@ -122,7 +119,7 @@ class HubStore:
         async with self.database.transaction() as query:
             rows = (await query.execute(chosen)).all()
         return [
-            StoredEvent(row.gate, row.epoch, row.seq, row.received, row.payload, bool(row.complete), dated(row))
+            StoredEvent(row.gate, row.epoch, row.seq, row.received, row.payload, bool(row.complete), moment_of(row))
             for row in reversed(rows)
         ]
 
@@ -440,13 +437,6 @@ def _old_place(event: EventMessage) -> tuple[str, int] | None:
 def _same(one: EventMessage, other: EventMessage) -> bool:
     """Whether both tell of the same thing, wherever they stand."""
     return all(getattr(one, name) == getattr(other, name) for name in _TOLD)
-
-
-def dated(row: Any) -> Moment:
-    """When an event happened; `row` has its clocks and the moments of its `boot`, or None for those."""
-    known = row.first_monotonic is not None
-    anchors = (Anchor(row.first_monotonic, row.first_time), Anchor(row.last_monotonic, row.last_time)) if known else ()
-    return moment(row.time, row.clock, row.monotonic, anchors)
 
 
 _TOLD = ("boot_id", "monotonic", "time", "type", "grant_id", "person")

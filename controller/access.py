@@ -25,13 +25,14 @@ from controller.record.passages import recent_passages
 from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from controller.config import Config
     from controller.lane.access.decision import Subject
     from controller.lane.access.whereabouts import Whereabouts
     from controller.link.messages import Peers
+    from controller.record.passages import Passage
     from hw.clock import Clock
 
 INSTALLED: Final = "policy.json"
@@ -137,13 +138,16 @@ def _write(path: Path, text: bytes) -> None:
         raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def recall(access: Access, path: Path, *, boot_id: str, monotonic: float, moment: Moment) -> int:
-    """Tell `access` of the passages that a journal has of the last day; how many there were. Raises `StoreError`."""
+def passages_of(path: Path, *, boot_id: str, monotonic: float, moment: Moment) -> list[Passage]:
+    """The passages that a journal has of the last day. Raises `StoreError`."""
     wall = moment.unix if moment.known else None
-    found = recent_passages(path, boot_id=boot_id, monotonic=monotonic, wall=wall, seconds=FORGOTTEN_AFTER)
-    for passage in found:
+    return recent_passages(path, boot_id=boot_id, monotonic=monotonic, wall=wall, seconds=FORGOTTEN_AFTER)
+
+
+def recall(access: Access, passages: Iterable[Passage]) -> None:
+    """Tell `access` of passages of before."""
+    for passage in passages:
         access.passed(passage.person, Direction(passage.direction), passage.at)
-    return len(found)
 
 
 def hear_peers(access: Access, peers: Peers, *, monotonic: float, moment: Moment) -> None:
@@ -180,8 +184,7 @@ class PolicyWatch:
     @property
     def in_force(self) -> str:
         """Revision and digest of the policy in force."""
-        document = self._access.policy.document
-        return f"{document.revision} {doc.digest(document)}"
+        return f"{self._access.policy.revision} {self._access.policy.digest}"
 
     async def run(self) -> None:
         """Look again and again, for ever."""
@@ -226,7 +229,7 @@ class PolicyWatch:
         before, self._access.policy = self._access.policy, policy
         if now is not None:
             self._keep(policy)
-        if doc.digest(before.document) != doc.digest(policy.document):
+        if before.digest != policy.digest:
             log.info("policy in force", revision=policy.revision, rules=len(policy.document.rules))
         return True
 

@@ -9,14 +9,14 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from campus import audit, tickets
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.problems import Problem
-from campus.api.times import moment, moment_or_none
+from campus.api.times import Moment, moment, moment_or_none
 from campus.roles import Actor, Permission
 from campus.tickets import Action, Entry, Outcome, TicketRow
 
@@ -68,12 +68,12 @@ class Reading(BaseModel):
 class NewMeasurement(BaseModel):
     """A temperature taken in contact."""
 
-    value: float = Field(ge=30, le=45)
+    value: float = Field(ge=30, le=45, strict=True)
     """°C. Beyond 30 to 45 it was mistyped."""
     site: Site
     device: Line
     """Which thermometer: its inventory or serial number."""
-    time: AwareDatetime
+    time: Moment
 
 
 class Measurement(NewMeasurement):
@@ -169,7 +169,12 @@ async def read_ticket(reader: Reader, database: Data, answer: Response, number: 
         return await _answer(query, answer, row.id)
 
 
-@router.post("/{number}/measurements", status_code=201, responses=CHANGES)
+@router.post(
+    "/{number}/measurements",
+    status_code=201,
+    responses=CHANGES,
+    openapi_extra=problems.further_rules("`time` is a moment that there was, not before the day of the ticket."),
+)
 async def add_measurement(
     doctor: Doctor, database: Data, answer: Response, number: Number, seen: Seen, asked: NewMeasurement
 ) -> Ticket:

@@ -72,7 +72,13 @@ async def list_webhooks(_: Administrator, database: Data) -> list[Webhook]:
         return [_webhook(one) for one in await webhooks.everyone(query)]
 
 
-@router.post("", status_code=201)
+@router.post(
+    "",
+    status_code=201,
+    openapi_extra=problems.further_rules(
+        "`url` is https:// to a public address, or one that `[webhooks] allow` names."
+    ),
+)
 async def add_webhook(
     by: Administrator, database: Data, people: Everybody, egress: Reach, asked: NewWebhook
 ) -> AddedWebhook:

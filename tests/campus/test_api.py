@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from campus import tokens
@@ -87,6 +88,15 @@ async def test_events_come_newest_first_page_by_page(api: Api) -> None:
     assert (await api.get(Role.GUARD, "/events", before="AAAA")).status_code == 422
     entries = (await api.get(Role.AUDITOR, "/audit")).json()
     assert [(e["action"], e["subject"]) for e in entries if e["actor"] == "a guard"] == [("events_read", "p-0")]
+
+
+async def test_an_event_ahead_of_its_turn_is_shown_and_dated(api: Api) -> None:
+    unsure = msgspec.structs.replace(event(9).message, clock="unsynchronised", time=12.0, monotonic=0.5)
+    await api.store.apply([event(1), Incoming("north", unsure, encode(unsure), live=True)], 1_790_000_003.0)
+    ahead, first = (await api.get(Role.DOCTOR, "/events")).json()["events"]
+    assert (ahead["seq"], ahead["happened_source"], ahead["happened_error"]) == (9, "estimated", 1.00025)
+    assert ahead["happened"].replace("Z", "+00:00") == "2026-09-21T14:13:20.500000+00:00"
+    assert (first["seq"], first["happened_source"], first["happened"]) == (1, "clock", first["time"])
 
 
 async def test_a_temperature_is_the_doctors(api: Api) -> None:

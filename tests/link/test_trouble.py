@@ -168,14 +168,16 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.ca = self._write(f"{name}.pem", self._sign(name, self._key, None))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
+    def issue(self, name: str, *, hours: int = 1) -> tuple[Path, Path]:
+        """A certificate that ends in so many hours, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        return self._write(f"{name}.crt", self._sign(name, key, "127.0.0.1")), self._write(f"{name}.key", text)
+        certificate = self._sign(name, key, "127.0.0.1", hours=hours)
+        return self._write(f"{name}.crt", certificate), self._write(f"{name}.key", text)
 
-    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, address: str | None) -> bytes:
+    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, address: str | None, *, hours: int = 1) -> bytes:
         now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -183,8 +185,8 @@ class Authority:
             .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)]))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(hours=1))
+            .not_valid_before(now - dt.timedelta(hours=24))
+            .not_valid_after(now + dt.timedelta(hours=hours))
             .add_extension(x509.BasicConstraints(ca=address is None, path_length=None), critical=True)
             # From Python 3.13 on, certificates are checked as strictly as RFC 5280 has it.
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -230,6 +232,25 @@ async def test_both_sides_show_a_certificate(
     link = run(broker.port, tls=TlsSettings(ca=school.ca, cert=cert, key=key))
     await eventually(lambda: link.counters.up, "both certificates are right")
     assert not refused.counters.up
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("collected")
+@pytest.mark.service
+@pytest.mark.asyncio
+async def test_an_expired_certificate_is_named(
+    broker: Any, tmp_path: Path, run: Make, eventually: Make, lines: list[dict[str, Any]]
+) -> None:
+    school = Authority(tmp_path, "school")
+    server, server_key = school.issue("broker", hours=-1)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    broker.stop()
+    broker.configure(f"allow_anonymous true\ncertfile {server}\nkeyfile {server_key}\n")
+    broker.start()
+    link = run(broker.port, tls=TlsSettings(ca=school.ca))
+    await eventually(lambda: any("certificate has expired" in error for error in errors(lines)), "it is named")
+    assert not link.counters.up
 
 
 BLOCKING = {"time.sleep", "socket.getaddrinfo", "socket.connect", "sqlite3.connect", "subprocess.Popen", "os.system"}
