@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -116,8 +116,7 @@ async def passages(
     columns = event.gate, event.received, event.person, event.payload
     chosen = sa.select(*columns, *tables.dates).select_from(tables.dated)
     lately = chosen.where(event.type == RecordKind.PASSAGE.value, event.received >= now - FORGOTTEN_AFTER)
-    rows: sa.CursorResult[Any] = await query.execute(lately.order_by(event.received, event.gate, event.seq))
-    for row in rows:
+    for row in await query.execute(lately.order_by(event.received, event.gate, event.seq)):
         name = points.get(row.gate, row.gate)
         point = policy.document.points.get(name)
         if point is None:
