@@ -21,6 +21,8 @@ from campus.distribution import RosterSettings
 from campus.people import Number, PeopleSettings, Person, Template
 from campus.roles import Actor, Role
 from campus.service import Hub
+from controller.access import PolicyWatch, access_of
+from controller.config import Config, SiteSettings, StoreSettings
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Consent
@@ -132,6 +134,9 @@ class RigGate:
             self.index.load(store)
             self.book = open_book(store)
         self.watch = GalleryWatch(folder, None, self.index, clock, book=self.book, forget=self.forgotten.append)
+        config = Config(site=SiteSettings(name=name), store=StoreSettings(folder=folder))
+        self.access = access_of(config, self.index.person)
+        self.rules = PolicyWatch(config, self.access, clock)
         settings = link.RosterSettings(hub_key=hub.public, url=url)
         campus = hub.config.campus
         self.desk = RosterDesk(
@@ -143,6 +148,7 @@ class RigGate:
             key=None,
             clock=clock,
             watch=self.watch,
+            install_policy=self.rules.install,
         )
         self._disk = ClockExecutor(clock, 1, "journal")
         self.journal = Journal(folder / "journal.sqlite3", self._disk, boot_id="boot")
@@ -153,7 +159,7 @@ class RigGate:
     async def start(self) -> None:
         """Begin to follow."""
         await self.journal.open()
-        self._tasks = [asyncio.ensure_future(part.run()) for part in (self.link, self.desk, self.watch)]
+        self._tasks = [asyncio.ensure_future(part.run()) for part in (self.link, self.desk, self.watch, self.rules)]
 
     async def stop(self) -> None:
         """End it as a power cut would, but for the threads."""
@@ -162,6 +168,7 @@ class RigGate:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.desk.close()
         self.watch.close()
+        self.rules.close()
         await self.journal.close()
         self._disk.shutdown()
 

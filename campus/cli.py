@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from campus import cli_admin, cli_orders, cli_policy, cli_roster
+from campus import cli_admin, cli_orders, cli_people, cli_policy, cli_roster
 from campus.broker import Broker
 from campus.config import load
 from campus.database import Database
@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_broker(ingest)
     ingest.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
     _add_worker(ingest)
+    ingest.add_argument(
+        "--metrics-port", type=int, metavar="PORT", help="tell Prometheus there, on the loopback address"
+    )
     ingest.set_defaults(run=_ingest)
     events = commands.add_parser("events", help="print events that arrived, oldest first")
     events.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
@@ -86,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     gates.set_defaults(run=_gates)
     cli_orders.add_parsers(commands, _add_broker, _broker)
     cli_admin.add_parsers(commands)
+    cli_people.add_parsers(commands)
     cli_policy.add_parsers(commands)
     cli_roster.add_parsers(commands)
     return parser
@@ -115,9 +119,11 @@ def _ingest(options: argparse.Namespace) -> int:
     async def run() -> None:
         async with Database(options.db, options.campus) as database:
             broker, metrics = _broker(options), HubMetrics()
-            await Intake(
+            intake = Intake(
                 options.campus, broker, database, gaps=GapSettings(), metrics=metrics, policies=Policies(), share=share
-            ).run()
+            )
+            with metrics.served(options.metrics_port):
+                await intake.run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))

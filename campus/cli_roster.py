@@ -1,17 +1,20 @@
-"""`thermogate-hub gate` and `roster`: which gates are given people, and what a restored hub has to do."""
+"""`thermogate-hub gate`, `people` and `roster`: which gates are given people, and whom they know already."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
 
 from campus import audit, gate_keys
 from campus.cli_admin import here, work
 from campus.config import load
 from campus.documents import start_over
 from campus.errors import HubConfigError
-from campus.people import People
+from campus.people import People, Person, PersonKind, Template
+from controller.gallery.store import GalleryStore
 from controller.link.contract import CHANNELS
 from controller.link.documents import read_reported
 from controller.link.messages import PREFIX
@@ -22,10 +25,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from campus.cli_orders import Subparsers
+    from controller.gallery.model import Enrolment
 
 
 def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
-    """Add both."""
+    """Add all three."""
     gate = parsers.add_parser("gate", help="say which gates are given people")
     what = gate.add_subparsers(required=True, metavar="ACTION")
     add = what.add_parser("add", help="give a gate people: compare its key with the one on the gate first")
@@ -47,7 +51,13 @@ def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
         "start-over", help="after a backup was restored: number everything above what gates have"
     )
     again.set_defaults(run=_start_over)
-    for parser in (add, revoke, listed, acl, again):
+    people = parsers.add_parser("people", help="whom the gates know")
+    deeds = people.add_subparsers(required=True, metavar="ACTION")
+    take = deeds.add_parser("take", help="take over people and templates of a gallery that a gate exported")
+    take.add_argument("folder", type=Path, help="as `thermogate enrol export` made it")
+    take.add_argument("--kind", choices=get_args(PersonKind), default="student", help="of those who are new here")
+    take.set_defaults(run=_take)
+    for parser in (add, revoke, listed, acl, again, take):
         parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
 
 
@@ -85,6 +95,38 @@ def _acl(options: argparse.Namespace) -> int:
             print(f"topic {way} {PREFIX}/{campus}/{of}/{channel.kind}")
         print()
     return 0
+
+
+def _take(options: argparse.Namespace) -> int:
+    people = People(load(options.config).people)
+    with GalleryStore.open(options.folder) as store:
+        enrolments = store.enrolments()
+
+    async def job(query: AsyncConnection) -> None:
+        for one in enrolments:
+            await _take_one(query, people, one, options.kind)
+
+    work(options, job)
+    print(f"{len(enrolments)} people, with {sum(len(one.templates) for one in enrolments)} templates")
+    return 0
+
+
+async def _take_one(query: AsyncConnection, people: People, one: Enrolment, kind: PersonKind) -> None:
+    """Of somebody who is here already, what the hub knows of them stays: the gallery has templates and a consent."""
+    now, found = time.time(), await people.get(query, one.person.person)
+    new = Person(
+        id=one.person.person,
+        kind=kind,
+        groups=one.person.groups,
+        valid_from=one.person.valid_from,
+        valid_until=one.person.valid_until,
+    )
+    marked = one.person.second_factor or bool(found and found.second_factor)
+    wanted = msgspec.structs.replace(found or new, consent=one.origin.consent, second_factor=marked)
+    await people.upsert(query, here(), wanted, now=now)
+    templates = [Template(each.model, each.embedding, None) for each in one.templates]
+    if templates:
+        await people.set_templates(query, here(), wanted.id, templates, now=now)
 
 
 def _start_over(options: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from campus.metrics import MetricsSettings
 from campus.orders import OrderSettings
 from campus.people import PeopleSettings
 from campus.retention import RetentionSettings
+from campus.webhooks import WebhookSettings
 from controller.link.messages import Protocol
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -74,6 +75,7 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     people: PeopleSettings = PeopleSettings()
     roster: RosterSettings | None = None
     """None: gates are given no people."""
+    webhooks: WebhookSettings = WebhookSettings()
 
 
 def load(path: Path) -> HubConfig:

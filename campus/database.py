@@ -13,6 +13,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import asyncpg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -105,6 +106,30 @@ class Database:
                 raise
             raise HubStoreError(f"{self.address}: {_plain(error)}") from error
 
+    @contextlib.asynccontextmanager
+    async def listening(self, channel: str) -> AsyncIterator[Listening]:
+        """Hear of each NOTIFY on `channel`; on SQLite, which has none, only time passes. Raises `HubStoreError`."""
+        if not self.is_postgresql:
+            yield Listening()
+            return
+        if self._engine is None:
+            raise HubStoreError(f"{self.address}: is not open")
+        try:
+            async with self._engine.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                heard = Listening()
+                driver.add_termination_listener(heard.end)
+                await driver.add_listener(channel, heard.hear)
+                try:
+                    yield heard
+                finally:
+                    driver.remove_termination_listener(heard.end)
+                    await connection.invalidate()
+        except (OSError, sa.exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if isinstance(error, HubStoreError):
+                raise
+            raise HubStoreError(f"{self.address}: {_plain(error)}") from error
+
     async def provide_months(self, received: float) -> None:
         """See that rows received then have a partition, and the next months' too; nothing to do on SQLite."""
         if not self.is_postgresql:
@@ -165,6 +190,31 @@ class Database:
             if version not in known:
                 raise HubStoreError(f"{self.address}: has version {version}, newer than this program's")
         command.upgrade(config, "head")
+
+
+class Listening:
+    """Somebody's ear on a channel."""
+
+    def __init__(self) -> None:
+        self._heard = asyncio.Event()
+        self._ended = False
+
+    async def wait(self, seconds: float) -> None:
+        """Return when something was heard since the last wait, or after `seconds`. Raises `HubStoreError` once deaf."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._heard.wait(), seconds)
+        self._heard.clear()
+        if self._ended:
+            raise HubStoreError("the connection to PostgreSQL was lost")
+
+    def hear(self, *_: object) -> None:
+        """Somebody notified."""
+        self._heard.set()
+
+    def end(self, *_: object) -> None:
+        """The connection is gone."""
+        self._ended = True
+        self._heard.set()
 
 
 async def _alone(query: AsyncConnection) -> None:

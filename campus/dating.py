@@ -6,7 +6,10 @@ one later event or state of the same boot with a clock that was right dates them
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 CLOCK_ERROR = 1.0
 """Seconds that a clock which its kernel calls synchronised is trusted to be within."""
@@ -53,3 +56,10 @@ def moment(time: float, clock: str, monotonic: float, anchors: tuple[Anchor, ...
     nearest = min(anchors, key=lambda anchor: abs(anchor.monotonic - monotonic))
     passed = monotonic - nearest.monotonic
     return Moment(nearest.time + passed, CLOCK_ERROR + DRIFT * abs(passed), "estimated")
+
+
+def moment_of(row: sa.Row[Any]) -> Moment:
+    """Date an event by a row that has the columns `campus.tables.dates`."""
+    known = row.first_monotonic is not None
+    anchors = (Anchor(row.first_monotonic, row.first_time), Anchor(row.last_monotonic, row.last_time)) if known else ()
+    return moment(row.time, row.clock, row.monotonic, anchors)

@@ -140,10 +140,8 @@ class Distribution:
                     key.number,
                     [(gate.gate, gate.public, gate.revoked) for gate in gates],
                 )
-                due = state != told or loop.time() - told_at > renew
-                wanted = await self._documents.make(query, key) if due else {}
-            if due:
-                await self._publish(client, gates, key, wanted)
+            if state != told or loop.time() - told_at > renew:
+                await self._publish(client, gates, key, await self._documents.make(key))
                 told, told_at = state, loop.time()
             await asyncio.sleep(LOOK_EVERY)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -33,11 +33,12 @@ from controller.link.documents import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from campus.database import Database
     from campus.gate_keys import ContentKey
     from campus.people import People, Person
 
@@ -56,19 +57,36 @@ class PolicySource(Protocol):
         ...
 
 
+class _Plan(NamedTuple):
+    """What a kind's documents are to tell, as of one moment."""
+
+    kind: str
+    version: int
+    """0: there is nobody."""
+    snapshot: Any
+    """The row of the one there is."""
+    here: list[str]
+    gone: list[str]
+    changed: set[str]
+    """Whoever was since that snapshot."""
+
+
 class Documents:
     """Makes them.
 
     Args:
         campus: its name.
         folder: where they lie; what is there is sealed.
+        database: open for as long as this is used.
         people: who they are of.
         policy: the access policy; None: none is handed out.
     """
 
-    def __init__(self, campus: str, folder: Path, people: People, policy: PolicySource | None = None) -> None:
+    def __init__(
+        self, campus: str, folder: Path, database: Database, people: People, policy: PolicySource | None = None
+    ) -> None:
         self.folder = folder
-        self._campus, self._people, self._policy = campus, people, policy
+        self._campus, self._database, self._people, self._policy = campus, database, people, policy
 
     async def versions(self, query: AsyncConnection) -> dict[str, int]:
         """What every gate should have, by kind. Cheap."""
@@ -77,73 +95,82 @@ class Documents:
         found = {ROSTER: row[0], GALLERY: row[1], POLICY: None if policy is None else policy[0]}
         return {kind: version for kind, version in found.items() if version is not None}
 
-    async def make(self, query: AsyncConnection, key: ContentKey) -> dict[str, Wanted]:
-        """The same as documents. Raises `HubStoreError`, or `HubConfigError` for a folder that cannot be written."""
-        wanted = {}
-        for kind, version in (await self.versions(query)).items():
-            if kind == POLICY:
-                document = Document(campus=self._campus, kind=kind, version=version, entries=await self._rules(query))
-                wanted[kind] = Wanted(version=version, base=version, snapshot=await self._keep(document, key))
-            else:
-                wanted[kind] = await self._make(query, kind, version, key)
+    async def make(self, key: ContentKey) -> dict[str, Wanted]:
+        """The same as documents. Raises `HubStoreError`, or `HubConfigError` for a folder that cannot be written.
+
+        Who is told of is read at one moment: templates of people whom the roster does not have yet would get lost. What
+        is told of them is read in short transactions, so that nobody waits for it; whoever is changed meanwhile is told
+        again with the next version, as their number is above this one.
+        """
+        async with self._database.transaction() as query:
+            plans = [await self._plan(query, kind, column) for kind, column in _COLUMNS]
+            policy = None if self._policy is None else await self._policy.current(query)
+        wanted = {plan.kind: await self._make(plan, key) for plan in plans if plan.version}
+        if policy is not None:
+            version, text = policy
+            entries = {POLICY: msgspec.Raw(msgspec.msgpack.encode(text))}
+            document = Document(campus=self._campus, kind=POLICY, version=version, entries=entries)
+            wanted[POLICY] = Wanted(version=version, base=version, snapshot=await self._keep(document, key))
         used = {file.sha256 for one in wanted.values() for file in (one.snapshot, one.delta) if file is not None}
         await asyncio.to_thread(self._clear, used)
         return wanted
 
-    async def _make(self, query: AsyncConnection, kind: str, version: int, key: ContentKey) -> Wanted:
-        column = _COLUMN[kind]
+    async def _plan(self, query: AsyncConnection, kind: str, column: sa.Column[int]) -> _Plan:
         row = (await query.execute(sa.select(snapshot).where(snapshot.c.kind == kind))).first()
-        changed: Sequence[Any] = []
-        if row is not None:
-            since = sa.select(person.c.id, person.c.active).where(column > row.version).order_by(person.c.id)
-            changed = (await query.execute(since)).all()
-        everybody = (await query.execute(sa.select(sa.func.count()).select_from(person))).scalar_one()
+        people = (await query.execute(sa.select(person.c.id, person.c.active, column).order_by(person.c.id))).all()
+        base = 0 if row is None else row.version
+        return _Plan(
+            kind=kind,
+            version=max((number for _, _, number in people), default=0),
+            snapshot=row,
+            here=[who for who, active, _ in people if active],
+            gone=[who for who, active, _ in people if not active],
+            changed={who for who, _, number in people if number > base},
+        )
+
+    async def _make(self, plan: _Plan, key: ContentKey) -> Wanted:
+        row = plan.snapshot
         known = row is not None and row.content_key == key.number and (self.folder / row.sha256).exists()
-        if row is None or not known or len(changed) > max(FEW, everybody // SHARE):
-            here = sa.select(person.c.id).where(person.c.active).order_by(person.c.id)
-            ids = (await query.execute(here)).scalars().all()
-            document = Document(
-                campus=self._campus, kind=kind, version=version, entries=await self._entries(query, kind, ids)
-            )
-            made = await self._keep(document, key, whole=True)
-            values = {"version": version, "content_key": key.number, "sha256": made.sha256, "size": made.size}
-            await query.execute(sa.delete(snapshot).where(snapshot.c.kind == kind))
-            await query.execute(snapshot.insert().values(kind=kind, **values))
-            return Wanted(version=version, base=version, snapshot=made)
+        if row is None or not known or len(plan.changed) > max(FEW, len(plan.here) // SHARE):
+            return await self._make_snapshot(plan, key)
         first = File(sha256=row.sha256, size=row.size)
-        if not changed:
-            return Wanted(version=version, base=row.version, snapshot=first)
+        if not plan.changed:
+            return Wanted(version=plan.version, base=row.version, snapshot=first)
         delta = Document(
             campus=self._campus,
-            kind=kind,
-            version=version,
+            kind=plan.kind,
+            version=plan.version,
             since=row.version,
-            entries=await self._entries(query, kind, [one.id for one in changed if one.active]),
-            removed=tuple(one.id for one in changed if not one.active),
+            entries=await self._entries(plan.kind, [who for who in plan.here if who in plan.changed]),
+            removed=tuple(who for who in plan.gone if who in plan.changed),
         )
-        return Wanted(version=version, base=row.version, snapshot=first, delta=await self._keep(delta, key))
+        return Wanted(version=plan.version, base=row.version, snapshot=first, delta=await self._keep(delta, key))
 
-    async def _entries(self, query: AsyncConnection, kind: str, ids: Sequence[str]) -> dict[str, msgspec.Raw]:
+    async def _make_snapshot(self, plan: _Plan, key: ContentKey) -> Wanted:
+        entries = await self._entries(plan.kind, plan.here)
+        document = Document(campus=self._campus, kind=plan.kind, version=plan.version, entries=entries)
+        made = await self._keep(document, key, whole=True)
+        values = {"version": plan.version, "content_key": key.number, "sha256": made.sha256, "size": made.size}
+        async with self._database.transaction() as query:
+            await query.execute(sa.delete(snapshot).where(snapshot.c.kind == plan.kind))
+            await query.execute(snapshot.insert().values(kind=plan.kind, **values))
+        return Wanted(version=plan.version, base=plan.version, snapshot=made)
+
+    async def _entries(self, kind: str, ids: Sequence[str]) -> dict[str, msgspec.Raw]:
         found: dict[str, msgspec.Raw] = {}
         for start in range(0, len(ids), CHUNK):
             chunk = ids[start : start + CHUNK]
-            if kind == ROSTER:
-                entries: Mapping[str, msgspec.Struct] = {
-                    one.id: _entry(one) for one in await self._people.some(query, chunk)
-                }
-            else:
-                entries = {
-                    who: FaceEntry(templates=tuple((one.model, _numbers(one.embedding)) for one in templates))
-                    for who, templates in (await self._people.templates(query, chunk)).items()
-                    if templates
-                }
+            entries: dict[str, msgspec.Struct] = {}
+            async with self._database.transaction() as query:
+                if kind == ROSTER:
+                    entries |= {one.id: _entry(one) for one in await self._people.some(query, chunk) if one.active}
+                else:
+                    entries |= {
+                        who: FaceEntry(templates=tuple((one.model, _numbers(one.embedding)) for one in templates))
+                        for who, templates in (await self._people.templates(query, chunk)).items()
+                    }
             found |= {who: msgspec.Raw(msgspec.msgpack.encode(entry)) for who, entry in entries.items()}
-            await asyncio.sleep(0)  # others are served in between
         return found
-
-    async def _rules(self, query: AsyncConnection) -> dict[str, msgspec.Raw]:
-        current = None if self._policy is None else await self._policy.current(query)
-        return {} if current is None else {POLICY: msgspec.Raw(msgspec.msgpack.encode(current[1]))}
 
     async def _keep(self, document: Document, key: ContentKey, *, whole: bool = False) -> File:
         """Seal a document; a file where it does not travel within the message. `whole`: a file in any case."""
@@ -180,7 +207,7 @@ async def start_over(query: AsyncConnection, *, now: float) -> None:
     await query.execute(sa.delete(snapshot))
 
 
-_COLUMN = {ROSTER: person.c.changed, GALLERY: person.c.faces_changed}
+_COLUMNS = ((ROSTER, person.c.changed), (GALLERY, person.c.faces_changed))
 
 
 def _entry(one: Person) -> PersonEntry:

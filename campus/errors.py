@@ -29,3 +29,7 @@ class HubNoAnswerError(HubOrderError, TimeoutError):
 
 class HubAuditError(HubError, ValueError):
     """The audit log is not as it was written; the message names the entry."""
+
+
+class HubConflictError(HubError, RuntimeError):
+    """What was asked for does not fit what is there now; the message says what that is."""

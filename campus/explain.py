@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from campus import policy as policies
 from campus.errors import HubConfigError
-from campus.muster import passages
+from campus.muster import board_of, passages
 from controller.lane.access.decision import Question, decide
 from controller.lane.access.policy import Policy
 from controller.lane.access.times import Moment, local, unix_of
@@ -44,7 +44,7 @@ async def explain(
         raise HubConfigError(f"point: there is none of the name {point!r} ({', '.join(sorted(document.points))})")
     policy = Policy(document)
     moment = Moment(now if when is None else unix_of(when, policy.zone), known=True)
-    whereabouts, openers = Whereabouts(document.points), {}
+    whereabouts, openers = Whereabouts(await board_of(query, point)), {}
     today = local(moment.unix, policy.zone).date()
     async for one in passages(query, policy, now=now):
         whereabouts.passed(one.person, one.begin, one.end, one.time)

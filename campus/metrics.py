@@ -119,12 +119,15 @@ class HubMetrics:
         self._conflicts.set(conflicts)
 
     @contextlib.contextmanager
-    def served(self, port: int) -> Iterator[None]:
-        """Answer Prometheus on this port of the loopback address. Raises `HubConfigError` where it is taken."""
+    def served(self, port: int | None) -> Iterator[None]:
+        """Answer Prometheus on this port of the loopback address, if any. Raises `HubConfigError` where it is taken."""
+        if port is None:
+            yield
+            return
         try:
             server, thread = start_http_server(port, addr="127.0.0.1", registry=self.registry)
-        except OSError as error:
-            raise HubConfigError(f"[metrics] port: {port} cannot be used: {error.strerror}") from error
+        except (OSError, OverflowError) as error:
+            raise HubConfigError(f"[metrics] port: {port} cannot be used: {error}") from error
         try:
             yield
         finally:

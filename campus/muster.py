@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import sqlalchemy as sa
 
 from campus import tables
-from campus.store import dated
+from campus.dating import moment_of
 from controller.errors import MessageError
 from controller.lane.access.times import local, unix_of
 from controller.lane.access.whereabouts import FORGOTTEN_AFTER
@@ -112,12 +112,9 @@ async def passages(
     `strangers`: takes the gates that are no point of the policy.
     """
     points = await points_of_gates(query)
-    event, boot = tables.arrived.c, tables.boot.c
-    anchors = boot.first_monotonic, boot.first_time, boot.last_monotonic, boot.last_time
-    columns = event.gate, event.received, event.time, event.clock, event.monotonic, event.person, event.payload
-    chosen = sa.select(*columns, *anchors).select_from(
-        tables.arrived.outerjoin(tables.boot, sa.and_(event.gate == boot.gate, event.boot_id == boot.boot_id))
-    )
+    event = tables.arrived.c
+    columns = event.gate, event.received, event.person, event.payload
+    chosen = sa.select(*columns, *tables.dates).select_from(tables.dated)
     lately = chosen.where(event.type == RecordKind.PASSAGE.value, event.received >= now - FORGOTTEN_AFTER)
     for row in await query.execute(lately.order_by(event.received, event.gate, event.seq)):
         name = points.get(row.gate, row.gate)
@@ -127,7 +124,7 @@ async def passages(
                 strangers.add(row.gate)
             continue
         detail = decode("evt", row.payload, EventMessage).detail
-        moment = dated(row)
+        moment = moment_of(row)
         time = row.received if moment.source == "unknown" or moment.time > row.received + AHEAD else moment.time
         if detail.get("outcome") != Outcome.COMPLETED.value or now - time >= FORGOTTEN_AFTER:
             continue
@@ -146,3 +143,11 @@ async def points_of_gates(query: AsyncConnection) -> dict[str, str]:
             state = None  # an early gate's
         found[row.gate] = row.gate if state is None else state.point or row.gate
     return found
+
+
+async def board_of(query: AsyncConnection, point: str) -> set[str]:
+    """The points on the same board: those whose gates count from the same boot."""
+    points = await points_of_gates(query)
+    boots = {row.gate: row.boot_id for row in await query.execute(sa.select(tables.gate.c.gate, tables.gate.c.boot_id))}
+    own = {boots[gate] for gate, name in points.items() if name == point and boots[gate]}
+    return {point, *(name for gate, name in points.items() if boots[gate] in own)}

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from campus import audit
 from campus.errors import HubConfigError, HubStoreError
+from campus.people_sources import SourceSettings
 from campus.people_tables import credential, person, template
 from controller.errors import GalleryError
 from controller.gallery.consent import refusal
@@ -54,6 +55,10 @@ class PeopleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """File of mode 0600, or a systemd credential; made where there is none. Better not where the database is."""
     consent_scope: str = "face"
     """Word that the consent to a template must contain in its scope."""
+    source: SourceSettings | None = None
+    """Where the school keeps its people, if in a database."""
+    removal_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
+    """Part of a source's people that one import may remove or suspend unasked."""
 
 
 class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,7 +203,7 @@ class People:
         if found is None:
             return False
         await audit.append(query, by, "consent_withdrawn", who, {}, now=now)
-        row = self._row(msgspec.structs.replace(found, consent=None))
+        row = self._row(msgspec.structs.replace(found, consent=None)) | {"changed": await next_number(query, now)}
         await query.execute(sa.update(person).where(person.c.id == who).values(row))
         return await self.set_templates(query, by, who, (), now=now)
 

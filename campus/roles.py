@@ -12,6 +12,8 @@ class Permission(enum.StrEnum):
     GATES_READ = "gates:read"
     EVENTS_READ = "events:read"
     """Who passed where, and when."""
+    CHANGES_READ = "changes:read"
+    """The change feed: passages and alerts."""
     PEOPLE_READ = "people:read"
     PEOPLE_WRITE = "people:write"
     POLICY_READ = "policy:read"
@@ -34,17 +36,29 @@ class Role(enum.StrEnum):
     ENROLMENT = "enrolment"
     ADMIN = "admin"
     AUDITOR = "auditor"
+    READER = "reader"
+    """A program of the school's that follows passages and alerts."""
 
 
 P = Permission
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.GUARD: frozenset({P.GATES_READ, P.EVENTS_READ, P.POLICY_READ, P.ORDERS}),
-    Role.DOCTOR: frozenset({P.GATES_READ, P.EVENTS_READ, P.PEOPLE_READ, P.HEALTH_READ, P.HEALTH_WRITE}),
+    Role.GUARD: frozenset({P.GATES_READ, P.EVENTS_READ, P.CHANGES_READ, P.POLICY_READ, P.ORDERS}),
+    Role.DOCTOR: frozenset({P.GATES_READ, P.EVENTS_READ, P.CHANGES_READ, P.PEOPLE_READ, P.HEALTH_READ, P.HEALTH_WRITE}),
     Role.ENROLMENT: frozenset({P.GATES_READ, P.PEOPLE_READ, P.PEOPLE_WRITE, P.POLICY_READ}),
     Role.ADMIN: frozenset(
-        {P.GATES_READ, P.EVENTS_READ, P.PEOPLE_READ, P.POLICY_READ, P.POLICY_WRITE, P.ORDERS, P.ADMINISTER}
+        {
+            P.GATES_READ,
+            P.EVENTS_READ,
+            P.CHANGES_READ,
+            P.PEOPLE_READ,
+            P.POLICY_READ,
+            P.POLICY_WRITE,
+            P.ORDERS,
+            P.ADMINISTER,
+        }
     ),
-    Role.AUDITOR: frozenset({P.GATES_READ, P.EVENTS_READ, P.POLICY_READ, P.AUDIT_READ}),
+    Role.AUDITOR: frozenset({P.GATES_READ, P.EVENTS_READ, P.CHANGES_READ, P.POLICY_READ, P.AUDIT_READ}),
+    Role.READER: frozenset({P.GATES_READ, P.CHANGES_READ}),
 }
 
 

@@ -15,6 +15,7 @@ from campus.database import Database
 from campus.distribution import Distribution
 from campus.documents import Documents
 from campus.errors import HubConfigError, HubError
+from campus.feed import Feed
 from campus.gaps import GapDetector
 from campus.ingest import Ingest
 from campus.metrics import HubMetrics
@@ -25,6 +26,7 @@ from campus.policy import Policies
 from campus.retention import Retention
 from campus.share import EVERYTHING, Share
 from campus.store import HubStore
+from campus.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,15 +55,20 @@ class Hub:
         self._broker = None if config.broker is None else config.broker.broker()
         self._intake = None if self._broker is None else self._make_intake(self._broker)
         roster = config.roster
-        self._documents = (
-            None if roster is None else Documents(config.campus, roster.folder, self.people, self.policies)
-        )
+        self._documents = None
+        if roster is not None:
+            self._documents = Documents(config.campus, roster.folder, self.database, self.people, self.policies)
+        self.feed = Feed(self.database)
+        egress = config.webhooks.egress()
+        self.webhooks = Webhooks(self.database, self.people, self.feed, config.webhooks, egress)
         app = make_app(
             self.database,
             self.people,
             order_desk=self._make_desk(),
             metrics=self._metrics,
             handed_out=self._documents,
+            feed=self.feed,
+            egress=egress,
             settings=config.http,
             connected=lambda: None if self._intake is None else self._intake.connected,
         )
@@ -89,9 +96,8 @@ class Hub:
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
         await self.database.open()
-        port = self._config.metrics.port
         try:
-            with contextlib.nullcontext() if port is None else self._metrics.served(port):
+            with self._metrics.served(self._config.metrics.port):
                 async with asyncio.TaskGroup() as tasks:
                     self._start(tasks)
         except* HubError as group:
@@ -105,6 +111,9 @@ class Hub:
         config = self._config
         tasks.create_task(self.web.run(), name="web")
         tasks.create_task(self._metrics.run(self.database), name="metrics")
+        tasks.create_task(self.feed.run(), name="feed")
+        if self._share.number == 1:
+            tasks.create_task(self.webhooks.run(), name="webhooks")
         tasks.create_task(Retention(self.database, config.retention).run(), name="retention")
         if self._broker is None or self._intake is None:
             return
@@ -143,9 +152,12 @@ class Intake:
 
     async def run(self) -> NoReturn:
         """Do so until cancelled. Raises `HubError` where trying again cannot help."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._ingest.run(), name="ingest")
-            tasks.create_task(self._detector.run(), name="gaps")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._ingest.run(), name="ingest")
+                tasks.create_task(self._detector.run(), name="gaps")
+        except* HubError as group:
+            raise _first(group) from group
         raise AssertionError("both run for ever")
 
     @property

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from campus import tables
-from campus.dating import Anchor, Moment, moment
-from controller.link.messages import EventMessage, Online, State, decode
+from campus import changes, tables, tickets
+from campus.dating import Anchor, Moment, moment_of
+from controller.link.messages import EventMessage, Online, State, decode, event_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -107,12 +107,9 @@ class HubStore:
 
     async def events(self, *, gate: str | None = None, limit: int = EVERYTHING) -> list[StoredEvent]:
         """Events in the order they were received, the newest `limit` of them (-1: all), dated as well as can be."""
-        event, boot = tables.arrived.c, tables.boot.c
+        event = tables.arrived.c
         place = event.gate, event.epoch, event.seq, event.received, event.payload, event.complete
-        anchors = boot.first_monotonic, boot.first_time, boot.last_monotonic, boot.last_time
-        chosen = sa.select(*place, event.time, event.clock, event.monotonic, *anchors).select_from(
-            tables.arrived.outerjoin(tables.boot, sa.and_(event.gate == boot.gate, event.boot_id == boot.boot_id))
-        )
+        chosen = sa.select(*place, *tables.dates).select_from(tables.dated)
         if gate is not None:
             chosen = chosen.where(event.gate == gate)
         newest = (event.received, event.gate, event.epoch, event.seq)
@@ -122,7 +119,7 @@ class HubStore:
         async with self.database.transaction() as query:
             rows = (await query.execute(chosen)).all()
         return [
-            StoredEvent(row.gate, row.epoch, row.seq, row.received, row.payload, bool(row.complete), dated(row))
+            StoredEvent(row.gate, row.epoch, row.seq, row.received, row.payload, bool(row.complete), moment_of(row))
             for row in reversed(rows)
         ]
 
@@ -160,6 +157,7 @@ class _Batch:
         self._received = received
         self._insert: Any = insert_postgresql if postgresql else insert_sqlite
         self._marks: dict[Place, tuple[int, str]] = {}
+        self._fresh: list[tuple[str, EventMessage]] = []
         self._moved: set[Place] = set()
         self._gaps: set[Place] = set()
         """Where something waits ahead of the mark."""
@@ -191,6 +189,7 @@ class _Batch:
                 await self._introduce(gate, message)
             elif isinstance(message, State):
                 await self._tell(gate, {"state": payload})
+        await self._follow()
         # A live event that moves no mark is not answered: a mark that is repeated asks the gate to start over.
         asked = [place for place, asks in touched.items() if asks or self._marks[place] != before[place]]
         return [Mark(*place, *self._marks[place]) for place in asked]
@@ -225,6 +224,7 @@ class _Batch:
             elif chain is None:
                 known[message.seq] = message.chain
                 fresh[message.seq] = _row(gate, message, payload, self._received)
+                self._fresh.append((gate, message))
                 self.counts["stored"] += 1
             elif chain == message.chain:
                 self.counts["duplicates"] += 1
@@ -280,6 +280,22 @@ class _Batch:
         if len(self._complete) > first:
             chain = self._complete[-1]["chain"]
         self._set_mark(place, (seq, chain))
+
+    async def _follow(self) -> None:
+        """What follows from events that were not known before: tickets, and what the school's programs are told."""
+        again = {id(message): event_id(gate, *old) for gate, message in self._fresh if (old := _old_place(message))}
+        # What a gate wrote again at another place was told of from its first one.
+        known = await changes.known(self._query, again.values())
+        fresh = [(gate, message) for gate, message in self._fresh if again.get(id(message)) not in known]
+        flagged = [tickets.Flagged(*event, self._received) for event in fresh if event[1].type == tickets.EVENT]
+        numbers = iter(await tickets.gather(self._query, flagged))
+        told = [
+            changes.of_ticket(*event, self._received, next(numbers))
+            if event[1].type == tickets.EVENT
+            else changes.of_event(*event, self._received)
+            for event in fresh
+        ]
+        await changes.append(self._query, [one for one in told if one is not None])
 
     async def _close(self, place: Place, seq: int) -> int:
         """Take out what waits right behind `seq`; where that ends."""
@@ -421,13 +437,6 @@ def _old_place(event: EventMessage) -> tuple[str, int] | None:
 def _same(one: EventMessage, other: EventMessage) -> bool:
     """Whether both tell of the same thing, wherever they stand."""
     return all(getattr(one, name) == getattr(other, name) for name in _TOLD)
-
-
-def dated(row: Any) -> Moment:
-    """When an event happened; `row` has its clocks and the moments of its `boot`, or None for those."""
-    known = row.first_monotonic is not None
-    anchors = (Anchor(row.first_monotonic, row.first_time), Anchor(row.last_monotonic, row.last_time)) if known else ()
-    return moment(row.time, row.clock, row.monotonic, anchors)
 
 
 _TOLD = ("boot_id", "monotonic", "time", "type", "grant_id", "person")

@@ -59,7 +59,19 @@ boot = Table(
     Column("last_monotonic", Float, nullable=False),
     Column("last_time", Float, nullable=False),
 )
-"""The first and the last moment of each start of a board at which it knew the time; `campus.dating` uses them."""
+"""The first and the last moment of each start of a board at which it knew the time."""
+
+dated = arrived.outerjoin(boot, sa.and_(arrived.c.gate == boot.c.gate, arrived.c.boot_id == boot.c.boot_id))
+dates = (
+    arrived.c.time,
+    arrived.c.clock,
+    arrived.c.monotonic,
+    boot.c.first_monotonic,
+    boot.c.first_time,
+    boot.c.last_monotonic,
+    boot.c.last_time,
+)
+"""Of `dated`: what `campus.dating.moment_of` wants to know."""
 
 mark = Table(
     "mark",

@@ -12,9 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from controller.errors import MessageError, PolicyError, StoreError
+from controller.errors import PolicyError, StoreError
 from controller.lane.access import document as doc
 from controller.lane.access.keeper import Access
 from controller.lane.access.policy import Policy, simple
@@ -27,14 +25,14 @@ from controller.record.passages import recent_passages
 from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from controller.config import Config
     from controller.lane.access.decision import Subject
     from controller.lane.access.whereabouts import Whereabouts
-    from controller.link.documents import Document
     from controller.link.messages import Peers
+    from controller.record.passages import Passage
     from hw.clock import Clock
 
 INSTALLED: Final = "policy.json"
@@ -127,14 +125,6 @@ def install_policy(text: bytes, folder: Path, point: str) -> int:
     return policy.revision
 
 
-def policy_in(document: Document) -> bytes:
-    """The policy that a document of the hub holds. Raises `MessageError`."""
-    try:
-        return msgspec.msgpack.decode(document.entries[doc.KIND], type=bytes)
-    except (KeyError, msgspec.DecodeError) as error:
-        raise MessageError(f"{doc.KIND} {document.version}: holds no policy") from error
-
-
 def _write(path: Path, text: bytes) -> None:
     """Replace a file whole, on disk when this returns. Raises `StoreError`."""
     beside = path.with_suffix(".new")
@@ -148,13 +138,16 @@ def _write(path: Path, text: bytes) -> None:
         raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def recall(access: Access, path: Path, *, boot_id: str, monotonic: float, moment: Moment) -> int:
-    """Tell `access` of the passages that a journal has of the last day; how many there were. Raises `StoreError`."""
+def passages_of(path: Path, *, boot_id: str, monotonic: float, moment: Moment) -> list[Passage]:
+    """The passages that a journal has of the last day. Raises `StoreError`."""
     wall = moment.unix if moment.known else None
-    found = recent_passages(path, boot_id=boot_id, monotonic=monotonic, wall=wall, seconds=FORGOTTEN_AFTER)
-    for passage in found:
+    return recent_passages(path, boot_id=boot_id, monotonic=monotonic, wall=wall, seconds=FORGOTTEN_AFTER)
+
+
+def recall(access: Access, passages: Iterable[Passage]) -> None:
+    """Tell `access` of passages of before."""
+    for passage in passages:
         access.passed(passage.person, Direction(passage.direction), passage.at)
-    return len(found)
 
 
 def hear_peers(access: Access, peers: Peers, *, monotonic: float, moment: Moment) -> None:
@@ -191,8 +184,7 @@ class PolicyWatch:
     @property
     def in_force(self) -> str:
         """Revision and digest of the policy in force."""
-        document = self._access.policy.document
-        return f"{document.revision} {doc.digest(document)}"
+        return f"{self._access.policy.revision} {self._access.policy.digest}"
 
     async def run(self) -> None:
         """Look again and again, for ever."""
@@ -209,11 +201,11 @@ class PolicyWatch:
         """Look now. On the loop's thread."""
         self._hurried.set()
 
-    def install(self, document: Document) -> None:
-        """Put in force what a hub sent, on whatever thread. Raises `PolicyError`, `MessageError` or `StoreError`."""
+    def install(self, text: bytes) -> None:
+        """Put in force what a hub sent, on whatever thread. Raises `PolicyError` or `StoreError`."""
         if self._config.access.policy is not None:
             raise PolicyError(f"[access] policy: {self._config.access.policy} is in force here, and not the hub's")
-        install_policy(policy_in(document), self._config.store.folder, self._config.point)
+        install_policy(text, self._config.store.folder, self._config.point)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.hurry)
 
@@ -237,7 +229,7 @@ class PolicyWatch:
         before, self._access.policy = self._access.policy, policy
         if now is not None:
             self._keep(policy)
-        if doc.digest(before.document) != doc.digest(policy.document):
+        if before.digest != policy.digest:
             log.info("policy in force", revision=policy.revision, rules=len(policy.document.rules))
         return True
 

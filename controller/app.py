@@ -16,6 +16,7 @@ from controller.capture import Capture
 from controller.credentials import REPEAT, CredentialDesk
 from controller.errors import EngineError
 from controller.eyes import Eyes
+from controller.followed import Followed
 from controller.footing_state import FootingState
 from controller.health import Health
 from controller.lane import events as ev
@@ -117,6 +118,10 @@ class App:
         self._all_up = asyncio.Event()
         self._started = asyncio.Event()
         self.captures: list[Capture[ThermalFrame] | Capture[ImageFrame]] = []
+        self._disk = self._follow("journal")
+        self.link_health = None if config.link is None else self._follow("link")
+        """Fed by whoever runs the link."""
+        self._reader_health = None if board.reader is None or credentials is None else self._follow("reader")
         self.runner = Runner(
             self.lane,
             board.gate,
@@ -132,6 +137,7 @@ class App:
             on_expect=lambda person, face: self.eyes.expect(person, face=face),
             watches=watches,
             arm=board.arm,
+            disk=self._disk,
         )
         self._footing = FootingState(config, board)
         self.eyes = Eyes(
@@ -153,7 +159,7 @@ class App:
     def _desk(self, gallery: GalleryIndex, credentials: CredentialBook | None) -> CredentialDesk | None:
         """The reader's, where there is one."""
         reader, clock = self.board.reader, self.board.clock
-        if reader is None or credentials is None:
+        if reader is None or credentials is None or self._reader_health is None:
             return None
         return CredentialDesk(
             reader,
@@ -162,6 +168,7 @@ class App:
             clock=clock,
             executor=ClockExecutor(clock, 1, "credentials"),
             post=self.runner.post,
+            health=self._reader_health,
             watches=self.watches,
             repeat=REPEAT if self.config.reader is None else self.config.reader.repeat,
         )
@@ -199,8 +206,15 @@ class App:
 
     @property
     def health(self) -> dict[str, Report]:
-        """How each device is."""
-        return {capture.name: capture.report for capture in self.captures}
+        """How each device is, and what else the lane leans on."""
+        found = {capture.name: capture.report for capture in self.captures}
+        others = {"reader": self._reader_health, "journal": self._disk, "link": self.link_health}
+        return found | {name: one.report for name, one in others.items() if one is not None}
+
+    def _follow(self, name: str) -> Followed:
+        # As a device's: dice of its own, the same ones at each rehearsal.
+        dice = Random(f"{self.config.site.name} {name}")  # noqa: S311 - no secret
+        return Followed(name, self.board.clock, dice, self._on_health)
 
     @property
     def in_use(self) -> str | None:
@@ -314,7 +328,9 @@ class App:
         tell("device health", **told)
         for watch in self.watches:
             watch.on_health(name, report)
-        fault = FAULTS[name]
+        fault = FAULTS.get(name)
+        if fault is None:
+            return
         if report.health.usable == (fault not in self._down):
             return
         if report.health.usable:

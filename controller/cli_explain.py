@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Say why; returns the exit status."""
     import time
 
-    from controller.access import access_of, recall, wall_clock
+    from controller.access import access_of, passages_of, recall, wall_clock
     from controller.config import load
     from controller.errors import PolicyError
     from controller.gallery.store import GalleryStore
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise PolicyError(f"--at: there is no point {point!r} ({', '.join(sorted(access.policy.document.points))})")
     now, monotonic = wall_clock(), time.monotonic()
     path = config.store.folder / "journal.sqlite3"
-    recall(access, path, boot_id=read_boot_id(), monotonic=monotonic, moment=now)
+    recall(access, passages_of(path, boot_id=read_boot_id(), monotonic=monotonic, moment=now))
     moment = now if arguments.when is None else Moment(unix_of(arguments.when, access.policy.zone), known=True)
     decision = decide(
         Question(

@@ -187,6 +187,8 @@ class Deeds:
 def how_it_is(app: App) -> dict[str, Scalar]:
     """How lane and devices are, flat."""
     told: dict[str, Scalar] = {"faults": ", ".join(sorted(fault.value for fault in app.lane.faults))}
+    for name, report in app.health.items():
+        told[f"{name}_health"] = f"{report.health.value}: {report.reason}" if report.reason else report.health.value
     for capture in app.captures:
         told[f"{capture.name}_silent"] = round(capture.silent_for, 2)
         told[f"{capture.name}_frames"] = capture.counters.frames

@@ -19,6 +19,7 @@ from hw.ports import ReadKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.followed import Followed
     from controller.gallery.credentials import CredentialBook
     from controller.gallery.index import GalleryIndex
     from controller.watch import Watch
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 REPEAT: Final = 1.0
 """Seconds in which the same credential again is the reader's stammer or a card that is held, not a second try."""
-AGAIN: Final = 5.0
-"""Seconds between attempts to open a reader that is not there."""
 WAITING: Final = 8
 """Reads that may wait; a reader gone mad must not fill the memory."""
 _KINDS: Final = {
@@ -92,6 +91,7 @@ class CredentialDesk:
         clock: the board's.
         executor: one worker, for PINs, whose check takes a tenth of a second on purpose.
         post: gives the lane an event, on the loop's thread.
+        health: follows the reader.
         watches: told of the reader.
         guard: of PINs.
         repeat: seconds in which the same credential again is the same presentation, counted from when it was last seen.
@@ -106,6 +106,7 @@ class CredentialDesk:
         clock: Clock,
         executor: ClockExecutor,
         post: Callable[[ev.LaneEvent], None],
+        health: Followed,
         watches: tuple[Watch, ...] = (),
         guard: PinGuard | None = None,
         repeat: float = REPEAT,
@@ -116,6 +117,7 @@ class CredentialDesk:
         self._clock = clock
         self._executor = executor
         self._post = post
+        self._health = health
         self._watches = watches
         self._guard = guard or PinGuard()
         self._repeat = repeat
@@ -154,11 +156,13 @@ class CredentialDesk:
             try:
                 text = self._reader.open(on_read, on_state)
             except DeviceError as error:
+                retry = self._health.fails(str(error))
                 if not complained:
                     self._tell(str(error), up=False)
                 complained = True
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(retry.pause)
                 continue
+            self._health.works()
             self._tell(text, up=True)
             return
 
@@ -168,11 +172,16 @@ class CredentialDesk:
             watch.on_device("reader", up=up, text=text)
 
     def _take_state(self, state: ReaderState) -> None:
+        if state.up:
+            self._health.works()
+        else:
+            self._health.fails(state.text)
         self._tell(state.text, up=state.up)
         if state.tampered is not None:
             self._post(ev.Tamper(now=self._clock.monotonic(), active=state.tampered))
 
     def _take(self, read: CredentialRead) -> None:
+        self._health.works()
         last, self._last = self._last, (read.kind, read.value, read.timestamp)
         if last is not None and last[:2] == self._last[:2] and read.timestamp - last[2] < self._repeat:
             return

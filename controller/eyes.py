@@ -123,7 +123,7 @@ class Eyes:
 
         def order() -> None:
             self._recognition.expect(person, face=face)
-            self._perception.restart()
+            self._perception.ask(face=face, claimed=person is not None)
 
         self._order(order)
 

@@ -60,7 +60,7 @@ class GalleryWatch:
         self._forget, self._on_damage = forget, on_damage
         self._executor = ClockExecutor(clock, 1, "gallery")
         # The index was loaded from the file as it is now, where there is one.
-        self._seen = self._signature()
+        self._seen = self.signature()
         self._hurried = asyncio.Event()
         self._dropped: set[str] = set()
 
@@ -84,6 +84,11 @@ class GalleryWatch:
             self._dropped.add(person)
             self._take_out(person)
 
+    def settle(self, before: Signature) -> None:
+        """What was written since the file was as `before` is in the index already: it is not loaded for that."""
+        if before == self._seen:
+            self._seen = self.signature()
+
     def _take_out(self, person: str) -> None:
         with contextlib.suppress(GalleryError):  # gone already
             self._index.remove(person)
@@ -95,7 +100,7 @@ class GalleryWatch:
 
     def look(self) -> bool:
         """Load the gallery if it has changed since the last look; whether it was loaded. Blocks."""
-        now = self._signature()
+        now = self.signature()
         if not self._seen or now == self._seen or not now:
             self._seen = now or self._seen
             return False
@@ -120,7 +125,7 @@ class GalleryWatch:
         log.info("gallery loaded anew", people=len(self._index), gone=len(gone))
         return True
 
-    def _signature(self) -> Signature:
+    def signature(self) -> Signature:
         """Times and sizes of the database and its log; empty where there is no database."""
         if not (self._folder / DATABASE).exists():
             return ()

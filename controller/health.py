@@ -57,6 +57,8 @@ class HealthLimits:
     """Tries in vain after which it counts as failed."""
     power_after: int = 3
     """Its supply is cut at each so-manieth try in vain, where it can be."""
+    unit: str = "frames"
+    """What it is judged by, for its reason."""
     window: int = 64
     """Frames over which it is judged."""
     degraded_share: float = 0.25
@@ -189,7 +191,7 @@ class DeviceHealth:
         slow = self._slow()
         limit = self.limits.degraded_share * (0.5 if self._health is Health.DEGRADED else 1.0)
         if bad > limit:
-            self._become(Health.DEGRADED, _short(f"{bad:.0%} of its frames are bad: {self._flaw}"), now)
+            self._become(Health.DEGRADED, _short(f"{bad:.0%} of its {self.limits.unit} are bad: {self._flaw}"), now)
         elif slow is not None:
             self._become(Health.DEGRADED, f"{slow:.1f} of {self.promised:g} frames a second", now)
         else:

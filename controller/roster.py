@@ -95,7 +95,8 @@ class RosterDesk:
         self._offered = asyncio.Event()
         self._payload = b""
         self._errors: dict[str, str] = {}
-        self._erased = False
+        self._written = self._erased = False
+        """The last message had people to load; something was erased, and the file is still to be rebuilt."""
         with self._open() as store:
             self._state = hub_state(store)
         self._counted = clock.monotonic()
@@ -157,7 +158,8 @@ class RosterDesk:
             await self._offered.wait()
             self._offered.clear()
             done = await loop.run_in_executor(self._executor, self.follow, self._payload)
-            self._watch.hurry()
+            if self._written:
+                self._watch.hurry()
             self.changed.set()
             if self._erased:
                 await loop.run_in_executor(self._executor, self._tidy)
@@ -180,18 +182,19 @@ class RosterDesk:
                 self.changed.set()
 
     def _note_silence(self) -> None:
-        now = self._clock.monotonic()
+        now, file = self._clock.monotonic(), self._watch.signature()
         try:
             with self._open() as store:
                 unheard(store, now - self._counted)
                 self._state, self._counted = hub_state(store), now
         except GateError as error:
             log.warning("how long the hub was silent is not noted", error=str(error))
+        self._watch.settle(file)
 
     def follow(self, payload: bytes) -> bool:
         """Bring this gate to where a message of the hub says; False where the hub could not be reached. Blocks."""
-        before = self.versions
-        self._errors = {}
+        before, file = self.versions, self._watch.signature()
+        self._errors, self._written = {}, False
         try:
             desired = self._read(payload)
             content_key = wire.open_key(desired.sealed_key, self._private, self._campus, self._gate)
@@ -204,6 +207,9 @@ class RosterDesk:
         except GateError as error:
             self._errors[""] = str(error)
             done = True
+        if not self._written:
+            # Whoever was removed is out already: on a large campus, loading everybody takes a board seconds.
+            self._watch.settle(file)
         if self._errors:
             log.warning("not installed, what was there stays", errors=self._errors)
         elif self.versions != before:
@@ -269,17 +275,19 @@ class RosterDesk:
         change = install(store, document)
         # Refused from here on; what else changed is loaded in a moment.
         self._watch.drop(change.removed)
+        self._written |= change.written > 0
         self._erased |= change.erased
 
     def _tidy(self) -> None:
         """Rebuild the file without the pages of what was erased."""
-        self._erased = False
+        self._erased, file = False, self._watch.signature()
         try:
             with self._open() as store:
                 if not store.file.rebuild():
                     log.warning("what was erased stays in the log for now: another program is reading the gallery")
         except GateError as error:
             log.warning("what was erased stays in free pages for now", error=str(error))
+        self._watch.settle(file)
 
     def _open(self) -> GalleryStore:
         return GalleryStore.open(self._folder, self._key, create=True)

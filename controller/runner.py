@@ -14,9 +14,11 @@ import time
 from collections import deque
 from dataclasses import replace
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from controller.errors import StoreError
+from controller.followed import Followed
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.access.times import UNKNOWN
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 
 MEMORY_RECORDS = 1000
 """Records kept in memory while a disk is dead and policy says to go on (degraded)."""
+
+SLOW_SHARE = 0.5
+"""Part of the time a record may take from which the disk counts as straining."""
 
 _SIDE = {Signal.PASS_A: Side.A, Signal.PASS_B: Side.B, Signal.RELAY_A: Side.A, Signal.RELAY_B: Side.B}
 
@@ -74,6 +79,7 @@ class Runner:
         on_expect: called with a person and whether to look at faces when the lane says whom to compare with.
         watches: told of every step.
         arm: a barrier's arm; None: the lane has none.
+        disk: follows the journal's disk.
     """
 
     def __init__(
@@ -93,6 +99,7 @@ class Runner:
         on_expect: Callable[[str | None, bool], None] = lambda _person, _face: None,
         watches: tuple[Watch, ...] = (),
         arm: BarrierArm | None = None,
+        disk: Followed | None = None,
     ) -> None:
         self.lane = lane
         self.prompt = fx.Prompt.OUT_OF_SERVICE
@@ -113,6 +120,9 @@ class Runner:
         self._on_expect = on_expect
         self._watches = watches
         self._arm_port = arm
+        self._disk = disk or Followed("journal", clock, Random(), lambda _name, _report: None)  # noqa: S311 - no secret
+        self._probe: asyncio.Task[None] | None = None
+        """Tries a journal that failed until it works again."""
         self._sensing = Sensing()
         self._leaving: deque[Sensed] = deque()
         """Requests to exit that the lane has not heard of yet."""
@@ -242,16 +252,8 @@ class Runner:
         return effects
 
     async def _append(self, record: fx.Append) -> Stored | None:
-        entry = Entry(
-            kind=record.kind.value,
-            monotonic=self._clock.monotonic(),
-            wall=time.time(),
-            clock=self._clock_state(),
-            grant_id=record.grant_id,
-            person=record.person,
-            detail=record.detail,
-        )
-        started = time.perf_counter()
+        entry = self._entry(record)
+        started, begun = time.perf_counter(), self._clock.monotonic()
         try:
             await self._catch_up()
             stored = await self._journal.append(entry, timeout=self._append_timeout)
@@ -260,9 +262,52 @@ class Runner:
             log.error("record not on disk", kind=entry.kind, grant_id=entry.grant_id, error=str(error))
             if self._degraded:
                 self.unrecorded.append(entry)
+            retry = self._disk.fails(str(error))
+            if self._probe is None or self._probe.done():
+                self._probe = asyncio.get_running_loop().create_task(self._try_disk(retry.pause, str(error)))
             return None
         self._tell("journal", time.perf_counter() - started)
+        took = self._clock.monotonic() - begun
+        if took > SLOW_SHARE * self._append_timeout:
+            self._disk.strains(f"a record took {took:.1f} s")
+        else:
+            self._disk.works()
         return stored
+
+    async def _try_disk(self, pause: float, cause: str) -> None:
+        """Write down that the journal failed, again and again until that is on disk; then it lives again.
+
+        Beside the lane's steps, which must not wait for it. One failure may be a hiccup; from the second on nobody is
+        called to a lane that could not let them in.
+        """
+        began, told = self._clock.monotonic(), False
+        while True:
+            await asyncio.sleep(pause)
+            detail: dict[str, str | float] = {"reason": "journal_lost", "cause": cause}
+            detail["seconds"] = round(self._clock.monotonic() - began, 1)
+            lost = self._entry(fx.Append(fx.RecordKind.WARNING, detail=detail))
+            try:
+                await self._journal.append(lost, timeout=self._append_timeout)
+            except Exception as error:  # noqa: BLE001 - whatever the disk does, the lane waits for the end of this
+                pause = self._disk.fails(str(error)).pause
+                if not (told or self._degraded):
+                    told = True
+                    self.post(ev.DeviceLost(now=self._clock.monotonic(), fault=FaultKind.JOURNAL, cause="lost"))
+                continue
+            self._disk.works()
+            self.post(ev.DeviceBack(now=self._clock.monotonic(), fault=FaultKind.JOURNAL))
+            return
+
+    def _entry(self, record: fx.Append) -> Entry:
+        return Entry(
+            kind=record.kind.value,
+            monotonic=self._clock.monotonic(),
+            wall=time.time(),
+            clock=self._clock_state(),
+            grant_id=record.grant_id,
+            person=record.person,
+            detail=record.detail,
+        )
 
     def _tell(self, stage: str, seconds: float) -> None:
         for watch in self._watches:
@@ -356,6 +401,8 @@ class Runner:
         """Cancel the timers and show that the lane is out of service."""
         for name in list(self._timers):
             self._cancel(name)
+        if self._probe is not None:
+            self._probe.cancel()
         self.prompt = fx.Prompt.OUT_OF_SERVICE
         self._gate.indicate(Lamp.STOP)
 

@@ -10,8 +10,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from controller.access import PolicyWatch, access_of, hear_peers, recall, wall_clock
-from controller.app import SELF_TEST_SECONDS, App
+from controller.access import PolicyWatch, access_of, hear_peers, passages_of, recall, wall_clock
+from controller.app import FAULTS, SELF_TEST_SECONDS, App
 from controller.command_setup import ChallengeClock, command_desk
 from controller.errors import StoreError
 from controller.gallery.credentials import open_book
@@ -21,7 +21,10 @@ from controller.gallery.store import GalleryStore
 from controller.gallery_watch import GalleryWatch
 from controller.history import lane_history
 from controller.indicators.assembly import indicators_of
-from controller.link.messages import TEXT_LIMIT, Alarm, Device, State
+from controller.lane.effects import RecordKind
+from controller.lane.model import Outcome
+from controller.link.home_assistant import discovery, discovery_topic
+from controller.link.messages import TEXT_LIMIT, Alarm, Device, State, topic
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
 from controller.notify import Notifier
@@ -49,10 +52,12 @@ if TYPE_CHECKING:
     from controller.commands import CommandDesk
     from controller.config import Config
     from controller.errors import GateError
+    from controller.followed import Followed
     from controller.gallery.credentials import CredentialBook
     from controller.health import Report
     from controller.lane.access.keeper import Access
     from controller.link.messages import Peers
+    from controller.link.settings import LinkSettings
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
@@ -84,23 +89,51 @@ class _StateWatch(Watch):
         self._changed()
 
 
-class _LinkMetrics(LinkWatch):
-    """Counts what the link does."""
+class _Tally(Watch):
+    """Counts who passed and who was denied, for the state."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self) -> None:
+        self.passages = 0
+        self.denials = 0
+
+    def on_step(self, step: Step) -> None:
+        """What is on disk counts."""
+        for entry in (stored.entry for stored in step.stored):
+            completed = entry.detail.get("outcome") == Outcome.COMPLETED.value
+            self.passages += completed and entry.kind == RecordKind.PASSAGE.value
+            self.denials += entry.kind == RecordKind.DENY.value
+
+
+class _LinkWatch(LinkWatch):
+    """Counts what the link does, and follows its health."""
+
+    def __init__(self, metrics: Metrics, health: Callable[[], Followed | None]) -> None:
         self._metrics = metrics
+        self._health = health
 
     def on_up(self, *, up: bool) -> None:
         """The broker was reached or lost."""
         self._metrics.link_up.set(1 if up else 0)
+        if up:
+            self._works()
+
+    def on_trouble(self, reason: str) -> None:
+        """The broker is away."""
+        if (health := self._health()) is not None:
+            health.fails(reason)
 
     def on_sent(self, count: int) -> None:
         """Events were published."""
         self._metrics.link_sent.inc(count)
+        self._works()
 
     def on_refused(self, reason: str) -> None:
         """A message of the campus was refused."""
         self._metrics.link_refused.labels(reason).inc()
+
+    def _works(self) -> None:
+        if (health := self._health()) is not None:
+            health.works()
 
 
 class _Housekeeping:
@@ -253,14 +286,15 @@ async def _open_journal(
 async def _recall(access: Access, config: Config, board: Board, boot_id: str, reader: ClockExecutor) -> None:
     """Tell `access` what the journal knows of the last day."""
     path, now = config.store.folder / "journal.sqlite3", board.clock.monotonic()
-    ask = partial(recall, access, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
+    read = partial(passages_of, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
     try:
-        known = await asyncio.get_running_loop().run_in_executor(reader, ask)
+        known = await asyncio.get_running_loop().run_in_executor(reader, read)
     except StoreError as error:
         # Anti-passback is the softer for it, and who opens up has to come again.
         log.warning("who is where is not known", error=str(error))
     else:
-        log.info("access", point=access.point, policy=access.policy.revision, passages=known)
+        recall(access, known)
+        log.info("access", point=access.point, policy=access.policy.revision, passages=len(known))
 
 
 def _reload(
@@ -337,9 +371,10 @@ def _campus(
     roster: RosterDesk | None,
 ) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
-    told = _LinkMetrics(metrics)
+    told = _LinkWatch(metrics, lambda: app().link_health)
     desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
-    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster)
+    tally = _Tally()
+    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster, tally=tally)
     if link is None:
         return (), ()
     journal.add_listener(link.notify)
@@ -347,8 +382,8 @@ def _campus(
     changes = _StateWatch(link.state_changed, lambda: app().lane.alarms)
     services: list[Service] = [link] if roster is None else [link, roster]
     if desk is None:
-        return tuple(services), (changes,)
-    return (*services, ChallengeClock(desk.challenges, link.state_changed)), (changes, desk)
+        return tuple(services), (tally, changes)
+    return (*services, ChallengeClock(desk.challenges, link.state_changed)), (tally, changes, desk)
 
 
 def _link(
@@ -361,6 +396,7 @@ def _link(
     desk: CommandDesk | None,
     rules: PolicyWatch,
     roster: RosterDesk | None,
+    tally: _Tally,
 ) -> Link | None:
     if config.link is None:
         return None
@@ -376,6 +412,8 @@ def _link(
             lane=lane.state.value,
             fault=next((fault.value for fault in sorted(lane.faults, key=lambda fault: fault.value)), None),
             outbox=journal.outbox.depth,
+            passages=tally.passages,
+            denials=tally.denials,
             version=version,
             alarms=[Alarm(reason=reason, acknowledged=known) for reason, known in sorted(lane.alarms.items())],
             devices=[
@@ -392,18 +430,27 @@ def _link(
     def peers(told: Peers) -> None:
         hear_peers(app().access, told, monotonic=app().board.clock.monotonic(), moment=wall_clock())
 
-    outbox, name = journal.outbox, config.site.name
     return Link(
         config.link,
-        name,
-        outbox,
+        config.site.name,
+        journal.outbox,
         boot_id=boot_id,
         state=state,
         watch=watch,
         commands=desk,
         peers=peers,
         documents=roster,
+        introduction=_introduction(config.link, config.site.name, version),
     )
+
+
+def _introduction(link: LinkSettings, gate: str, version: str) -> tuple[str, bytes] | None:
+    """What Home Assistant is told of this gate, where it is to be told."""
+    if link.home_assistant is None:
+        return None
+    state, online = (topic(link.campus, gate, kind) for kind in ("state", "online"))
+    told = discovery(link.campus, gate, state=state, online=online, version=version, devices=tuple(FAULTS))
+    return discovery_topic(link.home_assistant, link.campus, gate), told
 
 
 @contextlib.contextmanager

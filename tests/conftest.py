@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from controller.perception.types import Face
 
 
 def _folder(variable: str) -> Path:
@@ -28,3 +35,29 @@ def testdata() -> Path:
 def models() -> Path:
     """The folder of detector and embedder weights."""
     return _folder("THERMOGATE_MODELS")
+
+
+class BlindEngine:
+    """Sees nobody, at no cost: for what is not about people."""
+
+    name = "blind"
+    template_model = "blind:1"
+    dim = 4
+    threshold = 0.5
+    margin = 0.0
+
+    def __init__(self, *, rehearsal_only: bool = False) -> None:
+        self.rehearsal_only = rehearsal_only
+
+    def detect(self, pixels: NDArray[np.uint8]) -> list[Face]:
+        del pixels
+        return []
+
+    def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
+        raise AssertionError(f"no face was found, so none at {face.box} of {pixels.shape}")
+
+
+@pytest.fixture
+def blind() -> type[BlindEngine]:
+    """An engine that sees nobody."""
+    return BlindEngine

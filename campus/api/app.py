@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from campus.api import (
     audit,
+    changes,
     documents,
     events,
     gaps,
@@ -22,10 +23,14 @@ from campus.api import (
     people,
     policy,
     problems,
+    tickets,
     tokens,
+    webhooks,
 )
 from campus.api.limits import Failures, Limits
 from campus.api.settings import HttpSettings
+from campus.egress import Egress
+from campus.feed import Feed
 from campus.metrics import HubMetrics
 from campus.people import People, PeopleSettings
 
@@ -55,11 +60,14 @@ def make_app(
     handed_out: Documents | None = None,
     settings: HttpSettings | None = None,
     connected: Callable[[], bool | None] = lambda: None,
+    feed: Feed | None = None,
+    egress: Egress | None = None,
 ) -> FastAPI:
     """The application over an open database.
 
     `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
     `connected`: whether the broker is; None: it is another program's.
+    `egress`: where webhooks may lead; None: to public addresses.
     """
     app = FastAPI(
         title="Thermogate hub",
@@ -76,9 +84,12 @@ def make_app(
     app.state.metrics = metrics or HubMetrics()
     app.state.documents = handed_out
     app.state.connected = connected
+    app.state.feed = feed or Feed(database)
+    app.state.egress = egress or Egress(())
     problems.install(app)
     for topic in (
         audit,
+        changes,
         documents,
         events,
         gaps,
@@ -87,7 +98,9 @@ def make_app(
         orders,
         people,
         policy,
+        tickets,
         tokens,
+        webhooks,
     ):
         app.include_router(topic.router, prefix=PREFIX)
     app.include_router(health.router)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from campus import audit, tables
 from campus.api.auth import Data, allowed
 from campus.api.times import moment, moment_or_none
+from campus.dating import Moment, Source, moment_of
 from campus.roles import Actor, Permission
 from controller.link.messages import EventMessage, decode
 
@@ -39,6 +40,11 @@ class Event(BaseModel):
     time: dt.datetime | None
     """By the gate's clock, of which `clock` says what is known; null: it was no date."""
     clock: str
+    happened: dt.datetime | None
+    """As well as it can be told: by a gate's clock that was right, or from another moment of the same start."""
+    happened_error: float | None
+    """Seconds by which that may be off at most; null: nobody knows."""
+    happened_source: Source
     boot_id: str
     monotonic: float
     type: str
@@ -71,7 +77,8 @@ async def list_events(
     Asking for one person's is recorded in the audit log.
     """
     event = tables.arrived.c
-    chosen = sa.select(event.gate, event.received, event.payload, event.epoch, event.seq)
+    chosen = sa.select(event.gate, event.received, event.payload, event.epoch, event.seq, *tables.dates)
+    chosen = chosen.select_from(tables.dated)
     for column, value in ((event.gate, gate), (event.person, person), (event.type, type)):
         if value is not None:
             chosen = chosen.where(column == value)
@@ -86,12 +93,12 @@ async def list_events(
     shown = rows[:limit]
     last = shown[-1] if len(rows) > limit else None
     return EventPage(
-        events=[_event(row.gate, row.received, row.payload, reader) for row in shown],
+        events=[_event(row.gate, row.received, row.payload, moment_of(row), reader) for row in shown],
         before=last and _cursor(last.received, last.gate, last.epoch, last.seq),
     )
 
 
-def _event(gate: str, received: float, payload: bytes, reader: Actor) -> Event:
+def _event(gate: str, received: float, payload: bytes, happened: Moment, reader: Actor) -> Event:
     event = decode("evt", payload, EventMessage)
     detail = event.detail
     if not reader.may(Permission.HEALTH_READ):
@@ -103,6 +110,9 @@ def _event(gate: str, received: float, payload: bytes, reader: Actor) -> Event:
         received=moment(received),
         time=moment_or_none(event.time),
         clock=event.clock,
+        happened=moment_or_none(happened.time),
+        happened_error=happened.error,
+        happened_source=happened.source,
         boot_id=event.boot_id,
         monotonic=event.monotonic,
         type=event.type,

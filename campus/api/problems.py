@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from campus.errors import HubConfigError, HubStoreError
+from campus.errors import HubConfigError, HubConflictError, HubStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +71,9 @@ def install(app: FastAPI) -> None:
     async def refused(_: Request, error: Exception) -> JSONResponse:
         return answer(422, str(error))
 
+    async def conflicting(_: Request, error: Exception) -> JSONResponse:
+        return answer(409, str(error))
+
     async def unavailable(_: Request, error: Exception) -> JSONResponse:
         log.error("database", error=str(error))  # its text may name hosts and tables: for the log, not for who asks
         return answer(503, "the hub's database cannot be used now", {"Retry-After": "5"})
@@ -78,6 +81,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, raised)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HubConfigError, refused)
+    app.add_exception_handler(HubConflictError, conflicting)
     app.add_exception_handler(HubStoreError, unavailable)
 
 

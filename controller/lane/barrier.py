@@ -18,11 +18,11 @@ from controller.lane.arm import SAFETY, Arm, ArmTimer, ArmTrigger, trigger_of
 from controller.lane.effects import Hold, Lift, Lower, RecordKind, Unlock
 from controller.lane.events import JournalFailed
 from controller.lane.facts import Phase
-from controller.lane.mechanics import Mechanics, begin_passage, end_passages
+from controller.lane.mechanics import Mechanics, begin_passage, end_passages, end_request, visit_with
 from controller.lane.model import DenyReason, Direction, FaultKind
 from controller.lane.orders import clear_faults, raise_fault
 from controller.lane.sensed import Reading, Sensor
-from controller.lane.states import State, Trigger
+from controller.lane.states import Trigger
 from controller.lane.table import IGNORE, ILLEGAL, LEADS_TO, TRANSITIONS
 
 if TYPE_CHECKING:
@@ -215,10 +215,8 @@ def _let_out(core: Core) -> None:
 
 def asks_no_more(core: Core, _event: Sensed) -> None:
     """Wait for the vehicle to come under the arm, for some time."""
-    core.cancel(ArmTimer.EXIT_OVER)
-    clear_faults(core, frozenset({FaultKind.LOOP_EXIT}), {})
-    if core.facts.asked:
-        core.arm(ArmTimer.EXIT_OVER, core.settings.barrier.exit_wait)
+    seconds = core.settings.barrier.exit_wait
+    end_request(core, ArmTimer.EXIT_OVER, FaultKind.LOOP_EXIT, ArmTimer.EXIT_OVER, seconds)
 
 
 def exit_over(core: Core, _event: TimerFired) -> None:
@@ -421,19 +419,17 @@ ARM_LEADS_TO: Mapping[Handler, frozenset[enum.Enum]] = {
 }
 """Places a handler of the arm may lead to. A command sends it to OPENING, whatever the event."""
 
-NOT_OF_A_BARRIER = dict.fromkeys((Trigger.STUCK_ENTRY, Trigger.STUCK_EXIT, Trigger.HOME, Trigger.NOT_HOME), ILLEGAL)
+NOT_OF_A_BARRIER = (Trigger.STUCK_ENTRY, Trigger.STUCK_EXIT, Trigger.HOME, Trigger.NOT_HOME)
 """Columns of the visit's table that only a turnstile has."""
 
-VISIT: Mapping[State, Mapping[Trigger, Cell]] = {
-    state: {
-        **row,
-        **NOT_OF_A_BARRIER,
-        **({Trigger.PRESENTED: present} if row[Trigger.PRESENTED] is claims.present else {}),
-        # What is under the arm is one passage; a grant decides whose.
-        **({Trigger.EXIT_BEGINS: ILLEGAL} if state in (State.GRANTED, State.PASSING) else {}),
-    }
-    for state, row in TRANSITIONS.items()
-}
+VISIT = visit_with(
+    NOT_OF_A_BARRIER,
+    {
+        (state, Trigger.PRESENTED): present
+        for state, row in TRANSITIONS.items()
+        if row[Trigger.PRESENTED] is claims.present
+    },
+)
 """The visit's table of a barrier."""
 
 BARRIER = Mechanics(

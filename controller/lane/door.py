@@ -14,12 +14,12 @@ from controller.lane import egress, passage
 from controller.lane.effects import Prompt, RecordKind
 from controller.lane.events import TimerFired
 from controller.lane.facts import Phase
-from controller.lane.mechanics import Mechanics, begin_passage, end_passages
+from controller.lane.mechanics import Mechanics, begin_passage, end_passages, end_request, visit_with
 from controller.lane.model import Direction, FaultKind
 from controller.lane.orders import clear_faults, raise_fault
 from controller.lane.sensed import Reading, Sensed, Sensor
 from controller.lane.states import State, Trigger
-from controller.lane.table import IGNORE, ILLEGAL, LEADS_TO, TRANSITIONS
+from controller.lane.table import IGNORE, ILLEGAL, LEADS_TO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -199,10 +199,8 @@ def asks(core: Core, event: Sensed) -> None:
 
 def asks_no_more(core: Core, _event: Sensed) -> None:
     """Leave some time to open the door; a button that was stuck is not any more."""
-    core.cancel(LeafTimer.REX_STUCK)
-    clear_faults(core, frozenset({FaultKind.REX_STUCK}), {})
-    if core.facts.asked:
-        core.arm(LeafTimer.REX_OVER, core.settings.door.rex_release)
+    seconds = core.settings.door.rex_release
+    end_request(core, LeafTimer.REX_STUCK, FaultKind.REX_STUCK, LeafTimer.REX_OVER, seconds)
 
 
 def rex_over(core: Core, _event: TimerFired) -> None:
@@ -328,21 +326,12 @@ LEAF_LEADS_TO: Mapping[Handler, frozenset[enum.Enum]] = {
 }
 """Places a handler of the leaf may lead to."""
 
-NOT_OF_A_DOOR = dict.fromkeys(
-    (Trigger.STUCK_ENTRY, Trigger.STUCK_EXIT, Trigger.HOME, Trigger.NOT_HOME, Trigger.PASSING_OVER), ILLEGAL
-)
+NOT_OF_A_DOOR = (Trigger.STUCK_ENTRY, Trigger.STUCK_EXIT, Trigger.HOME, Trigger.NOT_HOME, Trigger.PASSING_OVER)
 """Columns of the visit's table that only a turnstile has."""
 
-VISIT: Mapping[State, Mapping[Trigger, Cell]] = {
-    state: {
-        **row,
-        **NOT_OF_A_DOOR,
-        **({Trigger.ENTRY_BEGINS: go_in, Trigger.GRANT_OVER: expire} if state is State.GRANTED else {}),
-        # The leaf is one: while it is open for somebody, nobody opens it once more.
-        **({Trigger.EXIT_BEGINS: ILLEGAL} if state in (State.GRANTED, State.PASSING) else {}),
-    }
-    for state, row in TRANSITIONS.items()
-}
+VISIT = visit_with(
+    NOT_OF_A_DOOR, {(State.GRANTED, Trigger.ENTRY_BEGINS): go_in, (State.GRANTED, Trigger.GRANT_OVER): expire}
+)
 """The visit's table of a door."""
 
 DOOR = Mechanics(

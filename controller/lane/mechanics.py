@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 from controller.lane.events import PassContact
 from controller.lane.model import Direction
-from controller.lane.states import Trigger
-from controller.lane.table import LEADS_TO, TRANSITIONS, Skip
+from controller.lane.orders import clear_faults
+from controller.lane.states import State, Trigger
+from controller.lane.table import ILLEGAL, LEADS_TO, TRANSITIONS, Skip
 
 if TYPE_CHECKING:
     import enum
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from controller.lane.core import Core
+    from controller.lane.model import FaultKind
     from controller.lane.sensed import AnyEvent
-    from controller.lane.states import State
     from controller.lane.table import Cell, Handler
 
 BEGINS = {Direction.ENTRY: Trigger.ENTRY_BEGINS, Direction.EXIT: Trigger.EXIT_BEGINS}
@@ -63,6 +64,40 @@ class Mechanics:
 
 
 TURNSTILE = Mechanics(visit=TRANSITIONS, leads_to=LEADS_TO, table={}, start=None)
+
+
+def visit_with(
+    missing: Iterable[Trigger], cells: Mapping[tuple[State, Trigger], Cell]
+) -> Mapping[State, Mapping[Trigger, Cell]]:
+    """The visit's table of a lane that is one way for both directions: the turnstile's, but for a few cells.
+
+    Args:
+        missing: columns that only a turnstile has.
+        cells: what this kind has otherwise.
+    """
+    # While it is open for somebody, nobody opens it once more.
+    other = {(state, Trigger.EXIT_BEGINS): ILLEGAL for state in (State.GRANTED, State.PASSING)} | dict(cells)
+    none = dict.fromkeys(missing, ILLEGAL)
+    return {
+        state: {trigger: other.get((state, trigger), none.get(trigger, cell)) for trigger, cell in row.items()}
+        for state, row in TRANSITIONS.items()
+    }
+
+
+def end_request(core: Core, stuck: enum.Enum, fault: FaultKind, over: enum.Enum, seconds: float) -> None:
+    """Nobody asks to leave any more: nothing is stuck, and whoever asked has `seconds` to go.
+
+    Args:
+        core: the lane.
+        stuck: the timer that measured how long somebody asked.
+        fault: what it may have raised.
+        over: the timer that ends the request.
+        seconds: until it does.
+    """
+    core.cancel(stuck)
+    clear_faults(core, frozenset({fault}), {})
+    if core.facts.asked:
+        core.arm(over, seconds)
 
 
 def begin_passage(core: Core, visit: Mapping[State, Mapping[Trigger, Cell]], direction: Direction) -> None:

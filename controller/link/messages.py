@@ -89,13 +89,13 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one device of the gate is."""
 
     name: Text
-    """`thermal` or `camera`."""
+    """`thermal`, `camera`, `reader`, `journal` or `link`; a newer gate may know more."""
     health: Text
     """`ok`, `degraded`, `lost`, `recovering` or `failed`; a newer gate may know more, so this is no enumeration."""
     reason: Text = ""
     """In words; empty while it is `ok`."""
     tries: Mark = 0
-    """Times it was opened in vain since it last was well."""
+    """Times it was opened, or tried, in vain since it last was well."""
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -121,6 +121,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What is broken, if the lane is out of service."""
     outbox: Mark = 0
     """Events the campus does not have yet."""
+    passages: Mark = 0
+    """Completed since the program started. Since 1.1, as `denials`."""
+    denials: Mark = 0
     version: Text = ""
     """Of the program."""
     devices: list[Device] = msgspec.field(default_factory=list)

@@ -77,6 +77,7 @@ class Link:
         commands: carries out what the campus orders; None: nothing is subscribed to.
         peers: told what other gates have seen; None: nothing is subscribed to.
         documents: installs what the hub hands out; the same.
+        introduction: a topic outside ours and what is retained there at each connection; None: nothing.
         rng: the dice of the pauses between attempts.
 
     Raises `MessageError` when a name cannot stand in a topic.
@@ -94,6 +95,7 @@ class Link:
         commands: CommandPort | None = None,
         peers: Callable[[Peers], None] | None = None,
         documents: DocumentsPort | None = None,
+        introduction: tuple[str, bytes] | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.counters = LinkCounters()
@@ -106,6 +108,7 @@ class Link:
         self._commands = commands
         self._peers = peers
         self._documents = documents
+        self._introduction = introduction
         self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in messages.KINDS}
         self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, rng or random.Random())  # noqa: S311
         self._wake = asyncio.Event()
@@ -184,6 +187,8 @@ class Link:
 
     async def _introduce(self, publisher: Publisher) -> None:
         """Publish the birth message, at the start and whenever the campus seems not to know our marks."""
+        if self._introduction is not None:
+            await publisher.publish(*self._introduction, retain=True)
         while True:
             await self._birth_due.wait()
             self._birth_due.clear()
@@ -367,6 +372,7 @@ class Link:
         level = log.debug if text == self._last_trouble and not self.counters.up else log.warning
         level("link down", host=self._settings.host, error=text, outbox=self._outbox.depth)
         self._last_trouble = text
+        self._watch.on_trouble(text)
 
 
 def _payload(message: aiomqtt.Message) -> bytes:

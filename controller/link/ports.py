@@ -69,6 +69,9 @@ class LinkWatch:
     def on_up(self, *, up: bool) -> None:
         """The broker was reached or lost."""
 
+    def on_trouble(self, reason: str) -> None:
+        """The broker could not be reached, or a session ended; it is tried again."""
+
     def on_sent(self, count: int) -> None:
         """Events were published."""
 

@@ -65,6 +65,9 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Bounds of the random pause between attempts to connect."""
     commanders: Path | None = None
     """Who may give this gate orders, and which (docs/commands.md); None: nobody, by this way."""
+    home_assistant: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$", max_length=64)] | None = None
+    """Home Assistant's discovery prefix, `homeassistant` as a rule: it is told what this gate's topics mean
+    (docs/home-assistant.md). None: it is not."""
     state_every: Seconds = 60.0
     """Seconds after which the state is published again though nothing changed."""
 

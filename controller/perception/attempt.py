@@ -37,10 +37,11 @@ class Attempt:
         number: int = 1,
         look: int = 1,
         earlier: tuple[tuple[float, float], ...] = (),
+        face: bool = True,
     ) -> None:
         """`number` counts the attempts of this presence, `look` those that asked for another look, both from 1.
 
-        `earlier` is (temperature, noise) of the looks before, pooled.
+        `earlier` is (temperature, noise) of the looks before, pooled. `face`: it is asked whose face it is.
         """
         self._identify = identify
         self._settings = settings
@@ -48,6 +49,7 @@ class Attempt:
         self.number = number
         self.look = look
         self._earlier = earlier
+        self._face = face
         self._restart()
 
     def _restart(self) -> None:
@@ -109,7 +111,7 @@ class Attempt:
         heat = self._heat.heat()
         screening = self._heat.screening(heat, footing)
         life = self._life.judge()
-        settled = screening.verdict not in PENDING and life.liveness is not Liveness.UNKNOWN
+        settled = screening.verdict not in PENDING and (life.liveness is not Liveness.UNKNOWN or self._by_heat())
         # A picture held up needs no temperature.
         if not over and not settled and life.liveness is not Liveness.SPOOF:
             return None
@@ -137,9 +139,13 @@ class Attempt:
     def _identity_is_clear(self) -> bool:
         """Whether more pictures would hardly change who it is."""
         wanted = self._settings.attempt
-        if len(self._fusion) >= wanted.unknown_pictures:
+        if self._by_heat() or len(self._fusion) >= wanted.unknown_pictures:
             return True
         return len(self._fusion) >= wanted.pictures and self._fusion.identity().match is not None
+
+    def _by_heat(self) -> bool:
+        """Whether heat alone answers: nobody asked for a face, and no picture shows one whose life could be judged."""
+        return not self._face and self._crowd() == 0
 
 
 def _overlap(a: Box, b: Box) -> bool:

@@ -86,6 +86,7 @@ class Perception:
         self._settings = settings
         self._presence = Presence(settings.presence)
         self._attempt: Attempt | None = None
+        self._face = True
         self._attempts = 0
         self._looks = 1
         self._earlier: tuple[tuple[float, float], ...] = ()
@@ -133,8 +134,13 @@ class Perception:
         self._attempt = None
         self._next_attempt = self._now if not_before is None else not_before
 
-    def restart(self) -> None:
-        """Begin the running attempt anew, where there is one: what it asks has changed."""
+    def ask(self, *, face: bool, claimed: bool = False) -> None:
+        """Whose face it is, or (`face` False) the temperature alone, from now on; the running attempt begins anew.
+
+        `claimed`: of somebody who presented a card, and who without a face to show is followed by their heat.
+        """
+        self._face = face
+        self._presence.by_heat = claimed and not face
         if self._attempt is not None:
             self.reassess()
 
@@ -236,6 +242,7 @@ class Perception:
                 number=self._attempts,
                 look=self._looks,
                 earlier=self._earlier,
+                face=self._face,
             )
         return self._attempt
 

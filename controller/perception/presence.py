@@ -91,6 +91,8 @@ class Presence:
         self.present = False
         self.blind = False
         """There is no camera: a warm body alone is somebody, for as long as it stays."""
+        self.by_heat = False
+        """Whoever presented a card need not show a face: they are there for as long as a warm body is."""
         self._seen = 0
         self._missed = 0
         self._bodiless = 0
@@ -128,7 +130,8 @@ class Presence:
     def _leave(self, now: float) -> Change | None:
         if self._missed < self._settings.leave or now - self._last_face < self._settings.leave_after:
             return None
-        if self._body_since is not None and (self.blind or now - self._last_face < self._settings.linger):
+        lingers = self.blind or self.by_heat or now - self._last_face < self._settings.linger
+        if self._body_since is not None and lingers:
             return None
         if self.blind and self._bodiless < self._settings.leave:
             return None

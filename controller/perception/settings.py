@@ -56,3 +56,12 @@ class PerceptionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """None: no black body is in view."""
     liveness: LivenessSettings = LivenessSettings()
     history: HistorySettings = HistorySettings()
+
+    def __post_init__(self) -> None:
+        """Refuse an attempt that would outlast whoever shows no face: nobody would ever be told what was found."""
+        linger, budget = self.presence.linger, self.attempt.budget
+        if linger <= budget:
+            raise ValueError(
+                f"`presence.linger` ({linger:g} s) must be longer than `attempt.budget` ({budget:g} s): whoever shows "
+                "no face to the camera would count as gone before anything was found"
+            )

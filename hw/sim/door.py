@@ -77,8 +77,7 @@ class SimulatedDoor(Fixture):
         """The closer is set too strong: the leaf bounces off its latch."""
         self.asked: list[float] = []
         """When somebody inside asked for the door, by its button or its handle."""
-        self.weak = False
-        """The lock does not hold what it ought to: worn keeper, weak magnet."""
+        self._weak = False
         self._magnet = settings.lock == "magnet"
         self._entry = entry
         self._handle_asks = handle_asks
@@ -135,6 +134,12 @@ class SimulatedDoor(Fixture):
             self._lock_moved()
             self.signal(Signal.FIRE, active=on)
 
+    def weaken(self, on: bool) -> None:  # noqa: FBT001
+        """The lock does not hold what it ought to (a worn keeper, a weak magnet), or somebody has mended it."""
+        with self._lock:
+            self._weak = on
+            self._tell_lock()
+
     def cut_power(self, on: bool) -> None:  # noqa: FBT001
         """The lock has no supply."""
         with self._lock:
@@ -174,7 +179,7 @@ class SimulatedDoor(Fixture):
 
     def _tell_lock(self) -> None:
         with self._lock:
-            self.signal(Signal.SECURE, active=not self._open and not self._released and not self.weak)
+            self.signal(Signal.SECURE, active=not self._open and not self._released and not self._weak)
 
     # The leaf
 

@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from image.proof import kernels, machine, raspberry
+from image.proof import contents, kernels, machine, raspberry
 from image.proof.claims import Evidence, failed, markdown, missing, parse, read_table, renewed
+from image.proof.contents import ROOT
 from image.proof.inside import watchdog
 from image.proof.inside.groups import GROUPS
 from image.proof.kernels import ProofError
@@ -26,10 +27,8 @@ from image.proof.kernels import ProofError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CACHE: Final = machine.ROOT / "build" / "proof"
-BOARD: Final = ("lgpio", "smbus2")
-"""What the extra thermogate[board] brings besides what a workstation has."""
-BUSES: Final = machine.ROOT / "tests" / "hw" / "buses"
+CACHE: Final = ROOT / "build" / "proof"
+BUSES: Final = ROOT / "tests" / "hw" / "buses"
 RASPBERRY: Final = "raspberry"
 BUS: Final = "buses"
 BUS_CLAIM: Final = "I2C and SPI below the client libraries"
@@ -81,11 +80,11 @@ def prove(groups: Sequence[str], *, console: bool = False) -> list[Evidence]:
 def buses() -> Evidence:
     """The tests of I2C and SPI below unmodified smbus2 and spidev, in this machine's own kernel."""
     claim, how = BUS_CLAIM, "the tests of this folder, with umockdev: "
-    how += str(BUSES.relative_to(machine.ROOT))
+    how += str(BUSES.relative_to(ROOT))
     if not BUSES.is_dir():
         return Evidence(claim, "skipped", how, "there are no such tests")
     command = [sys.executable, "-m", "pytest", "-q", "-rs", str(BUSES)]
-    done = subprocess.run(command, cwd=machine.ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return judged(claim, how, done.returncode, done.stdout)
 
 
@@ -103,15 +102,12 @@ def judged(claim: str, how: str, status: int, output: str) -> Evidence:
 def _pc(groups: list[str], *, console: bool) -> list[Evidence]:
     kernel = kernels.native(CACHE)
     accelerator = machine.accelerator(kernel, CACHE)
-    site = _site()
     models = os.environ.get("THERMOGATE_MODELS")
-    folders = machine.shares(site, *([Path(models).resolve()] if models else []))
-    exports = [f"PYTHONPATH={shlex.quote(str(site))}"]
-    if models:
-        exports.append(f"THERMOGATE_MODELS={shlex.quote(str(Path(models).resolve()))}")
-    line = f"cd {machine.ROOT}; export {' '.join(exports)}; {sys.executable} -m image.proof.inside {' '.join(groups)}"
-    disk = machine.ram_disk(kernel, CACHE, folders, line)
-    said = machine.boot(kernel, disk, folders, accelerator, seconds=SECONDS)
+    folders = [Path(models).resolve()] if models else []
+    exports = [f"PYTHONPATH={contents.site(CACHE)}", *(f"THERMOGATE_MODELS={folder}" for folder in folders)]
+    called = f"{contents.PYTHON} -m image.proof.inside {' '.join(groups)}"
+    disk = machine.ram_disk(kernel, CACHE, folders, f"cd {ROOT}; export {shlex.join(exports)}; {called}")
+    said = machine.boot(kernel, disk, accelerator, seconds=SECONDS)
     if console:
         print(said.console, file=sys.stderr)
     booted = f"the emulated PC ({kernel.source}, {accelerator.upper()}) "
@@ -126,18 +122,6 @@ def _pc(groups: list[str], *, console: bool) -> list[Evidence]:
     expected = [(check.claim, check.how) for name in groups for check in GROUPS[name]]
     print(f"board-proof: {booted}ran for {said.seconds:.0f} s", file=sys.stderr)
     return found + missing(expected, found, why)
-
-
-def _site() -> Path:
-    """The board's own libraries, beside and not in the environment that runs this."""
-    site = CACHE / "site"
-    lock = (machine.ROOT / "requirements.lock").read_text()
-    stamp = site / "stamp"
-    if not stamp.is_file() or stamp.read_text() != lock:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--constraint=requirements.lock"]
-        kernels.run([*command, f"--target={site}", *BOARD], machine.ROOT)
-        stamp.write_text(lock)
-    return site
 
 
 def claims() -> list[str]:

@@ -16,18 +16,21 @@ class Archive:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._count = 0
+        self._folders: set[str] = set()
 
     def folder(self, name: str) -> None:
-        """Add a folder; its parent must have been added."""
-        self._add(name, stat.S_IFDIR | 0o755, b"")
+        """Add a folder that is not there yet; its parent must have been added."""
+        if name not in self._folders:
+            self._folders.add(name)
+            self._add(name, stat.S_IFDIR | 0o755, b"")
 
     def link(self, name: str, goal: str) -> None:
         """Add a symbolic link."""
         self._add(name, stat.S_IFLNK | 0o777, goal.encode())
 
-    def file(self, name: str, content: bytes, mode: int = 0o644) -> None:
-        """Add a file."""
-        self._add(name, stat.S_IFREG | mode, content)
+    def file(self, name: str, content: bytes, mode: int = 0o644, changed: float = 0.0) -> None:
+        """Add a file; `changed`: seconds since 1970, by which Python knows what it has compiled."""
+        self._add(name, stat.S_IFREG | mode, content, changed=int(changed))
 
     def device(self, name: str, major: int, minor: int) -> None:
         """Add a character device."""
@@ -45,7 +48,8 @@ class Archive:
             elif entry.is_dir():
                 self.tree(entry, inner, skip)
             elif entry.is_file():
-                self.file(inner, entry.read_bytes(), entry.stat().st_mode & 0o777)
+                about = entry.stat()
+                self.file(inner, entry.read_bytes(), about.st_mode & 0o777, about.st_mtime)
 
     def packed(self) -> bytes:
         """The archive, whole."""
@@ -53,11 +57,11 @@ class Archive:
         end._add("TRAILER!!!", 0, b"")
         return b"".join([*self._parts, *end._parts])
 
-    def _add(self, name: str, mode: int, content: bytes, device: tuple[int, int] = (0, 0)) -> None:
+    def _add(self, name: str, mode: int, content: bytes, device: tuple[int, int] = (0, 0), *, changed: int = 0) -> None:
         self._count += 1
         path = name.encode() + b"\0"
         # Inode, mode, user, group, links, time, size, four device numbers (the last two its own), name's size, no sum.
-        numbers = (self._count, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
+        numbers = (self._count, mode, 0, 0, 1, changed, len(content), 0, 0, *device, len(path), 0)
         header = b"070701" + b"".join(b"%08X" % number for number in numbers)
         self._parts += [_even(header + path), _even(content)]
 

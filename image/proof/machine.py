@@ -1,7 +1,7 @@
-"""The emulated PC: Debian's kernel, a RAM disk that mounts this machine's folders read-only, evidence on a serial line.
+"""The emulated PC: Debian's kernel, a RAM disk with all that it holds, evidence on a serial line.
 
-Its programs are this checkout with the Python that runs it, at the same paths; what they write goes to memory. Nothing
-listens, and the machine has no network.
+Its programs are this checkout with the Python that runs it, at the same paths. Nothing listens, and the machine has no
+network.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from image.proof import contents
 from image.proof.cpio import Archive
 from image.proof.kernels import ProofError, unpack
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from image.proof.kernels import Kernel
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 EMULATOR: Final = "qemu-system-x86_64"
-FIRST: Final = ("virtio_pci", "9p", "9pnet_virtio", "configfs", "gpio_sim", "cuse", "evdev", "uinput")
+FIRST: Final = ("configfs", "gpio_sim", "cuse", "evdev", "uinput")
 """Modules that the RAM disk loads; a check loads what it needs besides."""
+PACE: Final = {"kvm": ("-smp", "2"), "tcg": ("-icount", "shift=1,sleep=off", "-rtc", "clock=vm")}
 KVM_PATIENCE: Final = 6.0
 """Seconds in which a kernel under KVM has said its first word, or never will."""
 
@@ -46,16 +46,6 @@ class Said:
     seconds: float
     ended: bool
     """Whether it ended by itself, and was not stopped when its time was up."""
-
-
-def shares(*more: Path) -> list[Path]:
-    """Folders of this machine that the emulated one sees: its system, this Python, this checkout, and `more`."""
-    wanted = [Path("/usr"), Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), ROOT, *more]
-    found: list[Path] = []
-    for path in wanted:
-        if path.exists() and not any(path.is_relative_to(other) for other in found):
-            found.append(path)
-    return found
 
 
 def accelerator(kernel: Kernel, cache: Path) -> str:
@@ -84,12 +74,12 @@ def _boots_under_kvm(kernel: Kernel) -> bool:
 
 
 def ram_disk(kernel: Kernel, cache: Path, folders: list[Path], command: str) -> bytes:
-    """A RAM disk that mounts `folders`, runs `command` with its output on the second serial line, and powers off."""
+    """A RAM disk that runs `command` with its output on the second serial line, and powers off."""
     busybox = cache / "busybox"
     if not (busybox / "bin" / "busybox").is_file():
         unpack(["busybox-static"], busybox)
     disk = Archive()
-    for name in ("bin", "dev", "etc", "modules", "proc", "run", "sys", "tmp", "var", "var/lib"):
+    for name in ("bin", "dev", "etc", "modules", "proc", "run", "sys", "tmp", "usr", "usr/lib", "var", "var/lib"):
         disk.folder(name)
     disk.device("dev/console", 5, 1)
     disk.file("bin/busybox", (busybox / "bin" / "busybox").read_bytes(), 0o755)
@@ -99,29 +89,16 @@ def ram_disk(kernel: Kernel, cache: Path, folders: list[Path], command: str) -> 
     disk.file("modules/needs", needs.encode())
     disk.file("etc/passwd", b"root:x:0:0:root:/:/bin/sh\n")
     disk.file("etc/group", b"root:x:0:\n")
-    if (cached := Path("/etc/ld.so.cache")).is_file():
-        disk.file("etc/ld.so.cache", cached.read_bytes())
     for name in ("lib", "lib64", "sbin"):
         if (path := Path("/", name)).is_symlink():
             disk.link(name, str(path.readlink()))
-    for path in _above(folders):
-        disk.folder(str(path).lstrip("/"))
-    disk.file("init", _script(kernel, folders, command).encode(), 0o755)
+    contents.add(disk, contents.site(cache), folders)
+    disk.file("init", _script(kernel, command).encode(), 0o755)
     return disk.packed()
 
 
-def _above(folders: list[Path]) -> list[Path]:
-    """The folders to mount on, each behind its parents; not what a mount brings along, nor what is there anyway."""
-    paths = {path for folder in folders for path in (folder, *folder.parents) if str(path) not in ("/", "/var")}
-    return sorted(paths - {Path("/tmp"), Path("/bin"), Path("/run")}, key=lambda path: len(path.parts))  # noqa: S108
-
-
-def _script(kernel: Kernel, folders: list[Path], command: str) -> str:
+def _script(kernel: Kernel, command: str) -> str:
     loads = [f"insmod /modules/{path.name}" for name in FIRST for path in kernel.modules[name]]
-    mounts = [
-        f"mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=262144 share{number} {folder}"
-        for number, folder in enumerate(folders)
-    ]
     lines = [
         "#!/bin/busybox sh",
         "/bin/busybox --install -s /bin",
@@ -132,8 +109,7 @@ def _script(kernel: Kernel, folders: list[Path], command: str) -> str:
         "mount -t debugfs debug /sys/kernel/debug",
         *(f"{load} 2>/dev/null" for load in dict.fromkeys(loads)),
         "mount -t configfs config /sys/kernel/config",
-        *mounts,
-        "export PATH=/bin:/usr/bin:/usr/sbin HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1",
+        "export PATH=/bin:/usr/bin:/usr/sbin HOME=/tmp",
         "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1",
         "stty -F /dev/ttyS1 raw",
         f"{command} >/dev/ttyS1",
@@ -143,19 +119,16 @@ def _script(kernel: Kernel, folders: list[Path], command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def boot(kernel: Kernel, disk: bytes, folders: list[Path], accel: str, *, seconds: float) -> Said:
+def boot(kernel: Kernel, disk: bytes, accel: str, *, seconds: float) -> Said:
     """Run the machine until it powers off, resets, or its time is up."""
     with tempfile.TemporaryDirectory(prefix="thermogate-proof-") as name:
         scratch = Path(name)
         (scratch / "disk").write_bytes(disk)
-        command = [EMULATOR, "-accel", accel + (",thread=multi" if accel == "tcg" else ""), "-cpu", "max", "-smp", "2"]
-        command += ["-m", "1536", "-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
+        command = [EMULATOR, "-accel", accel, "-cpu", "max", *PACE[accel]]
+        command += ["-m", "2560", "-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
         command += ["-serial", f"file:{scratch / 'console'}", "-serial", f"file:{scratch / 'evidence'}"]
         command += ["-qmp", f"unix:{scratch / 'qmp'},server=on,wait=off"]
         command += ["-device", "i6300esb", "-action", "watchdog=reset"]
-        for number, folder in enumerate(folders):
-            local = f"local,path={folder},mount_tag=share{number},security_model=none,readonly=on,multidevs=remap"
-            command += ["-virtfs", local]
         # Measured times are the emulator's; its mitigations against attacks from within are of no use here.
         line = "console=ttyS0 quiet panic=-1 mitigations=off audit=0 no_timer_check clocksource=tsc tsc=reliable"
         command += ["-kernel", str(kernel.image), "-initrd", str(scratch / "disk"), "-append", line]

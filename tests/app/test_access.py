@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from controller.access import INSTALLED, PolicyWatch, access_of, install_policy, policy_of, recall
+from controller.access import INSTALLED, PolicyWatch, access_of, install_policy, passages_of, policy_of, recall
 from controller.cli import main
 from controller.config import AccessSettings, Config, SiteSettings, StoreSettings, parse
 from controller.errors import ConfigError, PolicyError, StoreError
@@ -130,7 +130,7 @@ def test_a_wrong_new_file_changes_nothing_and_says_so(tmp_path: Path) -> None:
         written(tmp_path, 333)
         assert watch.look()
         assert (access.policy.revision, watch.fault) == (333, "")
-        assert watch.in_force == f"333 {doc.digest(access.policy.document)}"
+        assert watch.in_force == f"333 {access.policy.digest}"
     finally:
         watch.close()
 
@@ -183,8 +183,9 @@ def journal(folder: Path, boot_id: str, *rows: dict[str, Any]) -> Path:
 
 def remembered(folder: Path, path: Path, *, boot_id: str = "this", moment: Moment = NOW) -> tuple[int, Any]:
     access = access_of(config(folder, written(folder)), PEOPLE.get)
-    count = recall(access, path, boot_id=boot_id, monotonic=1000.0, moment=moment)
-    return count, access
+    found = passages_of(path, boot_id=boot_id, monotonic=1000.0, moment=moment)
+    recall(access, found)
+    return len(found), access
 
 
 def why(access: Any, person: str) -> str | None:

@@ -36,30 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from controller.perception.types import Face
-
-
-class BlindEngine:
-    """Sees nobody, at no cost."""
-
-    name = "blind"
-    template_model = "blind:1"
-    dim = 4
-    threshold = 0.5
-    margin = 0.0
-
-    def __init__(self, *, rehearsal_only: bool = False) -> None:
-        self.rehearsal_only = rehearsal_only
-
-    def detect(self, pixels: NDArray[np.uint8]) -> list[Face]:
-        del pixels
-        return []
-
-    def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
-        raise AssertionError(f"no face was found, so none at {face.box} of {pixels.shape}")
+    from controller.perception.types import FaceEngine
 
 
 class States(Watch):
@@ -82,7 +59,10 @@ GATE = GateSettings(stop=24, ready=16, fire=26)
 class Rig:
     """An app on a simulated board, on a virtual clock."""
 
-    def __init__(self, folder: Path, mount: Mount | None = None, thermal: ThermalSettings | None = None) -> None:
+    def __init__(
+        self, folder: Path, engine: FaceEngine, mount: Mount | None = None, thermal: ThermalSettings | None = None
+    ) -> None:
+        self.engine = engine
         self.clock = VirtualClock()
         thermal = thermal or Mlx90640Settings()
         mount = mount or Mount(array_fov=array_of(thermal).fov)
@@ -105,7 +85,7 @@ class Rig:
             executor = ClockExecutor(self.clock, 1, "journal")
             journal = Journal(self.config.store.folder / "journal.sqlite3", executor, boot_id="boot")
             await journal.open()
-            app = self.app = make(self.config, self.board, BlindEngine(), journal, self.states)
+            app = self.app = make(self.config, self.board, self.engine, journal, self.states)
             try:
                 await app.run(lambda: scene(app))
             finally:
@@ -121,21 +101,21 @@ class Rig:
         return [move for move in self.simulation.turnstile.moves if isinstance(move, RelayMove)]
 
 
-def make(config: Config, board: Board, engine: BlindEngine, journal: Any, *watches: Watch) -> App:
+def make(config: Config, board: Board, engine: FaceEngine, journal: Any, *watches: Watch) -> App:
     index = GalleryIndex.for_engine(engine)
     return App(config, board, engine=engine, gallery=index, journal=journal, watches=watches)
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig(tmp_path)
+def rig(tmp_path: Path, blind: Callable[..., FaceEngine]) -> Rig:
+    return Rig(tmp_path, blind())
 
 
-def test_a_rehearsal_engine_never_stands_before_a_real_lock(rig: Rig) -> None:
+def test_a_rehearsal_engine_never_stands_before_a_real_lock(rig: Rig, blind: Callable[..., FaceEngine]) -> None:
     real = dataclasses.replace(rig.board, real=True)
     with pytest.raises(EngineError, match="for rehearsals only and never stands before a real lock"):
-        make(rig.config, real, BlindEngine(rehearsal_only=True), None)
-    make(rig.config, real, BlindEngine(), None)
+        make(rig.config, real, blind(rehearsal_only=True), None)
+    make(rig.config, real, blind(), None)
     rig.simulation.turnstile.close()
 
 
@@ -180,9 +160,9 @@ def test_a_sensor_that_drops_off_is_a_fault_and_comes_back(rig: Rig) -> None:
 
 @pytest.mark.parametrize(("lens", "fit"), [(55, True), (110, False)])
 def test_a_lens_too_wide_for_the_mark_leaves_identity_and_a_temperature_by_hand(
-    tmp_path: Path, lens: int, *, fit: bool
+    tmp_path: Path, blind: Callable[..., FaceEngine], lens: int, *, fit: bool
 ) -> None:
-    rig = Rig(tmp_path, Mount.with_lens(lens))
+    rig = Rig(tmp_path, blind(), Mount.with_lens(lens))
     rows = []
 
     async def scene(app: App) -> None:
@@ -199,9 +179,9 @@ def test_a_lens_too_wide_for_the_mark_leaves_identity_and_a_temperature_by_hand(
     ("thermal", "fit"), [(LeptonSettings(), True), (Amg8833Settings(), False)], ids=["lepton", "amg8833"]
 )
 def test_a_sensor_too_coarse_for_a_face_leaves_identity_and_a_finer_one_screens(
-    tmp_path: Path, thermal: ThermalSettings, *, fit: bool
+    tmp_path: Path, blind: Callable[..., FaceEngine], thermal: ThermalSettings, *, fit: bool
 ) -> None:
-    rig = Rig(tmp_path, thermal=thermal)
+    rig = Rig(tmp_path, blind(), thermal=thermal)
     faults = []
 
     async def scene(app: App) -> None:
@@ -214,8 +194,8 @@ def test_a_sensor_too_coarse_for_a_face_leaves_identity_and_a_finer_one_screens(
     assert (FaultKind.SCREENING in faults[0]) is not fit
 
 
-def test_a_shutter_that_closes_is_no_loss_of_the_sensor(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, thermal=LeptonSettings(settle=1.0))
+def test_a_shutter_that_closes_is_no_loss_of_the_sensor(tmp_path: Path, blind: Callable[..., FaceEngine]) -> None:
+    rig = Rig(tmp_path, blind(), thermal=LeptonSettings(settle=1.0))
     chip = rig.simulation.thermal.chip
     assert isinstance(chip, SimulatedLepton)
     counters = []

@@ -37,10 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from controller.perception.types import Face, FaceEngine
+    from controller.perception.types import FaceEngine
     from hw.ports import Camera
 
 IDENTITY = 7
@@ -52,24 +49,6 @@ POWER = 12
 @pytest.fixture(scope="module")
 def engine() -> FaceEngine:
     return open_engine("demo")
-
-
-class BlindEngine:
-    """Sees nobody, at no cost: for what is not about people."""
-
-    name = "blind"
-    template_model = "blind:1"
-    dim = 4
-    threshold = 0.5
-    margin = 0.0
-    rehearsal_only = False
-
-    def detect(self, pixels: NDArray[np.uint8]) -> list[Face]:
-        del pixels
-        return []
-
-    def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
-        raise AssertionError(f"no face was found, so none at {face.box} of {pixels.shape}")
 
 
 class Seen(Watch):
@@ -121,9 +100,7 @@ class Unpluggable:
 class Rig:
     """The program on a simulated board with one student enrolled."""
 
-    def __init__(
-        self, folder: Path, engine: FaceEngine | None = None, *, power: int | None = None, **lane: Any
-    ) -> None:
+    def __init__(self, folder: Path, engine: FaceEngine, *, power: int | None = None, **lane: Any) -> None:
         self.clock = VirtualClock(300.0)
         self.unplugged = False
         world = self.world = World(self.clock, seed=1)
@@ -131,20 +108,21 @@ class Rig:
         registration = RegistrationSettings(
             camera_fov=mount.camera_fov, thermal_fov=mount.array_fov, offset_x=mount.array_x, offset_y=mount.array_y
         )
+        sees = engine.name != "blind"
         self.config = Config(
             site=SiteSettings(name="north"),
             gate=GATE,
             # What is not about people may be slow: each frame costs real time.
-            thermal=Mlx90640Settings(power=power, refresh_hz=16 if engine else 2),
-            camera=CameraSettings(fps=15 if engine else 2),
+            thermal=Mlx90640Settings(power=power, refresh_hz=16 if sees else 2),
+            camera=CameraSettings(fps=15 if sees else 2),
             lane=LaneSettings(**lane),
             reader=ReaderSettings(driver="wiegand", d0=20, d1=21),
             perception=PerceptionSettings(registration=registration),
             store=StoreSettings(folder=folder),
         )
-        self.engine = engine or BlindEngine()
+        self.engine = engine
         self.gallery = GalleryIndex.for_engine(self.engine)
-        if engine is not None:
+        if sees:
             photos = [enrolment_photo(IDENTITY, moment) for moment in range(2)]
             self.gallery.add(Registered(STUDENT), [engine.embed(photo, engine.detect(photo)[0]) for photo in photos])
         self.simulation: Simulation
@@ -278,8 +256,8 @@ def test_a_camera_that_comes_back_sees_again(tmp_path: Path, engine: FaceEngine)
     assert seen.reports["camera"].tries >= 3
 
 
-def test_a_sensor_that_only_a_power_cycle_frees_is_freed(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, power=POWER)
+def test_a_sensor_that_only_a_power_cycle_frees_is_freed(tmp_path: Path, blind: Callable[..., FaceEngine]) -> None:
+    rig = Rig(tmp_path, blind(), power=POWER)
 
     async def scene(app: App) -> None:
         await app.ready.wait()
@@ -294,8 +272,8 @@ def test_a_sensor_that_only_a_power_cycle_frees_is_freed(tmp_path: Path) -> None
     assert Health.FAILED not in seen.of("thermal")
 
 
-def test_a_sensor_that_stays_away_is_called_failed_once(tmp_path: Path) -> None:
-    rig = Rig(tmp_path)
+def test_a_sensor_that_stays_away_is_called_failed_once(tmp_path: Path, blind: Callable[..., FaceEngine]) -> None:
+    rig = Rig(tmp_path, blind())
 
     async def scene(app: App) -> None:
         await app.ready.wait()
@@ -309,8 +287,8 @@ def test_a_sensor_that_stays_away_is_called_failed_once(tmp_path: Path) -> None:
     assert seen.of("thermal").count(Health.FAILED) == 1, "said once, not at each try"
 
 
-def test_starting_and_ending_leave_the_sensor_its_supply(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, power=POWER)
+def test_starting_and_ending_leave_the_sensor_its_supply(tmp_path: Path, blind: Callable[..., FaceEngine]) -> None:
+    rig = Rig(tmp_path, blind(), power=POWER)
     chip = rig.chip
 
     async def scene(app: App) -> None:

@@ -60,6 +60,10 @@ def test_the_example_says_what_the_defaults_are() -> None:
         ("[site]\nname = 'Gate 1'", r"\[site\] name: .*matching regex"),
         ("[perception]\nengine = 'best'", r"\[perception\] engine: Invalid enum value 'best'"),
         ("[perception.screening]\nalarm = 45.0", r"\[perception\] screening\.alarm: "),
+        (
+            "[perception.attempt]\nbudget = 3.0",
+            r"\[perception\].*linger` \(3 s\) must be longer than `attempt.budget` \(3 s\)",
+        ),
         ("[link]\nhost = 'x'", r"\[link\]: .*missing required field `campus`"),
         ("[gate]\nchip = 0\nchip = 1\n", r"gate\.toml: .*line 3"),
         ("[store]\nfolder = 3", r"\[store\] folder: .*got 3"),

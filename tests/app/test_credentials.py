@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from controller.config import parse
 from controller.credentials import CredentialDesk, PinGuard
 from controller.errors import ConfigError
+from controller.followed import Followed
 from controller.gallery.credentials import add_credential
 from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Enrolment, Person, Template
 from controller.gallery.store import GalleryStore
+from controller.health import Health
 from controller.lane import events as ev
 from controller.lane.effects import Prompt
 from controller.lane.model import CredentialKind
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from controller.app import App
+    from controller.health import Report
     from controller.perception.types import Face
 
 IDENTITY, OTHER = 7, 8
@@ -54,9 +58,14 @@ class CountingEngine:
     def __init__(self) -> None:
         self._engine = open_engine("demo")
         self.embedded = 0
+        self.looks_down = False
+        """No face is found from now on."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
+
+    def detect(self, pixels: NDArray[np.uint8]) -> list[Face]:
+        return [] if self.looks_down else self._engine.detect(pixels)
 
     def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
         self.embedded += 1
@@ -149,6 +158,23 @@ def test_who_has_no_face_here_is_screened_without_one(tmp_path: Path) -> None:
     assert gate.engine.embedded == 0
 
 
+@pytest.mark.parametrize("after", [0.5, 2.5, 4.0])
+def test_who_came_by_card_and_looks_down_is_screened_by_heat(tmp_path: Path, after: float) -> None:
+    """Whoever shows the camera no face keeps their claim while they stand there, whenever they present the card."""
+    gate = Gate(tmp_path, "card")
+    gate.engine.looks_down = True
+
+    async def scene(gate: Gate) -> None:
+        gate.world.place(Passer(identity=OTHER, core=36.6, glasses=False))
+        await asyncio.sleep(after)
+        gate.hold(9)
+        await asyncio.sleep(4.0)
+
+    gate.play(scene)
+    ((person, detail),) = gate.records.of("grant")
+    assert (person, detail["faces"], detail["verdict"]) == ("s-9", 0, "normal")
+
+
 def test_a_fever_by_card_goes_to_the_doctor(tmp_path: Path) -> None:
     gate = Gate(tmp_path, "card")
     gate.play(lambda gate: step_up_with(gate, OTHER, 9, core=39.2))
@@ -214,6 +240,11 @@ class Devices(Watch):
         self.seen.append(up)
 
 
+def followed(told: list[Report] | None = None) -> Followed:
+    reports = [] if told is None else told
+    return Followed("reader", SystemClock(), Random(1), lambda _name, report: reports.append(report))
+
+
 def read(value: str, kind: ReadKind = ReadKind.CARD, at: float = 0.0) -> CredentialRead:
     return CredentialRead(kind, value, at)
 
@@ -229,6 +260,7 @@ async def desk_of(*reads: CredentialRead, guard: PinGuard | None = None) -> tupl
         clock=SystemClock(),
         executor=ClockExecutor(SystemClock(), 1),
         post=posted.append,
+        health=followed(),
         guard=guard,
     )
     task = asyncio.ensure_future(desk.run())
@@ -274,11 +306,12 @@ async def test_wrong_pins_lock_their_number_and_are_not_even_looked_at() -> None
 
 
 @pytest.mark.asyncio
-async def test_a_reader_that_is_not_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_that_is_not_there_is_waited_for() -> None:
     reader, devices = FakeReader(missing=2), Devices()
     index = GalleryIndex(4, "m", threshold=0.5, margin=0.0)
     clock, executor = SystemClock(), ClockExecutor(SystemClock(), 1)
-    monkeypatch.setattr("controller.credentials.AGAIN", 0.001)
+    told: list[Report] = []
+    health = followed(told)
     desk = CredentialDesk(
         reader,
         FakeBook(),  # type: ignore[arg-type]
@@ -286,13 +319,23 @@ async def test_a_reader_that_is_not_there_is_waited_for(monkeypatch: pytest.Monk
         clock=clock,
         executor=executor,
         post=lambda _: None,
+        health=health,
         watches=(devices,),
     )
     task = asyncio.ensure_future(desk.run())
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(1.0)
+    assert devices.seen == [False, True]
+    assert [(report.health, report.tries) for report in told] == [(Health.LOST, 1), (Health.OK, 2)]
+    assert told[0].reason, "why it is not there"
+    # Pulled out, and put back.
+    reader.on_state(ReaderState(up=False, text="/dev/input/event3 is gone"))
+    await asyncio.sleep(0.01)
+    assert (health.report.health, health.report.reason) == (Health.LOST, "/dev/input/event3 is gone")
+    reader.on_state(ReaderState(up=True, text="a reader on /dev/input/event4"))
+    await asyncio.sleep(0.01)
+    assert health.report.health is Health.OK
     task.cancel()
     desk.close()
-    assert devices.seen == [False, True]
 
 
 def test_a_number_is_locked_for_a_while_and_a_right_pin_forgives() -> None:
@@ -399,6 +442,7 @@ async def test_a_reader_that_is_lost_or_opened_is_told() -> None:
         clock=SystemClock(),
         executor=ClockExecutor(SystemClock(), 1),
         post=posted.append,
+        health=followed(),
         watches=(devices,),
     )
     task = asyncio.ensure_future(desk.run())

@@ -144,7 +144,7 @@ def test_a_program_that_hangs_is_aborted_with_its_stack_and_started_again(
 ) -> None:
     process = manager.start(tmp_path)
     ready = manager.until("READY=1")
-    assert "STATUS=locked; thermal ok; camera ok; 1 events for the campus" in ready
+    assert "STATUS=locked; thermal ok; camera ok; journal ok; 1 events for the campus" in ready
     for _ in range(3):
         manager.until("WATCHDOG=1")
     process.send_signal(order)

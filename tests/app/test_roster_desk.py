@@ -211,6 +211,28 @@ def signing_is_the_same(one: bytes, other: bytes) -> bool:
     return (first.body, first.signature) == (second.body, second.signature)
 
 
+def test_only_what_has_to_be_loaded_is_loaded(bench: Bench) -> None:
+    bench.desk.follow(word(bench, sealed("roster", 9, "a", "b")))
+    assert bench.watch.look(), "people came"
+    assert bench.index.people() == ("a", "b")
+    gone = Document(campus="school", kind="roster", version=11, since=9, removed=("a",))
+    wanted = Wanted(version=11, base=9, snapshot=wire.file_of(b"x"), delta=wire.file_of(wire.seal_document(gone, KEY)))
+    bench.desk.follow(word(bench, b"x", documents={"roster": wanted}, fresh_until=NOW + 2 * DAY))
+    assert bench.index.people() == ("b",), "who was removed is out at once"
+    bench.desk._tidy()
+    bench.desk._note_silence()
+    assert not bench.watch.look()
+    assert bench.people() == ["b"]
+
+
+def test_the_longest_message_can_be_signed(bench: Bench) -> None:
+    inline, elsewhere = wire.file_of(bytes(wire.INLINE)), File(sha256="f" * 64, size=wire.LARGEST)
+    most = 2**62
+    wanted = {kind: Wanted(version=most, base=most, snapshot=elsewhere, delta=inline) for kind in wire.KINDS}
+    bench.desk.follow(word(bench, b"", gate="n" * 32, campus="c" * 32, documents=wanted, issued=NOW + 0.123456))
+    assert "cfg/desired: is for" in bench.errors()
+
+
 def test_what_comes_after_a_wrong_one_waits(bench: Bench) -> None:
     """Templates of people who did not arrive are not installed either."""
     broken, fine = sealed("roster", 9, "a", key=bytes(32)), sealed("gallery", 9, "a")

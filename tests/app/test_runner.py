@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from controller.errors import StoreError
+from controller.followed import Followed
+from controller.health import Health
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.machine import Lane
-from controller.lane.model import Assessment, Direction, LaneSettings, Liveness, Match, Screening, Verdict
+from controller.lane.model import Assessment, Direction, FaultKind, LaneSettings, Liveness, Match, Screening, Verdict
 from controller.lane.states import State
 from controller.record.entry import Entry, Stored
 from controller.runner import Runner
@@ -25,6 +28,8 @@ from hw.sim.loop import run
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Coroutine
+
+    from controller.health import Report
 
 
 class FakeGate:
@@ -102,6 +107,7 @@ class Bench:
         self.journal = FakeJournal(self.told)
         self.watch = StepLog()
         self.reassessed: list[float] = []
+        self.health: list[Report] = []
         self.lane = Lane(LaneSettings(on_journal_failure_deny=deny))
         self.runner = Runner(
             self.lane,
@@ -115,6 +121,7 @@ class Bench:
             clock_state=lambda: "unknown",
             on_reassess=self.reassessed.append,
             watches=(self.watch,),
+            disk=Followed("journal", self.clock, Random(1), lambda _name, report: self.health.append(report)),
         )
 
     def play(self, scene: Callable[[Bench], Coroutine[None, None, None]]) -> None:
@@ -140,6 +147,12 @@ class Bench:
             ev.Approached(now=now, presence=1),
             ev.Assessed(now=now, assessment=registered(), grant_id=grant_id, presence=1),
         )
+
+    def disk(self) -> Health:
+        return self.health[-1].health
+
+    def sign(self) -> fx.Prompt:
+        return self.runner.prompt
 
     def relay(self) -> list[tuple[object, ...]]:
         return [item for item in self.told if item[0] in ("unlock", "hold", "relock", "stop")]
@@ -232,6 +245,78 @@ def test_a_dead_disk_does_not_keep_the_lane_busy_for_ever() -> None:
         await asyncio.sleep(10.0)
         await bench.recognise("g2")
         assert ("unlock", Side.A, 0.3) in bench.told
+
+    bench.play(scene)
+
+
+def test_a_dead_disk_puts_the_lane_out_of_service_until_it_lives_again() -> None:
+    bench = Bench()
+
+    async def scene(bench: Bench) -> None:
+        bench.journal.failures = 10**9
+        await bench.recognise("g1")
+        await asyncio.sleep(1.0)
+        assert bench.lane.state is State.FAULT
+        assert bench.sign() is fx.Prompt.OUT_OF_SERVICE, "nobody is called to a lane that lets nobody in"
+        assert bench.lane.faults == {FaultKind.JOURNAL}
+        assert [report.health for report in bench.health[:2]] == [Health.OK, Health.LOST]
+        assert bench.health[-1].reason == "the disk is full"
+        await asyncio.sleep(60.0)
+        assert bench.disk() is Health.FAILED, "somebody has to look"
+        bench.journal.failures = 0
+        await asyncio.sleep(6.0)
+        assert bench.lane.faults == frozenset()
+        assert bench.disk() is Health.OK
+        await bench.feed(ev.Left(now=bench.clock.monotonic()))
+        assert bench.sign() is fx.Prompt.IDLE
+        assert bench.told.count(("journal", "warning")) == 1, "when it was lost, and for how long, is on the disk"
+        await bench.recognise("g2")
+        assert ("unlock", Side.A, 0.3) in bench.told
+
+    bench.play(scene)
+
+
+def test_one_record_that_failed_is_no_dead_disk() -> None:
+    bench = Bench()
+
+    async def scene(bench: Bench) -> None:
+        bench.journal.failures = 1
+        await bench.recognise()
+        await asyncio.sleep(1.0)
+        assert bench.lane.state is State.DENIED
+        assert bench.lane.faults == frozenset()
+        assert [report.health for report in bench.health] == [Health.OK, Health.LOST, Health.OK]
+
+    bench.play(scene)
+
+
+def test_a_disk_that_is_slow_again_and_again_is_degraded() -> None:
+    bench = Bench()
+
+    async def scene(bench: Bench) -> None:
+        bench.journal.delay = 1.5
+        for _ in range(40):
+            await bench.feed(ev.Tamper(now=bench.clock.monotonic(), active=True))
+            await asyncio.sleep(2.0)
+        assert bench.disk() is Health.DEGRADED
+        assert "of its jobs are bad: a record took 1.5 s" in bench.health[-1].reason
+        assert bench.lane.faults == frozenset()
+
+    bench.play(scene)
+
+
+def test_where_policy_says_to_go_on_the_lane_stays_in_service() -> None:
+    bench = Bench(deny=False)
+
+    async def scene(bench: Bench) -> None:
+        bench.journal.failures = 10**9
+        await bench.recognise()
+        await asyncio.sleep(20.0)
+        assert bench.lane.state is not State.FAULT
+        bench.journal.failures = 0
+        await asyncio.sleep(6.0)
+        assert not bench.runner.unrecorded, "nobody has to come for that"
+        assert bench.lane.faults == frozenset()
 
     bench.play(scene)
 

@@ -158,7 +158,7 @@ def test_a_start_has_bounds_then_it_is_ready_fed_and_stopped(rig: Rig) -> None:
     gaps = [after - before for before, after in zip(manager.fed(), manager.fed()[1:], strict=False)]
     assert len(gaps) > 20
     assert max(gaps) <= PATIENCE / 3
-    assert "locked; thermal ok; camera ok; 1 events for the campus" in manager.statuses()
+    assert "locked; thermal ok; camera ok; journal ok; 1 events for the campus" in manager.statuses()
 
 
 def test_a_lost_sensor_is_told_and_fed_on(rig: Rig) -> None:

@@ -10,17 +10,27 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import httpx
 import pytest
+import pytest_asyncio
 import structlog
 
+from campus import tokens
+from campus.api.app import make_app
+from campus.database import Database
+from campus.roles import Actor, Role
+from campus.store import HubStore
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 NUMBERS = itertools.count()
+SHELL = Actor("root (shell)", Role.ADMIN)
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +98,31 @@ async def _create(server: str, name: str) -> None:
     connection = await asyncpg.connect(server)
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
+
+
+class Api:
+    """Asks as somebody of a role."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.store = HubStore(database)
+        transport = httpx.ASGITransport(make_app(database))
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://hub/api/v1")
+        self._tokens: dict[Role, str] = {}
+
+    async def ask(self, role: Role, method: str, path: str, **more: Any) -> httpx.Response:
+        if role not in self._tokens:
+            async with self.database.transaction() as query:
+                made = await tokens.issue(query, SHELL, f"a {role}", role, now=time.time(), expires=None)
+            self._tokens[role] = made[0]
+        headers = {"Authorization": f"Bearer {self._tokens[role]}", **more.pop("headers", {})}
+        return await self.client.request(method, path, headers=headers, **more)
+
+    async def get(self, role: Role, path: str, **query: object) -> httpx.Response:
+        return await self.ask(role, "GET", path, params=query)
+
+
+@pytest_asyncio.fixture
+async def api(address: str) -> AsyncIterator[Api]:
+    async with Database(address, "school") as database:
+        yield Api(database)

@@ -5,52 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import httpx
+import msgspec
 import pytest
-import pytest_asyncio
 
 from campus import tokens
-from campus.api.app import make_app
-from campus.database import Database
 from campus.roles import Actor, Role
-from campus.store import HubStore, Incoming
+from campus.store import Incoming
 from controller.link.messages import EventMessage, State, encode, event_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from tests.campus.conftest import Api
 
 pytestmark = pytest.mark.asyncio
 
 SHELL = Actor("root (shell)", Role.ADMIN)
 EPOCH = "000000000000002a"
-
-
-class Api:
-    """Asks as somebody of a role."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.store = HubStore(database)
-        transport = httpx.ASGITransport(make_app(database))
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://hub/api/v1")
-        self._tokens: dict[Role, str] = {}
-
-    async def ask(self, role: Role, method: str, path: str, **more: object) -> httpx.Response:
-        if role not in self._tokens:
-            async with self.database.transaction() as query:
-                made = await tokens.issue(query, SHELL, f"a {role}", role, now=time.time(), expires=None)
-            self._tokens[role] = made[0]
-        headers = {"Authorization": f"Bearer {self._tokens[role]}"}
-        return await self.client.request(method, path, headers=headers, **more)  # type: ignore[arg-type]
-
-    async def get(self, role: Role, path: str, **query: object) -> httpx.Response:
-        return await self.ask(role, "GET", path, params=query)
-
-
-@pytest_asyncio.fixture
-async def api(address: str) -> AsyncIterator[Api]:
-    async with Database(address, "school") as database:
-        yield Api(database)
 
 
 def event(seq: int, kind: str = "deny", **more: object) -> Incoming:
@@ -119,6 +88,15 @@ async def test_events_come_newest_first_page_by_page(api: Api) -> None:
     assert (await api.get(Role.GUARD, "/events", before="AAAA")).status_code == 422
     entries = (await api.get(Role.AUDITOR, "/audit")).json()
     assert [(e["action"], e["subject"]) for e in entries if e["actor"] == "a guard"] == [("events_read", "p-0")]
+
+
+async def test_an_event_ahead_of_its_turn_is_shown_and_dated(api: Api) -> None:
+    unsure = msgspec.structs.replace(event(9).message, clock="unsynchronised", time=12.0, monotonic=0.5)
+    await api.store.apply([event(1), Incoming("north", unsure, encode(unsure), live=True)], 1_790_000_003.0)
+    ahead, first = (await api.get(Role.DOCTOR, "/events")).json()["events"]
+    assert (ahead["seq"], ahead["happened_source"], ahead["happened_error"]) == (9, "estimated", 1.00025)
+    assert ahead["happened"].replace("Z", "+00:00") == "2026-09-21T14:13:20.500000+00:00"
+    assert (first["seq"], first["happened_source"], first["happened"]) == (1, "clock", first["time"])
 
 
 async def test_a_temperature_is_the_doctors(api: Api) -> None:

@@ -81,11 +81,19 @@ def test_a_failure_is_one_line_and_status_1(tmp_path: Path, capsys: pytest.Captu
     [
         (["--campus", "No Such Name", "--db", "x"], "is no name for a campus or gate"),
         (["--campus", "school", "--db", "/proc/nowhere/x"], "/proc/nowhere/x: unable to open database file"),
+        (["--campus", "school", "--db", "hub.sqlite3", "--ca", "/nowhere/ca.pem"], "/nowhere/ca.pem: cannot be used"),
+        (["--campus", "school", "--db", "hub.sqlite3", "--metrics-port", "70000"], "[metrics] port: 70000 cannot be"),
+        (["--campus", "school", "--db", "hub.sqlite3", "--worker", "3/2"], "--worker 3/2: NUMBER/WORKERS"),
     ],
 )
 def test_an_intake_that_cannot_start_says_why(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(["ingest", "--broker", "127.0.0.1:1", *arguments]) == 1
     assert message in capsys.readouterr().err
 

@@ -21,7 +21,7 @@ from campus.roles import Actor, Role
 from campus.store import HubStore, Incoming
 from controller.lane.access.document import from_json
 from controller.lane.access.policy import Policy
-from controller.link.messages import EventMessage, State, encode, event_id
+from controller.link.messages import EventMessage, Online, State, encode, event_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -190,6 +190,23 @@ async def test_why_somebody_may_pass(hub: Hub) -> None:
     assert out["granted"]
     nowhere = await hub.ask(Role.GUARD, "GET", "/policy/explain", 422, params=ask | {"at": "attic"})
     assert "none of the name 'attic'" in nowhere["detail"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("boots", "reason"), [(("b1", "b1"), "anti_passback"), (("b1", "b2"), None)])
+async def test_hard_anti_passback_is_explained_as_the_gate_decides(
+    hub: Hub, boots: tuple[str, str], reason: str | None
+) -> None:
+    await hub.change(FIRST)
+    await hub.change({"points": {"north": {"anti_passback": "hard"}}})
+    await hub.enrol(Person(id="p1", groups=("pupils",)))
+    births = [Online(online=True, boot_id=boot) for boot in boots]
+    told = [Incoming(gate, one, encode(one)) for gate, one in zip(("north", "south"), births, strict=True)]
+    await HubStore(hub.database).apply(told, time.time())
+    await hub.passes("north", "p1", 5.0)
+    found = await hub.ask(Role.GUARD, "GET", "/policy/explain", params={"person": "p1", "at": "north"})
+    assert found["reason"] == reason
+    assert ("not seen from here: south" in str(found["text"])) == (reason is None)
 
 
 @pytest.mark.asyncio

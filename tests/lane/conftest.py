@@ -17,6 +17,7 @@ import pytest
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.arm import SAFETY, Arm, ArmTimer
+from controller.lane.kind_settings import BarrierTimes, DoorTimes
 from controller.lane.machine import Lane
 from controller.lane.model import (
     Assessment,
@@ -209,6 +210,40 @@ class Rig:
         """Relay moves among the latest effects."""
         return [effect for effect in self.last if isinstance(effect, fx.Unlock | fx.Hold | fx.Relock | fx.BlockEntry)]
 
+    def told_faults(self, kind: fx.RecordKind = fx.RecordKind.FAULT) -> list[object]:
+        return [record.detail["fault"] for record in self.records(kind)]
+
+    # What vehicles and an arm do at a barrier
+
+    def drive_up(self) -> None:
+        self.sense(Sensor.LOOP_FRONT, Reading.ON)
+
+    def arm_goes_up(self) -> None:
+        """The arm does what it was told."""
+        self.sense(Sensor.ARM_DOWN, Reading.OFF)
+        self.advance(2.0)
+        self.sense(Sensor.ARM_UP, Reading.ON)
+
+    def arm_comes_down(self) -> None:
+        self.sense(Sensor.ARM_UP, Reading.OFF)
+        self.advance(2.0)
+        self.sense(Sensor.ARM_DOWN, Reading.ON)
+
+    def drive_under(self) -> None:
+        self.sense(Sensor.LOOP_ARM, Reading.ON)
+        self.sense(Sensor.PHOTOCELL, Reading.ON)
+        self.sense(Sensor.LOOP_FRONT, Reading.OFF)
+
+    def drive_off(self) -> None:
+        self.sense(Sensor.PHOTOCELL, Reading.OFF)
+        self.sense(Sensor.LOOP_ARM, Reading.OFF)
+
+    def let_car_in(self) -> str:
+        self.drive_up()
+        grant = self.admit()
+        self.arm_goes_up()
+        return grant
+
     # How effects are performed, and what must hold
 
     def _perform(  # noqa: C901, PLR0912 - one branch an effect is the table
@@ -366,6 +401,45 @@ def make_rig() -> MakeRig:
 def rig(make_rig: MakeRig) -> Rig:
     """A rig in service."""
     return make_rig().boot()
+
+
+@pytest.fixture
+def make_door(make_rig: MakeRig) -> MakeRig:
+    """Make a door in service, shut: `times` of [lane.door], other settings."""
+
+    def make(times: dict[str, Any] | None = None, **settings: Any) -> Rig:
+        rig = make_rig(kind="door", door=DoorTimes(**(times or {})), **settings).boot()
+        rig.sense(Sensor.DOOR, Reading.OFF, found=True)
+        return rig
+
+    return make
+
+
+@pytest.fixture
+def door(make_door: MakeRig) -> Rig:
+    """A door in service, shut."""
+    return make_door()
+
+
+@pytest.fixture
+def make_barrier(make_rig: MakeRig) -> MakeRig:
+    """Make a barrier in service, nothing near it, its arm down or `up`: `times` of [lane.barrier], other settings."""
+
+    def make(times: dict[str, Any] | None = None, *, up: bool = False, **settings: Any) -> Rig:
+        rig = make_rig(kind="barrier", barrier=BarrierTimes(**(times or {})), passage_wait=15.0, **settings)
+        for sensor in (Sensor.LOOP_FRONT, Sensor.LOOP_ARM, Sensor.LOOP_EXIT, Sensor.PHOTOCELL, Sensor.POWER_FAIL):
+            rig.sense(sensor, Reading.OFF, found=True)
+        rig.sense(Sensor.ARM_UP, Reading.ON if up else Reading.OFF, found=True)
+        rig.sense(Sensor.ARM_DOWN, Reading.OFF if up else Reading.ON, found=True)
+        return rig.boot()
+
+    return make
+
+
+@pytest.fixture
+def barrier(make_barrier: MakeRig) -> Rig:
+    """A barrier in service, its arm down."""
+    return make_barrier()
 
 
 @pytest.fixture

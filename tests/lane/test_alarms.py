@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.alarms import CONDITIONS
-from controller.lane.kind_settings import BarrierTimes, DoorTimes
 from controller.lane.model import Direction, FaultKind
 from controller.lane.sensed import Reading, Sensor
 from controller.lane.table import State
 
 if TYPE_CHECKING:
-    from tests.lane.conftest import MakeRig, Rig
+    from tests.lane.conftest import Rig
 
 ENTRY = Direction.ENTRY
 
@@ -29,13 +26,6 @@ def sounds(rig: Rig) -> list[bool]:
 def acknowledge(rig: Rig) -> dict[str, object]:
     rig.feed(ev.Acknowledge, actor="guard")
     return dict(rig.records(fx.RecordKind.COMMAND)[-1].detail)
-
-
-@pytest.fixture
-def door(make_rig: MakeRig) -> Rig:
-    rig = make_rig(kind="door", door=DoorTimes(open_warning=20.0, open_alarm=30.0)).boot()
-    rig.sense(Sensor.DOOR, Reading.OFF, found=True)
-    return rig
 
 
 def hold_open(door: Rig) -> None:
@@ -114,17 +104,12 @@ def test_it_moves_nothing_and_changes_no_state(door: Rig) -> None:
     assert (door.state(), door.moves()) == (before, [])
 
 
-def test_an_arm_that_is_stuck_stays_on_the_list_until_it_has_moved(make_rig: MakeRig) -> None:
-    barrier = make_rig(kind="barrier", barrier=BarrierTimes(), passage_wait=15.0)
-    for sensor in (Sensor.LOOP_ARM, Sensor.PHOTOCELL, Sensor.ARM_UP):
-        barrier.sense(sensor, Reading.OFF, found=True)
-    barrier.sense(Sensor.ARM_DOWN, Reading.ON, found=True)
-    barrier.boot().open_once()
+def test_an_arm_that_is_stuck_stays_on_the_list_until_it_has_moved(barrier: Rig) -> None:
+    barrier.open_once()
     barrier.advance(9.0)
     acknowledge(barrier)
     assert barrier.lane.alarms == {"arm_stuck": True}
-    barrier.sense(Sensor.ARM_DOWN, Reading.OFF)
-    barrier.sense(Sensor.ARM_UP, Reading.ON)
+    barrier.arm_goes_up()
     assert barrier.lane.alarms == {}
 
 

@@ -284,6 +284,12 @@ def arrived(path: Path) -> list[bytes]:
 
 
 @pytest.fixture
+def journal_of(tmp_path: Path) -> Callable[[], list[bytes]]:
+    """What the journal holds, as the wire should carry it."""
+    return lambda: journaled(tmp_path / "journal.sqlite3")
+
+
+@pytest.fixture
 def compare(tmp_path: Path) -> Callable[[], int]:
     """Assert that the hub has what the journal has, byte for byte and once each; how many there are."""
 

@@ -28,18 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-
-class Blind:
-    """An engine that sees nobody."""
-
-    name, template_model, dim, threshold, margin, rehearsal_only = "blind", "blind:1", 4, 0.5, 0.0, False
-
-    def detect(self, pixels: Any) -> list[Any]:
-        del pixels
-        return []
-
-    def embed(self, pixels: Any, face: Any) -> Any:
-        raise AssertionError(f"no face was found, so none at {face.box} of {pixels.shape}")
+    from controller.perception.types import FaceEngine
 
 
 class Memory:
@@ -73,7 +62,8 @@ class Machine:
 class Bench:
     """A lane in service on a simulated board, and the deeds of its desk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: FaceEngine) -> None:
+        self.engine = engine
         self.clock = VirtualClock()
         self.config = Config(store=StoreSettings(folder=folder))
         world, config = World(self.clock, seed=3), self.config
@@ -95,9 +85,8 @@ class Bench:
 
     def play(self, scene: Callable[[Bench], Awaitable[None]]) -> None:
         async def main() -> None:
-            engine = Blind()
-            gallery = GalleryIndex.for_engine(engine)
-            self.app = App(self.config, self.board, engine=engine, gallery=gallery, journal=Memory())
+            gallery = GalleryIndex.for_engine(self.engine)
+            self.app = App(self.config, self.board, engine=self.engine, gallery=gallery, journal=Memory())
 
             async def beside() -> None:
                 await self.app.ready.wait()
@@ -115,8 +104,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+def bench(tmp_path: Path, blind: Callable[[], FaceEngine]) -> Iterator[Bench]:
+    made = Bench(tmp_path, blind())
     yield made
     made.simulation.turnstile.close()
 
@@ -137,6 +126,7 @@ def test_the_self_test_measures_and_moves_nothing(bench: Bench, tmp_path: Path) 
         assert 0 < float(str(told["journal_disk_median_ms"])) <= float(str(told["journal_disk_worst_ms"]))
         assert float(str(told["disk_space_free_mb"])) > 0
         assert told["faults"] == ""
+        assert (told["camera_health"], told["thermal_health"], told["journal_health"]) == ("ok", "ok", "ok")
         assert int(str(told["thermal_frames"])) > 0
 
     bench.play(scene)

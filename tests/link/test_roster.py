@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 from benchmarks.roster_rig import ADMIN, RigGate, RigHub, campus, somebody, until
-from campus import gate_keys, tokens
+from campus import gate_keys, policy, tokens
 from campus.roles import Role
 from controller.gallery.credentials import add_credential
 from controller.gallery.store import DATABASE, GalleryStore
+from controller.lane.access.times import UNKNOWN
 from controller.link.documents import download_password, read_reported
 
 if TYPE_CHECKING:
@@ -182,3 +183,37 @@ async def test_it_outlives_the_hub_and_the_broker(broker: Mosquitto, tmp_path: P
             await until(lambda: gate.knows(5, seen=False), "a small change travels within the message")
         finally:
             await again.stop()
+
+
+async def test_the_access_policy_comes_to_every_gate_and_a_wrong_one_is_told(broker: Mosquitto, tmp_path: Path) -> None:
+    async with campus(tmp_path, broker.port, 2) as (hub, gates):
+
+        async def change(patch: dict[str, object]) -> int:
+            async with hub.database.transaction() as query:
+                return (await policy.change(query, ADMIN, patch, now=time.time())).revision
+
+        def allows(gate: RigGate) -> bool:
+            return gate.access.decide("p1", 0.0, UNKNOWN).reason is None
+
+        await hub.add(1)
+        first = await change(
+            {
+                "groups": ["student", "staff"],
+                "zones": {"street": {"outside": True}, "school": {}},
+                "points": {gate.name: {"from": "street", "to": "school"} for gate in gates},
+                "rules": [{"groups": ["staff"], "zones": ["school"]}],
+            }
+        )
+        for gate in gates:
+            await known(gate, 1)
+            await until(lambda gate=gate: gate.access.policy.revision == first, "the policy is in force")  # type: ignore[misc]
+            assert not allows(gate)
+        second = await change({"rules": [{"groups": ["student"], "zones": ["school"]}], "points": {"gate-1": None}})
+        await until(lambda: allows(gates[0]), "the change is in force")
+        assert gates[0].access.policy.revision == second
+
+        def told() -> str:
+            return read_reported("", gates[1].desk.reported()).documents["policy"].error
+
+        await until(lambda: "there is none of the name 'gate-1'" in told(), "the hub is told why it is not installed")
+        assert gates[1].access.policy.revision == first

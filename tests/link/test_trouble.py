@@ -169,6 +169,25 @@ async def test_both_sides_show_a_certificate(
     assert not refused.counters.up
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("collected")
+@pytest.mark.service
+@pytest.mark.asyncio
+async def test_an_expired_certificate_is_named(
+    broker: Any, tmp_path: Path, run: Make, eventually: Make, lines: list[dict[str, Any]]
+) -> None:
+    school = Authority(tmp_path, "school")
+    server, server_key = school.issue("broker", hours=-1)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    broker.stop()
+    broker.configure(f"allow_anonymous true\ncertfile {server}\nkeyfile {server_key}\n")
+    broker.start()
+    link = run(broker.port, tls=TlsSettings(ca=school.ca))
+    await eventually(lambda: any("certificate has expired" in error for error in errors(lines)), "it is named")
+    assert not link.counters.up
+
+
 BLOCKING = {"time.sleep", "socket.getaddrinfo", "socket.connect", "sqlite3.connect", "subprocess.Popen", "os.system"}
 _watched: list[tuple[int, list[str]]] = []
 

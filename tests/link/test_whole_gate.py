@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -10,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiomqtt
 import pytest
 
 if TYPE_CHECKING:
@@ -56,6 +59,13 @@ async def test_a_grant_that_was_on_disk_reaches_the_campus_once(
     try:
         await eventually(lambda: "passage" in kinds(hub_path, EVENTS), "the second passage at the campus")
         assert kinds(hub_path, EVENTS).count("grant") == 2
+        async with aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5) as home:
+            await home.subscribe("homeassistant/device/thermogate-school-north/config", qos=1)
+            told = json.loads(bytes((await asyncio.wait_for(anext(home.messages), 20)).payload))
+            assert told["components"].keys() >= {"lane", "online", "thermal", "camera", "passages"}
+            await home.subscribe("gate/v1/school/north/state", qos=1)
+            while json.loads(bytes((await asyncio.wait_for(anext(home.messages), 60)).payload))["passages"] != 1:
+                pass
         gate.send_signal(signal.SIGTERM)
         said, _ = gate.communicate(timeout=60)
         assert said.endswith("ended\n")

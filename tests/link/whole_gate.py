@@ -66,7 +66,13 @@ def main(folder: Path, port: int, *, deadly: bool) -> None:
         perception=PerceptionSettings(registration=registration),
         store=StoreSettings(folder=folder),
         link=LinkSettings(
-            campus="school", host="127.0.0.1", port=port, reconnect_min=0.05, reconnect_max=0.2, ack_timeout=0.5
+            campus="school",
+            host="127.0.0.1",
+            port=port,
+            reconnect_min=0.05,
+            reconnect_max=0.2,
+            ack_timeout=0.5,
+            home_assistant="homeassistant",
         ),
     )
     engine = open_engine("demo")

@@ -200,20 +200,32 @@ def still(core: float, distance: float) -> NDArray[np.float32]:
     return heat_of(Person(identity=4, core=core, distance=distance, glasses=False), room=24.0, noise=0.0)
 
 
-def assessed_blind(picture: NDArray[np.float32], seconds: float = 6.0, noise: float = 0.7) -> list[Assessment]:
+def assessed_blind(
+    picture: NDArray[np.float32], seconds: float = 6.0, noise: float = 0.7, *, face: bool = True
+) -> list[Assessment]:
+    return [found for _, found in blind_findings(picture, seconds, noise, face=face)]
+
+
+def blind_findings(
+    picture: NDArray[np.float32], seconds: float, noise: float, *, face: bool
+) -> list[tuple[float, Assessment]]:
+    """What was found, with when, in seconds from the first frame."""
+
     def nobody(embedding: NDArray[np.float32]) -> Identification:
         raise AssertionError(f"nobody is looked up by {embedding}")
 
     engine: Any = Blind()
     perception = Perception(engine, nobody, PerceptionSettings(screening=ScreeningSettings(settled=0)))
+    perception.ask(face=face)
     random, parity = np.random.default_rng(6), np.add.outer(np.arange(24), np.arange(32)) % 2
-    held, found = picture.astype(np.float64), []
+    held = picture.astype(np.float64)
+    found: list[tuple[float, Assessment]] = []
     black = np.zeros((480, 640, 3), np.uint8)
     for index in range(round(seconds * 16)):
         held = np.where(parity == index % 2, picture + random.normal(0, noise, picture.shape), held)
         frame = Heat(held.astype(np.float32), 32.0, index / 16)
         seen = perception.observe(Shot(black, index / 16), [frame])
-        found += [] if seen.assessment is None else [seen.assessment]
+        found += [] if seen.assessment is None else [(index / 16, seen.assessment)]
     return found
 
 
@@ -233,6 +245,17 @@ def test_who_shows_no_face_to_the_camera_is_measured_by_heat_alone() -> None:
             assert abs(screening.value - core) < 3 * screening.uncertainty
             assert screening.verdict is (Verdict.NORMAL if core < 37.5 else Verdict.RECHECK)
     assert measured >= 4
+
+
+def test_who_came_by_card_waits_for_no_face() -> None:
+    """Heat alone is asked for: once it is enough there is nothing to wait for, though no picture shows a face."""
+    settings = PerceptionSettings()
+    arrives = settings.presence.body_after
+    for face in (True, False):
+        ((at, found),) = blind_findings(still(36.7, 0.5), 6.0, 0.7, face=face)
+        assert found.screening.verdict is Verdict.NORMAL
+        spent = at - arrives
+        assert spent > settings.attempt.budget - 0.1 if face else spent < 1.0
 
 
 def test_something_warm_that_is_no_face_has_a_reason_and_no_number() -> None:

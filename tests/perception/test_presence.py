@@ -55,6 +55,13 @@ def test_a_body_that_turned_away_lingers_and_then_has_left() -> None:
     assert changes[1][0] * STEP == pytest.approx(SETTINGS.linger, abs=0.2)
 
 
+def test_a_body_that_came_by_card_stays_without_a_face_until_it_goes() -> None:
+    presence = Presence(SETTINGS)
+    presence.by_heat = True
+    changes = [presence.update(step * STEP, faces=0, body=step < 100) for step in range(120)]
+    assert [(step, change) for step, change in enumerate(changes) if change is Change.LEFT] == [(100, Change.LEFT)]
+
+
 def test_a_body_without_a_face_arrives_late() -> None:
     (index, change), *_ = play([0] * 60, body=True)
     assert change is Change.APPROACHED

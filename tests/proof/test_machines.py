@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
+from image.proof.contents import PYTHON, _linked
 from image.proof.cpio import Archive
 from image.proof.inside.groups import GROUPS
 from image.proof.inside.pins import Setting, parse_trace
 from image.proof.kernels import _load_after
-from image.proof.machine import shares
 from image.proof.raspberry import Heard, judge
 from image.proof.raspberry_inside import GRANTS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TRACE = """\
 # tracer: nop
@@ -75,12 +73,24 @@ def test_a_module_is_loaded_behind_what_it_needs(tmp_path: Path) -> None:
     assert order == ["configfs", "irq_sim", "gpio_sim", "loop"]
 
 
-def test_a_folder_within_another_is_shared_once(tmp_path: Path) -> None:
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    found = shares(tmp_path / "a", tmp_path / "a" / "b", tmp_path / "not there")
-    assert found.count(tmp_path / "a") == 1
-    assert tmp_path / "a" / "b" not in found
-    assert tmp_path / "not there" not in found
+def test_a_disk_knows_when_a_file_was_changed_and_has_a_folder_once(tmp_path: Path) -> None:
+    """By the first Python knows what it has compiled; the kernel takes a folder that comes again for a fault."""
+    source = tmp_path / "module.py"
+    source.touch()
+    os.utime(source, (1e9, 1e9))
+    disk = Archive()
+    disk.tree(tmp_path, "site")
+    disk.folder("site")
+    packed = disk.packed()
+    assert packed.count(b"site\0") == 1
+    assert int(packed[packed.index(b"site/module.py") - 110 :][46:54], 16) == 1e9
+
+
+def test_what_a_program_is_linked_with_comes_along() -> None:
+    found = _linked([PYTHON], [])
+    assert any(path.name.startswith("libc.so") for path in found)
+    assert all(path.is_file() for path in found)
+    assert _linked([PYTHON], [Path("/")]) == []
 
 
 def test_no_claim_is_made_twice() -> None:

@@ -29,11 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from controller.lane.states import State
-    from controller.perception.types import Face
+    from controller.perception.types import FaceEngine
     from controller.record.entry import Stored
     from controller.runner import JournalPort
     from hw.ports import Side
@@ -55,24 +52,6 @@ WIRING: dict[str, Any] = {
 }
 
 
-class BlindEngine:
-    """Sees nobody, at no cost: who comes and what perception found is told by the scene."""
-
-    name = "blind"
-    template_model = "blind:1"
-    dim = 4
-    threshold = 0.5
-    margin = 0.0
-    rehearsal_only = False
-
-    def detect(self, pixels: NDArray[np.uint8]) -> list[Face]:
-        del pixels
-        return []
-
-    def embed(self, pixels: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
-        raise AssertionError(f"no face was found, so none at {face.box} of {pixels.shape}")
-
-
 class Records(Watch):
     """What reached the disk, and where the lane went."""
 
@@ -89,7 +68,8 @@ class Records(Watch):
 class Site:
     """One turnstile, and one life of the program after the other on it."""
 
-    def __init__(self, folder: Path, gate: Mapping[str, Any], lane: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, engine: FaceEngine, gate: Mapping[str, Any], lane: Mapping[str, Any]) -> None:
+        self.engine = engine
         self.clock = VirtualClock()
         gate_settings = GateSettings(**(WIRING | dict(gate)))
         store = StoreSettings(folder=folder)
@@ -99,7 +79,7 @@ class Site:
         self.board, simulation = simulated_board(thermal, camera, gate_settings, clock=self.clock, world=world, seed=3)
         self.turnstile: SimulatedTurnstile = simulation.turnstile
         self.records = Records()
-        self.gallery = GalleryIndex.for_engine(BlindEngine())
+        self.gallery = GalleryIndex.for_engine(engine)
         self.app: App
         self._people = 0
 
@@ -110,11 +90,10 @@ class Site:
             executor = ClockExecutor(self.clock, 1, "journal")
             disk = Journal(self.config.store.folder / "journal.sqlite3", executor, boot_id="boot")
             await disk.open()
-            engine = BlindEngine()
             self.app = App(
                 self.config,
                 self.board,
-                engine=engine,
+                engine=self.engine,
                 gallery=self.gallery,
                 journal=journal or disk,
                 watches=(self.records,),
@@ -190,14 +169,14 @@ __all__ = ["Direction", "Site"]
 
 
 @pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[MakeSite]:
+def make_site(tmp_path: Path, blind: Callable[[], FaceEngine]) -> Iterator[MakeSite]:
     """Make a site; keyword arguments go to [gate], `lane` to [lane]."""
     sites: list[Site] = []
 
     def make(*, lane: Mapping[str, Any] | None = None, **gate: Any) -> Site:
         folder = tmp_path / f"site-{len(sites)}"
         folder.mkdir()
-        sites.append(Site(folder, gate, lane or {}))
+        sites.append(Site(folder, blind(), gate, lane or {}))
         return sites[-1]
 
     yield make

@@ -148,13 +148,10 @@ class DoorScenes:
         return "" if free else "the way out was locked"
 
     async def _weaken(self, act: Act) -> str:
-        self._door.weak = True
         told = await self._come(act)
+        self._door.weaken(True)
         await self._hands.until(lambda: not self._door.open, SHUT_AGAIN)
         await asyncio.sleep(5.0)
-        self._door.weak = False
-        # Somebody pulls at it until the bolt is home.
-        self._door.stick(Signal.SECURE, level=True)
-        await asyncio.sleep(0.5)
-        self._door.stick(Signal.SECURE, None)
+        # Somebody pulls at it until the bolt is home, and mends it.
+        self._door.weaken(False)
         return told

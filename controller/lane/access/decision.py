@@ -7,6 +7,7 @@ out, nothing denies: what would have is only told.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from controller.lane.access.document import EVERYBODY
@@ -70,9 +71,9 @@ class Decision:
         return None if self.reason else next((step.reason for step in self.steps if step.reason), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
-    """Who wants to pass where and when, and what is known besides."""
+    """Who wants to pass where and when, and what is known besides. What it looks up it looks up once."""
 
     policy: Policy
     point: str
@@ -89,6 +90,11 @@ class Question:
     stale: bool = False
     """The gate has not heard for too long who may still pass."""
 
+    @cached_property
+    def subject(self) -> Subject | None:
+        """What is known of the person; None: not enrolled."""
+        return self.find(self.person)
+
     @property
     def at(self) -> Point:
         """The point."""
@@ -104,7 +110,7 @@ class Question:
         """Whether what depends on the time is denied for want of it."""
         return not self.moment.known and self.policy.document.without_clock == "deny"
 
-    @property
+    @cached_property
     def wall(self) -> dt.datetime:
         """What a clock on the wall shows."""
         return local(self.moment.unix, self.policy.zone)
@@ -114,11 +120,11 @@ class Question:
         """The visit, of somebody who is on one."""
         return self.policy.document.visitors.get(self.person)
 
-    @property
+    @cached_property
     def groups(self) -> frozenset[str]:
         """Whose rules hold for this person."""
-        found, visitor = self.find(self.person), self.visitor
-        own = () if found is None else found.groups
+        visitor = self.visitor
+        own = () if self.subject is None else self.subject.groups
         return frozenset((*own, *(() if visitor is None else visitor.groups), EVERYBODY))
 
 
@@ -127,7 +133,7 @@ def decide(question: Question) -> Decision:
     if question.direction is Direction.EXIT:
         step = Step("way out", "allows", f"{question.point} lets everybody out, known or not")
         return Decision(None, (step,))
-    if question.find(question.person) is None:
+    if question.subject is None:
         reason = DenyReason.UNKNOWN_PERSON
         return Decision(reason, (Step("enrolled", "denies", f"{question.person} is not enrolled here", reason),))
     steps = (*_heard(question), *(rule(question) for rule in _RULES))
@@ -158,7 +164,7 @@ def _by_clock(question: Question, rule: str, why: str) -> Step:
 
 def _validity(question: Question) -> Step:
     """The dates of the roll."""
-    subject, rule = question.find(question.person), "validity"
+    subject, rule = question.subject, "validity"
     first, last = (None, None) if subject is None else (subject.valid_from, subject.valid_until)
     if first is None and last is None:
         return Step(rule, "allows", "registered without dates")

@@ -16,8 +16,6 @@ import msgspec
 from controller.errors import PolicyError
 
 FORMAT = 1
-KIND = "policy"
-"""What the hub calls this document when it hands it to gates."""
 EVERYBODY = "*"
 """Stands for everybody who is enrolled, where groups are named."""
 SIZE_LIMIT = 8 * 1024 * 1024

@@ -37,6 +37,7 @@ class Policy:
 
     Attributes:
         document: as it is written.
+        digest: what tells it from another.
         zone: its time zone; None: the board's own.
         weeks: its schedules.
         permits: the rules of each point.
@@ -45,6 +46,7 @@ class Policy:
     def __init__(self, document: Document) -> None:
         _check(document)
         self.document = document
+        self.digest = doc.digest(document)
         self.zone = time_zone(document.timezone)
         self.weeks: Mapping[str, Week] = {
             name: Week(one, () if one.holidays is None else document.holidays[one.holidays])

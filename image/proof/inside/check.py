@@ -54,6 +54,7 @@ def _try(check: Check) -> Evidence:
     except CannotTry as reason:
         return Evidence(check.claim, "skipped", check.how, str(reason))
     except NotShown as finding:
+        traceback.print_exc(file=sys.stderr)
         return Evidence(check.claim, "FAILED", check.how, str(finding))
     except Exception as error:  # noqa: BLE001 - whatever a check runs into is a claim that was not shown
         traceback.print_exc(file=sys.stderr)

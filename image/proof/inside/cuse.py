@@ -107,8 +107,8 @@ class I2cDevice:
         raise OSError(errno.EOPNOTSUPP, "no such transfer")
 
 
-def serve(device: Device, up: str) -> None:
-    """Serve a device for ever; prints `up` when it is there. Needs /dev/cuse and root."""
+def serve(device: Device) -> None:
+    """Serve a device for ever; its node is there when the kernel takes it. Needs /dev/cuse and root."""
     kernel = os.open("/dev/cuse", os.O_RDWR)
     while True:
         request = os.read(kernel, LARGEST)
@@ -117,7 +117,6 @@ def serve(device: Device, up: str) -> None:
         if operation == INIT:
             out = INIT_OUT.pack(7, 31, 0, UNRESTRICTED, 1 << 17, 1 << 17, *[0] * 12)
             _answer(kernel, unique, out + b"DEVNAME=" + device.name.encode() + b"\0")
-            print(up, flush=True)
         elif operation == OPEN:
             _answer(kernel, unique, struct.pack("<QII", 1, 1, 0))
         elif operation == IOCTL:

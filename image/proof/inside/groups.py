@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from image.proof.inside import fire, gate, lane, reader, sensors, watchdog, wiring
+from image.proof.inside import fire, gate, lane, panel, reader, sensors, watchdog, wiring
 
 if TYPE_CHECKING:
     from image.proof.inside.check import Check
@@ -15,6 +15,7 @@ GROUPS: Final[dict[str, tuple[Check, ...]]] = {
     "wiring": wiring.CHECKS,
     "fire": fire.CHECKS,
     "reader": reader.CHECKS,
+    "panel": panel.CHECKS,
     "sensors": sensors.CHECKS,
     "lane": lane.CHECKS[1:],
     "watchdog": watchdog.CHECKS,

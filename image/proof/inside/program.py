@@ -38,7 +38,7 @@ refresh_hz = 2.0
 [camera]
 width = 320
 height = 180
-fps = 4.0
+fps = 2.0
 [gate]
 chip = {chip}
 fire = 16
@@ -53,8 +53,6 @@ passage_wait = 6.0
 screening_timeout = 30.0
 [perception]
 engine = "tflite"
-[perception.attempt]
-budget = 15.0
 [perception.screening]
 frames = 4
 [store]
@@ -146,4 +144,4 @@ def end(process: subprocess.Popen[str]) -> None:
 
 def tell_log() -> None:
     """Show the end of the program's log on the console, where a claim about it failed."""
-    print(f"the program said: {LOG.read_text()[-1500:] or 'nothing'}", file=sys.stderr)
+    print(f"the program said: {LOG.read_text()[-6000:] or 'nothing'}", file=sys.stderr)

@@ -1,7 +1,9 @@
-"""Checks of the card reader's driver: cards as edges of two kernel lines."""
+"""Checks of the readers' drivers: cards as edges of two kernel lines, numbers as keys of a kernel's keyboard."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import random
 import time
@@ -13,11 +15,13 @@ from image.proof.claims import duration, percentile, spread
 from image.proof.inside.cards import PERIOD, Reader
 from image.proof.inside.check import Check, need
 from image.proof.inside.gate import pins
+from image.proof.inside.keyboard import Keyboard
 
 if TYPE_CHECKING:
-    from hw.ports import CredentialRead
+    from hw.ports import CredentialRead, ReaderState
 
 CARDS: Final = 50
+SCANS: Final = 20
 D0, D1 = 20, 21
 
 
@@ -55,11 +59,43 @@ def _cards() -> str:
     )
 
 
+def _typed() -> str:
+    board = Keyboard("a scanner")
+    reader = linux_reader(ReaderSettings(driver="wedge", device=board.path), GateSettings())
+    reads: queue.SimpleQueue[CredentialRead] = queue.SimpleQueue()
+    states: queue.SimpleQueue[ReaderState] = queue.SimpleQueue()
+    console = os.open(board.path, os.O_RDONLY | os.O_NONBLOCK)
+    waits: list[float] = []
+    name = reader.open(reads.put, states.put)
+    try:
+        for number in range(SCANS):
+            digits = f"{8046766 + 1237 * number:010d}"
+            typed = time.monotonic()
+            board.scan(digits)
+            value = reads.get(timeout=5.0).value
+            waits.append(time.monotonic() - typed)
+            need(value == digits, f"number {number + 1} was read as another one")
+        with contextlib.suppress(BlockingIOError):
+            need(not os.read(console, 1024), "another program was typed to as well")
+        board.unplug()
+        state = states.get(timeout=5.0)
+        need(not state.up, state.text)
+    finally:
+        reader.close()
+        os.close(console)
+    return f"{name}: {SCANS} of {SCANS} read, after {spread(waits)}, no key to another program; then “{state.text}”"
+
+
 CHECKS: Final = (
     Check(
         "Wiegand card ← kernel edges",
         "26-bit cards as pulls of two gpio-sim lines; the kernel's times of the edges, the shipped reader",
         _cards,
         180,
+    ),
+    Check(
+        "Keyboard-wedge reader ← kernel's keys",
+        "a keyboard of the kernel's uinput types ten digits; the shipped reader, by evdev",
+        _typed,
     ),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import multiprocessing
+import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -37,18 +37,34 @@ VIVID: Final = Path("/sys/bus/platform/drivers/vivid")
 PATIENCE: Final = 20.0
 
 
+class SensorChip:
+    """The process behind /dev/i2c-1: a copy of this one, so that the world is made once."""
+
+    def __init__(self) -> None:
+        chip.bus()
+        self._process = multiprocessing.get_context("fork").Process(target=chip.serve_bus)
+        self._process.start()
+        _until(Path("/dev/i2c-1").exists, "/dev/i2c-1 did not appear")
+
+    def unplug(self) -> None:
+        """Pull the sensor's cable, or plug it in again."""
+        assert self._process.pid is not None  # noqa: S101 - it runs
+        os.kill(self._process.pid, signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """Take the whole bus away."""
+        self._process.kill()
+        self._process.join()
+
+
 @contextlib.contextmanager
-def sensor_chip() -> Iterator[subprocess.Popen[str]]:
+def sensor_chip() -> Iterator[SensorChip]:
     """/dev/i2c-1 with its sensor, for as long as this lasts."""
-    command = [sys.executable, "-m", "image.proof.inside.chip"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
-        try:
-            assert served.stdout is not None  # noqa: S101 - it is a pipe
-            need(served.stdout.readline().strip() == chip.UP, "the simulated sensor did not come up")
-            _until(Path("/dev/i2c-1").exists, "/dev/i2c-1 did not appear")
-            yield served
-        finally:
-            served.kill()
+    served = SensorChip()
+    try:
+        yield served
+    finally:
+        served.kill()
 
 
 def camera_node() -> None:
@@ -110,10 +126,10 @@ def _pulled() -> str:
         sensor = _sensor()
         sensor.open()
         _frames(sensor, 2)
-        served.send_signal(signal.SIGUSR1)
+        served.unplug()
         said = _failure(lambda: sensor.read(5.0))
         need("did not acknowledge" in said, said)
-        served.send_signal(signal.SIGUSR1)
+        served.unplug()
         plugged = time.monotonic()
         sensor.open()
         _frames(sensor, 1)

@@ -14,7 +14,7 @@ from hw.sim.clock import ManualClock
 from hw.sim.turnstile import RelayMove, SimulatedTurnstile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 ALL_LINES: dict[str, Any] = {
     "unlock_a": 17,
@@ -38,9 +38,13 @@ class Lane:
 
     clock: ManualClock
     settings: GateSettings
-    turnstile: SimulatedTurnstile
+    mechanics: SimulatedTurnstile
     gate: GpioGate
     edges: list[Edge] = field(default_factory=list)
+
+    @property
+    def turnstile(self) -> SimulatedTurnstile:
+        return self.mechanics
 
     def relay_moves(self, side: Side = Side.A) -> list[tuple[float, bool]]:
         """What the unlock line did: (seconds, active), rounded to microseconds."""
@@ -61,24 +65,16 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def build(clock: ManualClock) -> Iterator[Callable[..., Lane]]:
+def build(clock: ManualClock, keep: Callable[..., Lane]) -> Callable[..., Lane]:
     """Make a lane; keyword arguments go to the settings, `turnstile` to the simulated turnstile."""
-    lanes: list[Lane] = []
 
     def make(*, opened: bool = True, turnstile: dict[str, Any] | None = None, **changes: Any) -> Lane:
         settings = GateSettings(**(ALL_LINES | changes))
         sim = SimulatedTurnstile(settings, clock, **(turnstile or {}))
         lane = Lane(clock, settings, sim, GpioGate(settings, sim.pin_factory, clock))
-        lanes.append(lane)
-        if opened:
-            lane.gate.open(lane.edges.append)
-            clock.advance(0.2)
-        return lane
+        return keep(lane, opened=opened, settles=0.2)
 
-    yield make
-    for lane in lanes:
-        lane.gate.close()
-        lane.turnstile.close()
+    return make
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from hw.sim.barrier import ArmCommand, SimulatedBarrier, VehiclePassage
 from hw.sim.clock import ManualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 LINES: dict[str, Any] = {
     "loop_front": 12,
@@ -34,9 +34,13 @@ A, B = Side.A, Side.B
 class Rig:
     clock: ManualClock
     settings: BarrierSettings
-    barrier: SimulatedBarrier
+    mechanics: SimulatedBarrier
     gate: GpioBarrier
     edges: list[Edge] = field(default_factory=list)
+
+    @property
+    def barrier(self) -> SimulatedBarrier:
+        return self.mechanics
 
     def told(self, signal: Signal) -> list[bool]:
         return [edge.active for edge in self.edges if edge.signal is signal]
@@ -53,9 +57,8 @@ class Rig:
 
 
 @pytest.fixture
-def build() -> Iterator[Callable[..., Rig]]:
+def build(keep: Callable[..., Rig]) -> Callable[..., Rig]:
     """Make a barrier and its driver; keyword arguments go to the settings, `sim` to the simulated barrier."""
-    made: list[Rig] = []
 
     def make(
         *,
@@ -67,17 +70,9 @@ def build() -> Iterator[Callable[..., Rig]]:
         clock = ManualClock(start=100.0)
         settings = BarrierSettings(**(LINES | changes))
         barrier = SimulatedBarrier(settings, clock, **(sim or {}))
-        rig = Rig(clock, settings, barrier, driver(settings, barrier.pin_factory, clock))
-        made.append(rig)
-        if opened:
-            rig.gate.open(rig.edges.append)
-            clock.advance(0.5)
-        return rig
+        return keep(Rig(clock, settings, barrier, driver(settings, barrier.pin_factory, clock)), opened=opened)
 
-    yield make
-    for rig in made:
-        rig.gate.close()
-        rig.barrier.close()
+    return make
 
 
 BOTH_MODES = pytest.mark.parametrize("mode", ["impulse", "held"])

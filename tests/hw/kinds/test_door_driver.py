@@ -16,7 +16,7 @@ from hw.sim.clock import ManualClock
 from hw.sim.door import LeafMove, LockMove, OpenedBy, SimulatedDoor, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 LINES: dict[str, Any] = {"rex": 6, "secure": 13, "fire": 16, "tamper": 19, "key": 20}
 A, B = Side.A, Side.B
@@ -26,13 +26,17 @@ A, B = Side.A, Side.B
 class Rig:
     clock: ManualClock
     settings: DoorSettings
-    door: SimulatedDoor
+    mechanics: SimulatedDoor
     gate: GpioDoor
     edges: list[Edge] = field(default_factory=list)
 
     def levels(self) -> list[int]:
         """gpiozero's own log of the lock line."""
         return [int(state.state) for state in self.door.pin_factory.pin(self.settings.lock_line).states]
+
+    @property
+    def door(self) -> SimulatedDoor:
+        return self.mechanics
 
     def is_released(self) -> bool:
         return self.door.released
@@ -45,25 +49,16 @@ class Rig:
 
 
 @pytest.fixture
-def build() -> Iterator[Callable[..., Rig]]:
+def build(keep: Callable[..., Rig]) -> Callable[..., Rig]:
     """Make a door and its driver; keyword arguments go to the settings, `sim` to the simulated door."""
-    made: list[Rig] = []
 
     def make(*, opened: bool = True, sim: dict[str, Any] | None = None, **changes: Any) -> Rig:
         clock = ManualClock(start=100.0)
         settings = DoorSettings(**(LINES | changes))
         door = SimulatedDoor(settings, clock, **(sim or {}))
-        rig = Rig(clock, settings, door, GpioDoor(settings, door.pin_factory, clock))
-        made.append(rig)
-        if opened:
-            rig.gate.open(rig.edges.append)
-            clock.advance(0.5)
-        return rig
+        return keep(Rig(clock, settings, door, GpioDoor(settings, door.pin_factory, clock)), opened=opened)
 
-    yield make
-    for rig in made:
-        rig.gate.close()
-        rig.door.close()
+    return make
 
 
 @pytest.mark.parametrize("low", [False, True])
@@ -247,6 +242,16 @@ def test_a_lock_line_that_refuses_is_not_believed_released() -> None:
 def test_wiring_that_cannot_work_is_refused(values: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         DoorSettings(**values)
+
+
+def test_a_weak_lock_says_so_and_a_mended_one_holds_again_for_good(build: Callable[..., Rig]) -> None:
+    rig = build()
+    rig.door.weaken(True)
+    rig.clock.advance(5.0)
+    assert rig.told(Signal.SECURE) == [False]
+    rig.door.weaken(False)
+    rig.clock.advance(60.0)
+    assert rig.told(Signal.SECURE) == [False, True]
 
 
 # Lines of their own, and the lock's relay

@@ -9,7 +9,6 @@ import pytest
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.door import Leaf
-from controller.lane.kind_settings import DoorTimes
 from controller.lane.model import Direction, FaultKind
 from controller.lane.sensed import Reading, Sensor
 from controller.lane.table import State
@@ -22,18 +21,6 @@ if TYPE_CHECKING:
 ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
 
 
-def door_of(make_rig: MakeRig, times: dict[str, Any] | None = None, **settings: Any) -> Rig:
-    rig = make_rig(kind="door", door=DoorTimes(**(times or {})), **settings).boot()
-    rig.sense(Sensor.DOOR, Reading.OFF, found=True)
-    return rig
-
-
-@pytest.fixture
-def door(make_rig: MakeRig) -> Rig:
-    """A door in service, shut."""
-    return door_of(make_rig)
-
-
 def go_through(rig: Rig, seconds: float = 2.0) -> None:
     rig.sense(Sensor.DOOR, Reading.ON)
     rig.advance(seconds)
@@ -43,10 +30,6 @@ def go_through(rig: Rig, seconds: float = 2.0) -> None:
 
 def warnings(rig: Rig) -> list[object]:
     return [record.detail["reason"] for record in rig.records(fx.RecordKind.WARNING)]
-
-
-def faults(rig: Rig, kind: fx.RecordKind = fx.RecordKind.FAULT) -> list[object]:
-    return [record.detail["fault"] for record in rig.records(kind)]
 
 
 # In
@@ -67,8 +50,8 @@ def test_somebody_let_in_opens_and_the_lock_waits_for_the_door_to_shut(door: Rig
     assert door.outcomes(grant) == ["completed"]
 
 
-def test_relock_on_open_locks_as_the_leaf_leaves_its_frame(make_rig: MakeRig) -> None:
-    rig = door_of(make_rig, {"relock": "open"})
+def test_relock_on_open_locks_as_the_leaf_leaves_its_frame(make_door: MakeRig) -> None:
+    rig = make_door({"relock": "open"})
     grant = rig.admit()
     rig.sense(Sensor.DOOR, Reading.ON)
     assert ENTRY not in rig.unlocked
@@ -168,7 +151,7 @@ def test_a_button_found_pressed_at_the_start_moves_no_lock(make_rig: MakeRig) ->
     rig.boot()
     assert not rig.held
     rig.advance(31.0)
-    assert faults(rig) == ["rex_stuck"]
+    assert rig.told_faults() == ["rex_stuck"]
     assert not rig.held
 
 
@@ -201,8 +184,8 @@ def test_a_lockdown_takes_back_the_grant_and_not_the_way_out(door: Rig) -> None:
     assert (door.unlocked, door.held) == (set(), {EXIT})
 
 
-def test_relock_on_open_ends_a_request_as_well(make_rig: MakeRig) -> None:
-    rig = door_of(make_rig, {"relock": "open"})
+def test_relock_on_open_ends_a_request_as_well(make_door: MakeRig) -> None:
+    rig = make_door({"relock": "open"})
     rig.sense(Sensor.REX, Reading.ON)
     rig.sense(Sensor.REX, Reading.OFF)
     rig.sense(Sensor.DOOR, Reading.ON)
@@ -216,10 +199,10 @@ def test_a_door_opened_by_nobody_is_forced(door: Rig) -> None:
     door.sense(Sensor.DOOR, Reading.ON)
     assert door.place() is Leaf.FORCED
     assert door.shown() == (fx.Prompt.ALARM, "intrusion")
-    assert faults(door) == ["door_forced"]
+    assert door.told_faults() == ["door_forced"]
     door.sense(Sensor.DOOR, Reading.OFF)
     door.advance(1.0)
-    assert faults(door, fx.RecordKind.FAULT_CLEARED) == ["door_forced"]
+    assert door.told_faults(fx.RecordKind.FAULT_CLEARED) == ["door_forced"]
     assert door.place() is Leaf.CLOSED
     assert fx.RecordKind.PASSAGE not in door.kinds()
 
@@ -254,7 +237,7 @@ def test_a_door_held_open_asks_first_and_alarms_then_and_again(door: Rig) -> Non
     door.advance(20.1)
     assert door.shown() == (fx.Prompt.ALARM, "door_held_open")
     door.sense(Sensor.DOOR, Reading.OFF)
-    assert faults(door, fx.RecordKind.FAULT_CLEARED) == ["door_held_open"]
+    assert door.told_faults(fx.RecordKind.FAULT_CLEARED) == ["door_held_open"]
 
 
 def test_a_door_found_open_at_the_start_is_not_forced(make_rig: MakeRig) -> None:
@@ -275,8 +258,8 @@ def test_a_lost_contact_reads_as_an_open_door(door: Rig) -> None:
 
 
 @pytest.mark.parametrize(("policy", "held"), [("release", {EXIT}), ("lock", set())])
-def test_a_stuck_button(make_rig: MakeRig, policy: str, held: set[Direction]) -> None:
-    rig = door_of(make_rig, {"on_rex_stuck": policy})
+def test_a_stuck_button(make_door: MakeRig, policy: str, held: set[Direction]) -> None:
+    rig = make_door({"on_rex_stuck": policy})
     rig.sense(Sensor.REX, Reading.ON)
     rig.advance(29.0)
     assert rig.held == {EXIT}

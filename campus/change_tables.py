@@ -1,0 +1,48 @@
+"""What the school's own programs are told, and who of them is told by a webhook; for queries."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, String, Table, Text
+
+from campus.tables import metadata
+
+change_head = Table(
+    "change_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="1"),
+    Column("position", BigInteger, nullable=False),
+)
+"""One row: the last position given. Its lock puts positions in the order of the COMMITs."""
+
+change = Table(
+    "change",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True, comment="of the event, or one of the hub's own"),
+    Column("kind", String(16), nullable=False, comment="passage, alert or health"),
+    Column("type", Text, nullable=False),
+    Column("happened", Float, nullable=False, comment="Unix seconds"),
+    Column("dated", Boolean, nullable=False, comment="by the gate's clock; else it is when the event arrived"),
+    Column("received", Float, nullable=False, comment="Unix seconds by the hub's clock"),
+    Column("gate", String(32)),
+    Column("person", Text),
+    Column("direction", Text),
+    Column("outcome", Text),
+    Column("detail", Text, nullable=False, comment="JSON; never a measurement"),
+)
+
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("kinds", Text, nullable=False, comment="separated by spaces"),
+    Column("created", Float, nullable=False),
+    Column("position", BigInteger, nullable=False, comment="everything up to here was delivered"),
+    Column("failing", Float, comment="since when nothing was delivered"),
+    Column("failure", Text, comment="why the last attempt failed"),
+    Column("disabled", Float),
+    Column("key", String(16), nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, comment="the secret"),
+)
