@@ -286,17 +286,16 @@ def arrived(path: Path) -> list[bytes]:
 @pytest.fixture
 def journal_of(tmp_path: Path) -> Callable[[], list[bytes]]:
     """What the journal holds, as the wire should carry it."""
-    return lambda: journaled(tmp_path / "journal.sqlite3")
+    return lambda: [message for _, _, message in journaled(tmp_path / "journal.sqlite3", "north")]
 
 
 @pytest.fixture
-def compare(tmp_path: Path) -> Callable[[], int]:
+def compare(tmp_path: Path, journal_of: Callable[[], list[bytes]]) -> Callable[[], int]:
     """Assert that the hub has what the journal has, byte for byte and once each; how many there are."""
 
     def check() -> int:
-        expected = [message for _, _, message in journaled(tmp_path / "journal.sqlite3", "north")]
         found = arrived(tmp_path / "hub.sqlite3")
-        assert sorted(found) == sorted(expected)
+        assert sorted(found) == sorted(journal_of())
         return len(found)
 
     return check
