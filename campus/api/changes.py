@@ -37,9 +37,7 @@ class ChangePage(BaseModel):
     """Ask with `after` this for what comes then."""
 
 
-@router.get(
-    "", responses=problems.responses(410), openapi_extra=problems.further_rules("`after` is a place that is kept.")
-)
+@router.get("", responses=problems.responses(410))
 async def follow_changes(
     reader: Reader,
     database: Data,

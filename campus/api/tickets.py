@@ -127,15 +127,15 @@ class Reopening(BaseModel):
     reason: Note = Field(min_length=1)
 
 
-def _version(if_match: Annotated[str, Header(pattern=r'^"[0-9]{1,9}"$', examples=['"3"'])]) -> int:
-    """The version that who asks has seen: the ETag of his ticket."""
+def _version(if_match: Annotated[str, Header(pattern=r'^("[0-9]{1,9}")?$')] = "") -> int:
+    """Which version whoever asks has seen."""
+    if not if_match:
+        raise Problem(428, 'say which version you have seen: If-Match: "3" (its ETag)')
     return int(if_match.strip('"'))
 
 
 Seen = Annotated[int, Depends(_version)]
-CHANGES = problems.responses(409, 412)
-AS_SEEN = problems.further_rules("The ticket is of the version in If-Match, and open or closed as the change wants it.")
-MEASURED = problems.further_rules(f"{AS_SEEN[problems.RULES]} A time lies between a day before the ticket and now.")
+CHANGES = problems.responses(409, 412, 428)
 
 
 @router.get("")
@@ -165,7 +165,12 @@ async def read_ticket(reader: Reader, database: Data, answer: Response, number: 
         return await _answer(query, answer, row.id)
 
 
-@router.post("/{number}/measurements", status_code=201, responses=CHANGES, openapi_extra=MEASURED)
+@router.post(
+    "/{number}/measurements",
+    status_code=201,
+    responses=CHANGES,
+    openapi_extra=problems.further_rules("`time` is a moment that there was, not before the day of the ticket."),
+)
 async def add_measurement(
     doctor: Doctor, database: Data, answer: Response, number: Number, seen: Seen, asked: NewMeasurement
 ) -> Ticket:
@@ -180,7 +185,7 @@ async def add_measurement(
         return await _answer(query, answer, number)
 
 
-@router.post("/{number}/close", responses=CHANGES, openapi_extra=AS_SEEN)
+@router.post("/{number}/close", responses=CHANGES)
 async def close_ticket(
     doctor: Doctor, database: Data, answer: Response, number: Number, seen: Seen, asked: Closing
 ) -> Ticket:
@@ -193,7 +198,7 @@ async def close_ticket(
         return await _answer(query, answer, number)
 
 
-@router.post("/{number}/reopen", responses=CHANGES, openapi_extra=AS_SEEN)
+@router.post("/{number}/reopen", responses=CHANGES)
 async def reopen_ticket(
     doctor: Doctor, database: Data, answer: Response, number: Number, seen: Seen, asked: Reopening
 ) -> Ticket:
