@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import structlog
 
 from campus import audit, tables
+from campus.change_tables import change
 from campus.errors import HubStoreError
 from campus.roles import Actor, Role
 
@@ -60,7 +61,7 @@ class Retention:
     def __init__(self, database: Database, settings: RetentionSettings) -> None:
         self._database = database
         self._settings = settings
-        deleted = (tables.pending, tables.conflict)
+        deleted = (tables.pending, tables.conflict, change)
         self._tables = deleted if database.is_postgresql else (tables.event, *deleted)
 
     async def run(self) -> NoReturn:
