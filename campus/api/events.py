@@ -22,8 +22,8 @@ router = APIRouter(prefix="/events", tags=["events"])
 Reader = Annotated[Actor, allowed(Permission.EVENTS_READ)]
 TICKET = "ticket"
 """The kind whose detail is a person's health."""
-HEALTH_KEYS = frozenset({"manual_temperature", "temperature"})
-"""What other kinds have of it."""
+HEALTH_KEYS = frozenset({"manual_temperature", "temperature", "surface", "correction", "risk"})
+"""What other kinds have of it; a surface and its correction are a temperature."""
 CURSOR = r"^[0-9]{1,10}(\.[0-9]{1,9})?~[a-z0-9_-]{1,32}~[0-9a-f]{16}~[0-9]{1,18}$"
 """A place in the order of events: received, gate, epoch, seq."""
 Text = Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
