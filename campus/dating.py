@@ -58,7 +58,7 @@ def moment(time: float, clock: str, monotonic: float, anchors: tuple[Anchor, ...
     return Moment(nearest.time + passed, CLOCK_ERROR + DRIFT * abs(passed), "estimated")
 
 
-def moment_of(row: sa.Row[Any]) -> Moment:
+def moment_of(row: sa.Row[*tuple[Any, ...]]) -> Moment:
     """Date an event by a row that has the columns `campus.tables.dates`."""
     known = row.first_monotonic is not None
     anchors = (Anchor(row.first_monotonic, row.first_time), Anchor(row.last_monotonic, row.last_time)) if known else ()

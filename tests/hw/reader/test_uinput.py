@@ -83,7 +83,7 @@ def test_one_that_is_unplugged_is_told(keyboard: Keyboard) -> None:
 
 
 def test_two_of_one_model_are_two(keyboard: Keyboard) -> None:
-    other = Keyboard()
+    other = Keyboard("another of the tests")
     reads: queue.SimpleQueue[CredentialRead] = queue.SimpleQueue()
     reader = WedgeReader(ReaderSettings(driver="wedge", device=other.path), EvdevSource(other.path), SystemClock())
     reader.open(reads.put)
