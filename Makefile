@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint requirements.lock
 
 .PHONY: help venv venv-convert drill test check check-c bench eval eval-face sanitize test-bounds test-portable test-aarch64 \
-	test-trixie board-proof fuzz wheels predict-arm lock clean
+	test-trixie clusters board-proof fuzz wheels predict-arm lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make fuzz         the kernels under a coverage-guided fuzzer, FUZZ_SECONDS=60 a harness"
 	@echo "make test-trixie  the tests on Debian trixie's Python, in a root of its own (needs root and mmdebstrap)"
 	@echo "make board-proof  the program on real kernels' pins and devices, in emulated machines: PROOF=--help"
+	@echo "make clusters     a broker of three machines, hurt while gates send (needs root)"
 	@echo "make wheels       the source distribution and the wheels for x86-64 and aarch64"
 	@echo "make predict-arm  what the inner loops should cost on a Raspberry Pi, by LLVM's models"
 	@echo "make lock         renew requirements.lock"
@@ -114,6 +115,12 @@ board-proof: $(VENV)/.dev
 	@sh .ci/system-packages aarch64
 	@sh .ci/system-packages board
 	$(BIN)/python -m image.proof $(PROOF)
+
+# RabbitMQ on three machines, in network namespaces; a few minutes.
+clusters: $(VENV)/.dev
+	@sh .ci/system-packages services
+	@sh .ci/system-packages clusters
+	$(BIN)/python -m benchmarks.hub.clusters
 
 # The source distribution, and from it the wheels for x86-64 and aarch64, into dist.
 wheels: $(VENV)/.release

@@ -46,3 +46,21 @@ webhook = Table(
     Column("nonce", LargeBinary, nullable=False),
     Column("sealed", LargeBinary, nullable=False, comment="the secret"),
 )
+
+consumer = Table(
+    "consumer",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+"""How far a part of the hub's own has read the feed."""
+
+standing_alert = Table(
+    "standing_alert",
+    metadata,
+    Column("type", String(32), primary_key=True),
+    Column("gate", String(32), primary_key=True),
+    Column("subject", String(256), primary_key=True),
+    Column("since", Float, nullable=False),
+)
+"""What the hub has raised the alarm about and is not over."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from campus import cli_admin, cli_orders, cli_people, cli_policy, cli_roster
+from campus import cli_admin, cli_alert, cli_orders, cli_people, cli_policy, cli_roster
 from campus.broker import Broker
 from campus.config import load
 from campus.database import Database
@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_orders.add_parsers(commands, _add_broker, _broker)
     cli_admin.add_parsers(commands)
     cli_people.add_parsers(commands)
+    cli_alert.add_parsers(commands)
     cli_policy.add_parsers(commands)
     cli_roster.add_parsers(commands)
     return parser

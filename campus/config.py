@@ -14,6 +14,7 @@ from campus.broker import Broker
 from campus.distribution import RosterSettings
 from campus.errors import HubConfigError
 from campus.gaps import GapSettings
+from campus.mail import AlertSettings
 from campus.metrics import MetricsSettings
 from campus.orders import OrderSettings
 from campus.people import PeopleSettings
@@ -76,6 +77,7 @@ class HubConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     roster: RosterSettings | None = None
     """None: gates are given no people."""
     webhooks: WebhookSettings = WebhookSettings()
+    alerts: AlertSettings = AlertSettings()
 
 
 def load(path: Path) -> HubConfig:

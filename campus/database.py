@@ -202,7 +202,8 @@ class Listening:
     async def wait(self, seconds: float) -> None:
         """Return when something was heard since the last wait, or after `seconds`. Raises `HubStoreError` once deaf."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._heard.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._heard.wait()
         self._heard.clear()
         if self._ended:
             raise HubStoreError("the connection to PostgreSQL was lost")

@@ -15,8 +15,10 @@ import sqlalchemy as sa
 import structlog
 
 from campus import audit, tables
+from campus.change_tables import change
 from campus.errors import HubStoreError
 from campus.roles import Actor, Role
+from campus.ticket_tables import ticket, ticket_entry
 
 if TYPE_CHECKING:
     from campus.database import Database
@@ -30,10 +32,12 @@ log = structlog.stdlib.get_logger("hub")
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[retention]`: for how long events are kept."""
+    """`[retention]`: for how long events and tickets are kept."""
 
     events_days: Annotated[int, msgspec.Meta(ge=180, le=36_500)] = 180
     """Days since an event came; a centre keeps 180 at least (GB 50396-2007, 5.2.2). PostgreSQL: by whole months."""
+    health_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
+    """Days since a doctor's ticket was closed; None: they stay. An open one stays anyway."""
     check_hours: Annotated[float, msgspec.Meta(gt=0, le=168)] = 24.0
     """Hours between two looks."""
 
@@ -46,7 +50,7 @@ class Due(NamedTuple):
     months: dict[str, int]
     """Partitions of `event`, and their rows; PostgreSQL."""
     rows: dict[str, int]
-    """Rows by table; of `event` on SQLite alone."""
+    """Rows by table; of `event` on SQLite alone, of `ticket` by when they were closed."""
 
     @property
     def total(self) -> int:
@@ -60,7 +64,7 @@ class Retention:
     def __init__(self, database: Database, settings: RetentionSettings) -> None:
         self._database = database
         self._settings = settings
-        deleted = (tables.pending, tables.conflict)
+        deleted = (tables.pending, tables.conflict, change)
         self._tables = deleted if database.is_postgresql else (tables.event, *deleted)
 
     async def run(self) -> NoReturn:
@@ -83,6 +87,9 @@ class Retention:
             for table in self._tables:
                 count = await query.execute(sa.select(sa.func.count()).where(table.c.received < before))
                 rows[table.name] = count.scalar_one()
+            if (closed := self._closed(now)) is not None:
+                count = await query.execute(sa.select(sa.func.count()).where(closed))
+                rows[ticket.name] = count.scalar_one()
         return Due(before, months, {name: number for name, number in rows.items() if number})
 
     async def erase(self, by: Actor, now: float) -> Due:
@@ -97,16 +104,25 @@ class Retention:
             async with self._database.transaction() as query:
                 await self._database.drop_month(query, month)
         for table in self._tables:
-            await self._erase_rows(table, due.before)
+            await self._erase_rows(table, table.c.received < due.before)
+        if (closed := self._closed(now)) is not None:
+            entries = ticket_entry.c.ticket.in_(sa.select(ticket.c.id).where(closed))
+            await self._erase_rows(ticket_entry, entries)
+            await self._erase_rows(ticket, closed)
         async with self._database.transaction() as query:
             await audit.append(query, by, "retention_ended", "events", told, now=time.time())
         log.info("erased", rows=due.total, before=due.before)
         return due
 
-    async def _erase_rows(self, table: sa.Table, before: float) -> None:
+    def _closed(self, now: float) -> sa.ColumnElement[bool] | None:
+        """Tickets that were closed long enough ago; None: they stay."""
+        days = self._settings.health_days
+        return None if days is None else ticket.c.closed < now - days * DAY
+
+    async def _erase_rows(self, table: sa.Table, chosen: sa.ColumnElement[bool]) -> None:
         """Batch by batch, as an intake may be waiting."""
         key = sa.tuple_(*table.primary_key.columns)
-        some = sa.select(*table.primary_key.columns).where(table.c.received < before).limit(BATCH)
+        some = sa.select(*table.primary_key.columns).where(chosen).limit(BATCH)
         erased = BATCH
         while erased == BATCH:
             async with self._database.transaction() as query:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 import uvicorn
 
+from campus.alert_watch import AlertWatch
 from campus.api.app import make_app
 from campus.database import Database
 from campus.distribution import Distribution
@@ -18,6 +20,7 @@ from campus.errors import HubConfigError, HubError
 from campus.feed import Feed
 from campus.gaps import GapDetector
 from campus.ingest import Ingest
+from campus.mail import Mailer
 from campus.metrics import HubMetrics
 from campus.orders import OrderDesk
 from campus.peers import PeerNews
@@ -114,6 +117,10 @@ class Hub:
         tasks.create_task(self.feed.run(), name="feed")
         if self._share.number == 1:
             tasks.create_task(self.webhooks.run(), name="webhooks")
+            tasks.create_task(AlertWatch(self.database, config.alerts, time.time()).run(), name="alerts")
+            if config.alerts.mail is not None:
+                mailer = Mailer(self.database, self.feed, config.campus, config.alerts.mail)
+                tasks.create_task(mailer.run(), name="mail")
         tasks.create_task(Retention(self.database, config.retention).run(), name="retention")
         if self._broker is None or self._intake is None:
             return

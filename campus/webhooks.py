@@ -25,6 +25,7 @@ import standardwebhooks
 import structlog
 
 from campus import audit, changes
+from campus.alert_watch import own_alert
 from campus.change_tables import webhook
 from campus.egress import Egress, EgressError
 from campus.errors import HubConfigError, HubStoreError
@@ -172,7 +173,7 @@ class Webhooks:
 
     async def _serve(self, identifier: str) -> None:
         """Tell one receiver, until it is removed or disabled."""
-        pause = PAUSES[0]
+        pause, reached = PAUSES[0], -1
         async with self._egress.pool() as pool:
             while True:
                 try:
@@ -180,6 +181,8 @@ class Webhooks:
                     if found is None:
                         return
                     subscription, secret, told = found
+                    if subscription.position > reached:
+                        pause, reached = PAUSES[0], subscription.position
                     if not told:
                         await self._feed.beyond(subscription.position, LOOK)
                         continue
@@ -187,9 +190,7 @@ class Webhooks:
                 except HubStoreError as error:
                     log.warning("webhook waits for the database", webhook=identifier, error=str(error))
                     asked = 0.0
-                if asked is None:
-                    pause = PAUSES[0]
-                else:
+                if asked is not None:
                     await asyncio.sleep(max(asked, pause * random.uniform(0.75, 1.25)))  # noqa: S311 - no secret
                     pause = min(pause * 2, PAUSES[1])
 
@@ -279,10 +280,7 @@ class Webhooks:
 
     async def _disable(self, query: AsyncConnection, to: Subscription, reason: str, now: float) -> None:
         log.error("webhook disabled", webhook=to.id, reason=reason)
-        identifier = f"hub-{secrets.token_hex(8)}"
-        detail = {"webhook": to.id, "reason": reason}
-        alert = changes.Change(identifier, "alert", "webhook_disabled", now, True, now, detail=detail)
-        await changes.append(query, [alert])
+        await changes.append(query, [own_alert("webhook_disabled", now, {"webhook": to.id, "reason": reason})])
 
     async def _note(self, query: AsyncConnection, identifier: str, values: dict[str, object]) -> None:
         await query.execute(sa.update(webhook).where(webhook.c.id == identifier).values(**values))

@@ -14,7 +14,8 @@ from cryptography.x509.oid import NameOID
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOURS = dt.timedelta(hours=6)
+HOURS = 6
+"""For which a certificate holds unless said otherwise; a campaign is shorter."""
 
 
 class Authority:
@@ -29,15 +30,16 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.ca = self._write(f"{name}.pem", self._sign(name, self._key, None))
 
-    def issue(self, name: str, address: str = "127.0.0.1") -> tuple[Path, Path]:
-        """Certificate and private key of one name at one address."""
+    def issue(self, name: str, *, hours: int = HOURS) -> tuple[Path, Path]:
+        """A certificate for loopback that ends in so many hours, and its private key."""
         key = ec.generate_private_key(ec.SECP256R1())
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        return self._write(f"{name}.crt", self._sign(name, key, address)), self._write(f"{name}.key", text)
+        certificate = self._sign(name, key, "127.0.0.1", hours=hours)
+        return self._write(f"{name}.crt", certificate), self._write(f"{name}.key", text)
 
-    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, address: str | None) -> bytes:
+    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, address: str | None, *, hours: int = HOURS) -> bytes:
         now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -45,8 +47,8 @@ class Authority:
             .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)]))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - HOURS)
-            .not_valid_after(now + HOURS)
+            .not_valid_before(now - dt.timedelta(hours=24))
+            .not_valid_after(now + dt.timedelta(hours=hours))
             .add_extension(x509.BasicConstraints(ca=address is None, path_length=None), critical=True)
             # From Python 3.13 on, certificates are checked as strictly as RFC 5280 has it.
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -37,7 +37,9 @@ class ChangePage(BaseModel):
     """Ask with `after` this for what comes then."""
 
 
-@router.get("", responses=problems.responses(410))
+@router.get(
+    "", responses=problems.responses(410), openapi_extra=problems.further_rules("`after` is a place that is kept.")
+)
 async def follow_changes(
     reader: Reader,
     database: Data,

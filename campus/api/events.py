@@ -22,8 +22,8 @@ router = APIRouter(prefix="/events", tags=["events"])
 Reader = Annotated[Actor, allowed(Permission.EVENTS_READ)]
 TICKET = "ticket"
 """The kind whose detail is a person's health."""
-HEALTH_KEYS = frozenset({"manual_temperature", "temperature"})
-"""What other kinds have of it."""
+HEALTH_KEYS = frozenset({"manual_temperature", "temperature", "surface", "correction", "risk"})
+"""What other kinds have of it; a surface and its correction are a temperature."""
 CURSOR = r"^[0-9]{1,10}(\.[0-9]{1,9})?~[a-z0-9_-]{1,32}~[0-9a-f]{16}~[0-9]{1,18}$"
 """A place in the order of events: received, gate, epoch, seq."""
 Text = Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
@@ -41,9 +41,9 @@ class Event(BaseModel):
     """By the gate's clock, of which `clock` says what is known; null: it was no date."""
     clock: str
     happened: dt.datetime | None
-    """As well as it can be told: by a gate's clock that was right, or from another moment of the same start."""
+    """By a gate's clock that was right, or from another moment of the same start; null: nobody knows yet."""
     happened_error: float | None
-    """Seconds by which that may be off at most; null: nobody knows."""
+    """Seconds by which that may be off at most."""
     happened_source: Source
     boot_id: str
     monotonic: float
@@ -110,7 +110,7 @@ def _event(gate: str, received: float, payload: bytes, happened: Moment, reader:
         received=moment(received),
         time=moment_or_none(event.time),
         clock=event.clock,
-        happened=moment_or_none(happened.time),
+        happened=None if happened.source == "unknown" else moment_or_none(happened.time),
         happened_error=happened.error,
         happened_source=happened.source,
         boot_id=event.boot_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import re
 import time
 from typing import Annotated, Any
 
@@ -128,18 +127,17 @@ class Reopening(BaseModel):
     reason: Note = Field(min_length=1)
 
 
-def _version(if_match: Annotated[str | None, Header()] = None) -> int:
-    """The version that who asks has seen."""
-    if if_match is None:
+def _version(if_match: Annotated[str, Header(pattern=r'^("[0-9]{1,9}")?$')] = "") -> int:
+    """Which version whoever asks has seen."""
+    if not if_match:
         raise Problem(428, 'say which version you have seen: If-Match: "3" (its ETag)')
-    found = re.fullmatch(r'"([0-9]{1,9})"', if_match)
-    if found is None:
-        raise Problem(422, "header.if-match: is no ETag of a ticket")
-    return int(found[1])
+    return int(if_match.strip('"'))
 
 
 Seen = Annotated[int, Depends(_version)]
-CHANGES = problems.responses(409, 412, 428)
+CHANGES = problems.responses(409, 412)
+AS_SEEN = problems.further_rules("The ticket is of the version in If-Match, and open or closed as the change wants it.")
+MEASURED = problems.further_rules(f"{AS_SEEN[problems.RULES]} A time lies between a day before the ticket and now.")
 
 
 @router.get("")
@@ -169,12 +167,7 @@ async def read_ticket(reader: Reader, database: Data, answer: Response, number: 
         return await _answer(query, answer, row.id)
 
 
-@router.post(
-    "/{number}/measurements",
-    status_code=201,
-    responses=CHANGES,
-    openapi_extra=problems.further_rules("`time` is a moment that there was, not before the day of the ticket."),
-)
+@router.post("/{number}/measurements", status_code=201, responses=CHANGES, openapi_extra=MEASURED)
 async def add_measurement(
     doctor: Doctor, database: Data, answer: Response, number: Number, seen: Seen, asked: NewMeasurement
 ) -> Ticket:
@@ -189,7 +182,7 @@ async def add_measurement(
         return await _answer(query, answer, number)
 
 
-@router.post("/{number}/close", responses=CHANGES)
+@router.post("/{number}/close", responses=CHANGES, openapi_extra=AS_SEEN)
 async def close_ticket(
     doctor: Doctor, database: Data, answer: Response, number: Number, seen: Seen, asked: Closing
 ) -> Ticket:
@@ -202,7 +195,7 @@ async def close_ticket(
         return await _answer(query, answer, number)
 
 
-@router.post("/{number}/reopen", responses=CHANGES)
+@router.post("/{number}/reopen", responses=CHANGES, openapi_extra=AS_SEEN)
 async def reopen_ticket(
     doctor: Doctor, database: Data, answer: Response, number: Number, seen: Seen, asked: Reopening
 ) -> Ticket:

@@ -10,11 +10,12 @@ import pytest
 
 from controller.app import App
 from controller.command_setup import ENDS_AFTER, Deeds
-from controller.commands import Refused
+from controller.commands import Refused, lane_event
 from controller.config import Config, StoreSettings
 from controller.gallery.index import GalleryIndex
 from controller.lane import events as ev
 from controller.lane.model import Direction
+from controller.link import commands as wire
 from controller.record.entry import Entry, Stored
 from hw.board import simulated_board
 from hw.errors import DeviceError
@@ -74,6 +75,7 @@ class Bench:
         self.machine.clock = self.clock
         object.__setattr__(self.board, "reboot", self.machine)
         self.app: App
+        self.journal = Memory()
         self.ended: list[float] = []
         self.deeds = Deeds(
             self.config,
@@ -86,7 +88,7 @@ class Bench:
     def play(self, scene: Callable[[Bench], Awaitable[None]]) -> None:
         async def main() -> None:
             gallery = GalleryIndex.for_engine(self.engine)
-            self.app = App(self.config, self.board, engine=self.engine, gallery=gallery, journal=Memory())
+            self.app = App(self.config, self.board, engine=self.engine, gallery=gallery, journal=self.journal)
 
             async def beside() -> None:
                 await self.app.ready.wait()
@@ -200,6 +202,35 @@ def test_it_is_not_where_the_machine_does_not_permit_it(bench: Bench) -> None:
 
     bench.play(scene)
     assert bench.machine.rebooted == []
+
+
+def test_an_order_to_acknowledge_silences_the_buzzer_and_is_in_the_journal(bench: Bench) -> None:
+    order = wire.Command(
+        cmd_id="0" * 32,
+        campus="school",
+        gate="north",
+        boot_id="boot",
+        challenge="0" * 32,
+        expires=0.0,
+        actor="guard",
+        reason="seen",
+        action=wire.Acknowledge(),
+    )
+
+    async def scene(bench: Bench) -> None:
+        bench.simulation.turnstile.force(Side.A)
+        await asyncio.sleep(1.0)
+        assert dict(bench.app.lane.alarms) == {"intrusion": False}
+        event = lane_event(order, bench.clock.monotonic())
+        assert event is not None
+        bench.app.post(event)
+        await asyncio.sleep(0.1)
+        assert dict(bench.app.lane.alarms) == {}
+        (noted,) = (row.detail for row in bench.journal.rows if row.kind == "command")
+        assert (noted["command"], noted["actor"], noted["alarms"]) == ("acknowledge", "guard", "intrusion")
+
+    bench.play(scene)
+    assert bench.relays() == []
 
 
 def test_the_program_ends_once_the_reply_is_out(bench: Bench) -> None:

@@ -153,8 +153,8 @@ async def test_a_broker_says_how_many_it_takes_at_once(broker: Any, link_setting
 async def test_a_wire_that_takes_longer_for_a_window_than_a_broker_may_take(
     broker: Any, wire: Any, gates: Make, hubs: Make, compare: Callable[[], int]
 ) -> None:
-    wire.rate = 12_000.0
-    gate = gates(wire.port, timeout=1.0, ack_timeout=30.0)
+    wire.rate = 8_000.0
+    gate = gates(wire.port, timeout=3.0, ack_timeout=30.0)
     await hubs(broker.port).start()
     await gate.journal.open()
     await gate.append(110)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
+from controller.link.connection import refusals
 from controller.link.messages import Ack, EventMessage, State, encode, epoch_text, event_id
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
@@ -39,6 +42,24 @@ async def test_events_arrive_and_are_forgotten(
     assert compare() == 250
     assert gate.link.counters.connects == 1
     assert not gate.link.counters.refused
+
+
+async def test_a_broker_that_knows_no_mqtt_5(broker: Any, gates: Make, hubs: Make, compare: Callable[[], int]) -> None:
+    gate, hub = gates(broker.port, protocol="3.1.1"), hubs(broker.port, protocol="3.1.1")
+    await gate.start()
+    await hub.start()
+    await gate.append(50)
+    await gate.drained()
+    assert compare() == 50
+    connected = [line for line in broker.log().splitlines() if " as thermogate-" in line]
+    assert len(connected) == 2
+    assert all("(p2, c1," in line for line in connected), "protocol level 4, clean session, as mosquitto says it"
+
+
+async def test_a_refused_subscription_is_told_in_either_protocol() -> None:
+    refused, granted = (ReasonCode(PacketTypes.SUBACK, identifier=code) for code in (0x87, 1))
+    assert refusals([refused, granted]) == ["Not authorized"]
+    assert refusals([0x80, 1]) == ["128"]
 
 
 async def test_a_gate_without_a_campus_keeps_everything(

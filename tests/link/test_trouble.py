@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import gc
-import ipaddress
 import socket
 import sys
 import threading
@@ -16,11 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from benchmarks.hub.authority import Authority
 from controller.errors import StoreError
 from controller.link.mqtt import Link
 from controller.link.settings import TlsSettings
@@ -143,66 +138,6 @@ async def test_an_end_is_an_end_though_an_error_comes_with_it(broker: Any, link_
     done, _ = await asyncio.wait({running}, timeout=20)
     assert done == {running}
     assert running.cancelled()
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-class Authority:
-    """Certificates of an own authority, as a school would make them."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
-        self._name = name
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self.ca = self._write(f"{name}.pem", self._sign(name, self._key, None))
-
-    def issue(self, name: str, *, hours: int = 1) -> tuple[Path, Path]:
-        """A certificate that ends in so many hours, and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        text = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        certificate = self._sign(name, key, "127.0.0.1", hours=hours)
-        return self._write(f"{name}.crt", certificate), self._write(f"{name}.key", text)
-
-    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, address: str | None, *, hours: int = 1) -> bytes:
-        now = dt.datetime.now(dt.UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)]))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=24))
-            .not_valid_after(now + dt.timedelta(hours=hours))
-            .add_extension(x509.BasicConstraints(ca=address is None, path_length=None), critical=True)
-            # From Python 3.13 on, certificates are checked as strictly as RFC 5280 has it.
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .add_extension(_usage(signs_certificates=address is None), critical=True)
-        )
-        if address is not None:
-            names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-            builder = builder.add_extension(names, critical=False)
-        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-    def _write(self, name: str, content: bytes) -> Path:
-        path = self._folder / name
-        path.write_bytes(content)
-        path.chmod(0o644)  # mosquitto gives up root before it reads them
-        return path
 
 
 # Where a handshake fails, paho leaves the socket to the garbage collector.
