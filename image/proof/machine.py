@@ -155,7 +155,7 @@ def _watch(command: list[str], scratch: Path, seconds: float) -> Said:
         process.kill()
     listener.join()
     texts = {name: _text(scratch / name) for name in ("evidence", "console")}
-    if not texts["console"] and not texts["evidence"]:
+    if ended and not texts["console"] and not texts["evidence"]:
         raise ProofError(f"{command[0]} did not start: {complaint.strip()}")
     took = time.monotonic() - began
     return Said(texts["evidence"], texts["console"], tuple(events), took, ended)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import time
 import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,6 +40,11 @@ def need(condition: object, said: str) -> None:
     """Raise NotShown with `said` where the condition does not hold."""
     if not condition:
         raise NotShown(said)
+
+
+def tell(text: str) -> None:
+    """Say on the console how far a check is."""
+    print(f"{time.monotonic():.1f} s: {text}", file=sys.stderr, flush=True)
 
 
 def try_all(checks: tuple[Check, ...]) -> None:

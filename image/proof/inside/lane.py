@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from image.proof.claims import duration, spread
 from image.proof.inside import program
 from image.proof.inside.cards import Reader
-from image.proof.inside.check import CannotTry, Check, NotShown, need
+from image.proof.inside.check import CannotTry, Check, NotShown, need, tell
 from image.proof.inside.gate import pins
 from image.proof.inside.sensors import camera_node, sensor_chip
 
@@ -49,8 +49,10 @@ class _Scene:
         """Set all up and start the program, with a new log of the lines. Raises CannotTry without models."""
         program.configure(pins().chip)
         program.give_card()
+        tell("the card is given")
         camera_node()
         self._stack.enter_context(sensor_chip())
+        tell("sensor and camera are there")
         cards()
         pins().watch()
         time.sleep(max(0.0, SETTLED - time.monotonic()))
@@ -58,7 +60,9 @@ class _Scene:
 
     def start(self) -> None:
         """Start the program."""
+        tell("the program starts")
         self._program = program.start()
+        tell("its lane is in service")
 
     @property
     def running(self) -> subprocess.Popen[str]:
@@ -96,7 +100,9 @@ def _granted() -> tuple[float, float]:
     """Present the card; returns the moments of the grant's record and of the relay."""
     presented = _present()
     try:
+        tell("the card was presented")
         grant = program.wait_for("grant", presented, DECIDES)
+        tell("granted")
     except NotShown:
         program.tell_log()
         raise
