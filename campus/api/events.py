@@ -24,6 +24,8 @@ TICKET = "ticket"
 """The kind whose detail is a person's health."""
 HEALTH_KEYS = frozenset({"manual_temperature", "temperature", "surface", "correction", "risk"})
 """What other kinds have of it; a surface and its correction are a temperature."""
+PERSONAL = "personal_"
+"""How the keys begin that compare with a person's own history."""
 CURSOR = r"^[0-9]{1,10}(\.[0-9]{1,9})?~[a-z0-9_-]{1,32}~[0-9a-f]{16}~[0-9]{1,18}$"
 """A place in the order of events: received, gate, epoch, seq."""
 Text = Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
@@ -98,11 +100,16 @@ async def list_events(
     )
 
 
+def _of_health(key: str) -> bool:
+    """Whether a part of an event's detail is the doctor's."""
+    return key in HEALTH_KEYS or key.startswith(PERSONAL)
+
+
 def _event(gate: str, received: float, payload: bytes, happened: Moment, reader: Actor) -> Event:
     event = decode("evt", payload, EventMessage)
     detail = event.detail
     if not reader.may(Permission.HEALTH_READ):
-        detail = {} if event.type == TICKET else {key: detail[key] for key in detail.keys() - HEALTH_KEYS}
+        detail = {} if event.type == TICKET else {key: detail[key] for key in detail if not _of_health(key)}
     return Event(
         gate=gate,
         epoch=event.epoch,

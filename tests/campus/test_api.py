@@ -101,7 +101,7 @@ async def test_an_event_ahead_of_its_turn_is_shown_and_dated(api: Api) -> None:
 
 async def test_a_temperature_is_the_doctors(api: Api) -> None:
     sent = [event(1, "ticket", person="p-1", detail={"temperature": 38.4, "uncertainty": 0.3})]
-    measured = {"manual_temperature": 38.1, "surface": 35.0, "correction": 1.5, "risk": 0.9}
+    measured = {"manual_temperature": 38.1, "surface": 35.0, "correction": 1.5, "risk": 0.9, "personal_z": 2.5}
     sent.append(event(2, "command", person="p-1", detail=measured | {"actor": "guard"}))
     await api.store.apply(sent, 1_790_000_003.0)
     told = (await api.get(Role.GUARD, "/events")).json()["events"]
