@@ -135,7 +135,7 @@ def _version(if_match: Annotated[str, Header(pattern=r'^("[0-9]{1,9}")?$')] = ""
 
 
 Seen = Annotated[int, Depends(_version)]
-CHANGES = problems.responses(409, 412)
+CHANGES = problems.responses(409, 412, 428)
 AS_SEEN = problems.further_rules("The ticket is of the version in If-Match, and open or closed as the change wants it.")
 MEASURED = problems.further_rules(f"{AS_SEEN[problems.RULES]} A time lies between a day before the ticket and now.")
 
