@@ -1,4 +1,4 @@
-"""A character device served by a program: I2C buses for a kernel that has none (CUSE, without a library).
+"""A character device served by a program: I2C and SPI buses for a kernel that has none (CUSE, without a library).
 
 The kernel's side is fs/fuse/cuse.c and include/uapi/linux/fuse.h. A client's ioctl comes here unrestricted: it is
 answered with the places in the client's memory that are wanted, and comes again with what stands there.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from hw.bus import I2cBus
+    from hw.sim.spi import SimulatedSpiBus
 
 INIT, OPEN, RELEASE, FLUSH, INTERRUPT, IOCTL = 4096, 14, 18, 25, 36, 39
 """Operations (enum fuse_opcode)."""
@@ -37,6 +38,16 @@ FUNCTIONALITY: Final = 0x0EFF0009
 RDWR: Final = struct.Struct("<QI4x")
 MESSAGE: Final = struct.Struct("<HHHxxQ")
 """struct i2c_msg: address, flags, length, place."""
+
+SPI_TYPE: Final = ord("k")
+SPI_MODE, SPI_LSB_FIRST, SPI_BITS, SPI_SPEED, SPI_MODE32 = 1, 2, 3, 4, 5
+"""linux/spi/spidev.h, the numbers of its ioctls."""
+SPI_TRANSFER: Final = struct.Struct("<QQII8x")
+"""struct spi_ioc_transfer: places sent and received, length, speed."""
+SPI_MESSAGE: Final = 1 << 30 | SPI_TRANSFER.size << 16 | SPI_TYPE << 8
+"""SPI_IOC_MESSAGE(1)."""
+TO_CLIENT: Final = 2
+"""_IOC_READ."""
 
 Span = tuple[int, int]
 """Place in the client's memory, and length."""
@@ -105,6 +116,43 @@ class I2cDevice:
         if kinds == [False, True]:
             return self._bus.write_read(address, sent, messages[1][2])
         raise OSError(errno.EOPNOTSUPP, "no such transfer")
+
+
+class SpiDevice:
+    """/dev/spidevB.C over a simulated bus, as spidev offers it: one transfer a message, whose answer alone counts."""
+
+    def __init__(self, name: str, bus: SimulatedSpiBus) -> None:
+        self.name = name
+        self._bus = bus
+        self._settings = {SPI_MODE: 0, SPI_LSB_FIRST: 0, SPI_BITS: 8, SPI_SPEED: bus.clock_hz}
+
+    def ioctl(self, command: int, argument: int, data: bytes, room: int) -> tuple[int, bytes]:
+        """As `Device.ioctl`."""
+        if command == SPI_MESSAGE:
+            return self._transfer(argument, data, room)
+        number, kind, size = command & 0xFF, command >> 8 & 0xFF, command >> 16 & 0x3FFF
+        number = SPI_MODE if number == SPI_MODE32 else number
+        if kind != SPI_TYPE or number not in self._settings:
+            raise OSError(errno.ENOTTY, "not spidev's")
+        if command >> 30 == TO_CLIENT:
+            if room < size:
+                raise MemoryWanted([], [(argument, size)])
+            return 0, self._settings[number].to_bytes(size, "little")
+        if len(data) < size:
+            raise MemoryWanted([(argument, size)], [])
+        self._settings[number] = int.from_bytes(data[:size], "little")
+        self._bus.set_speed(self._settings[SPI_SPEED])
+        return 0, b""
+
+    def _transfer(self, argument: int, data: bytes, room: int) -> tuple[int, bytes]:
+        if len(data) < SPI_TRANSFER.size:
+            raise MemoryWanted([(argument, SPI_TRANSFER.size)], [])
+        _, received, count, _ = SPI_TRANSFER.unpack_from(data)
+        if count > self._bus.longest:
+            raise OSError(errno.EMSGSIZE, "longer than spidev's bufsiz")
+        if room < count:
+            raise MemoryWanted([(argument, SPI_TRANSFER.size)], [(received, count)])
+        return count, self._bus.read(count)
 
 
 def serve(device: Device) -> None:

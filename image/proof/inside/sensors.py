@@ -16,7 +16,7 @@ import numpy as np
 from hw.board import linux_sensors
 from hw.errors import DeviceError
 from hw.settings import CameraSettings
-from hw.thermal_settings import Mlx90640Settings
+from hw.thermal_settings import LeptonSettings, Mlx90640Settings
 from image.proof.claims import duration, spread
 from image.proof.inside import chip
 from image.proof.inside.check import Check, need
@@ -32,19 +32,21 @@ PICTURES: Final = 20
 HERTZ: Final = 2.0
 """Subpages a second that an emulated processor keeps up with."""
 THERMAL: Final = Mlx90640Settings(refresh_hz=HERTZ)
+LEPTON: Final = LeptonSettings()
 CAMERA: Final = CameraSettings(width=320, height=180, fps=15)
 VIVID: Final = Path("/sys/bus/platform/drivers/vivid")
 PATIENCE: Final = 20.0
 
 
 class SensorChip:
-    """The process behind /dev/i2c-1: a copy of this one, so that the world is made once."""
+    """The process behind a sensor's `nodes`: a copy of this one, so that the world is made once."""
 
-    def __init__(self) -> None:
-        chip.bus()
-        self._process = multiprocessing.get_context("fork").Process(target=chip.serve_bus)
+    def __init__(self, make: Callable[[], object], serve: Callable[[], None], nodes: tuple[str, ...]) -> None:
+        make()
+        self._process = multiprocessing.get_context("fork").Process(target=serve)
         self._process.start()
-        _until(Path("/dev/i2c-1").exists, "/dev/i2c-1 did not appear")
+        for node in nodes:
+            _until(Path(node).exists, f"{node} did not appear")
 
     def unplug(self) -> None:
         """Pull the sensor's cable, or plug it in again."""
@@ -60,7 +62,7 @@ class SensorChip:
 @contextlib.contextmanager
 def sensor_chip() -> Iterator[SensorChip]:
     """/dev/i2c-1 with its sensor, for as long as this lasts."""
-    served = SensorChip()
+    served = SensorChip(chip.bus, chip.serve_bus, (THERMAL.bus,))
     try:
         yield served
     finally:
@@ -118,6 +120,28 @@ def _measured() -> str:
     return (
         f"{info.model}: open in {duration(opened)}, {len(frames)} frames, {1 / rate:.2f} of {HERTZ:g} Hz, "
         f"{lost} lost; face {face:.1f} °C before a room of {room:.1f} °C"
+    )
+
+
+def _lepton() -> str:
+    served = SensorChip(chip.lepton, chip.serve_lepton, (LEPTON.bus, LEPTON.spi))
+    try:
+        sensor = linux_sensors(LEPTON, CAMERA).make_thermal()
+        began = time.monotonic()
+        info = sensor.open()
+        opened = time.monotonic() - began
+        frames = _frames(sensor, FRAMES)
+        sensor.close()
+    finally:
+        served.kill()
+    last = frames[-1].temperatures
+    face, room = float(np.nanmax(last)), float(np.nanquantile(last, 0.1))
+    need(last.shape == (60, 80) and np.isfinite(last).all(), f"a frame {last.shape} with gaps")
+    need(32.0 < face < 37.5 and 20.0 < room < 24.0, f"the face is {face:.1f} °C, the room {room:.1f} °C")
+    rate = (len(frames) - 1) / (frames[-1].timestamp - frames[0].timestamp)
+    return (
+        f"{info.model}: open in {duration(opened)}, {len(frames)} frames at {rate:.1f} Hz; "
+        f"face {face:.1f} °C before a room of {room:.1f} °C"
     )
 
 
@@ -213,6 +237,12 @@ CHECKS: Final = (
     ),
     Check(
         "The sensor's cable is pulled", "the chip no longer acknowledges; the driver's error, and its return", _pulled
+    ),
+    Check(
+        "Lepton over the kernel's I2C and SPI devices",
+        "simulated module behind CUSE as /dev/i2c-1 and /dev/spidev0.0; unmodified smbus2 and spidev, shipped driver",
+        _lepton,
+        120,
     ),
     Check("The I2C adapter is gone", "the server of /dev/i2c-1 is killed, and started again", _adapter_gone),
     Check("V4L2 pictures", "vivid as /dev/video0, through the shipped source and driver", _pictures),
