@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.service
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
-EXAMPLES = 5
+EXAMPLES = 3
 """Drawn ones an operation and phase; the same each time. Those of the coverage phase are counted by the schema."""
 SHELL = Actor("root (shell)", Role.ADMIN)
 EPOCH = "000000000000002a"
