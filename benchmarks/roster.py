@@ -25,11 +25,11 @@ import sqlalchemy as sa
 import structlog
 
 from benchmarks.roster_rig import DIM, MODEL, RigGate, RigHub, campus, face, somebody, until
-from campus import gate_keys
-from campus.documents import Documents, start_over
-from campus.people_tables import credential, person, template
-from campus.roster_tables import snapshot
-from controller.fetch import Fetcher
+from campus.gates import keys as gate_keys
+from campus.gates.documents import Documents, start_over
+from campus.gates.tables import snapshot
+from campus.people.tables import credential, person, template
+from controller.follow.fetch import Fetcher
 from controller.gallery.index import GalleryIndex
 from controller.gallery.install import install
 from controller.gallery.store import GalleryStore
@@ -38,7 +38,7 @@ from controller.link.documents import GALLERY, ROSTER, File, download_password, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from campus.gate_keys import ContentKey
+    from campus.gates.keys import ContentKey
 
 MB = 1e6
 GATE = "gate-0"

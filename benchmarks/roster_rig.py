@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from campus import gate_keys
 from campus.api.settings import HttpSettings
+from campus.auth.roles import Actor, Role
 from campus.config import BrokerSettings, HubConfig
-from campus.distribution import RosterSettings
-from campus.people import Number, PeopleSettings, Person, Template
-from campus.roles import Actor, Role
+from campus.gates import keys as gate_keys
+from campus.gates.distribution import RosterSettings
+from campus.people.records import Number, PeopleSettings, Person, Template
 from campus.service import Hub
-from controller.access import PolicyWatch, access_of
 from controller.config import Config, SiteSettings, StoreSettings
+from controller.follow.access import PolicyWatch, access_of
+from controller.follow.gallery import GalleryWatch
+from controller.follow.roster import RosterDesk, gate_key
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Consent
 from controller.gallery.store import GalleryStore
-from controller.gallery_watch import GalleryWatch
 from controller.link import settings as link
 from controller.link.documents import key_text
 from controller.link.mqtt import Link
 from controller.link.signing import create_private, public_text, read_private
 from controller.record.journal import Journal
-from controller.roster import RosterDesk, gate_key
 from hw.clock import SystemClock
 from hw.executor import ClockExecutor
 

@@ -9,17 +9,17 @@ from typing import Annotated, Any
 
 import msgspec
 
+from campus.alerts.mail import AlertSettings
 from campus.api.settings import HttpSettings
 from campus.broker import Broker
-from campus.distribution import RosterSettings
 from campus.errors import HubConfigError
-from campus.gaps import GapSettings
-from campus.mail import AlertSettings
+from campus.gates.distribution import RosterSettings
+from campus.gates.orders import OrderSettings
+from campus.intake.gaps import GapSettings
 from campus.metrics import MetricsSettings
-from campus.orders import OrderSettings
-from campus.people import PeopleSettings
+from campus.outward.webhooks import WebhookSettings
+from campus.people.records import PeopleSettings
 from campus.retention import RetentionSettings
-from campus.webhooks import WebhookSettings
 from controller.link.messages import Protocol
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from campus.database import Database
-    from campus.ingest import Commit, Ingest
+    from campus.intake.ingest import Commit, Ingest
 
 REFRESH = 15.0
 """Seconds between two looks at what the database says of gates: Prometheus asks about as often."""

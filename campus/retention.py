@@ -14,11 +14,12 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
-from campus import audit, tables
-from campus.change_tables import change
+from campus import tables
+from campus.auth import audit
+from campus.auth.roles import Actor, Role
+from campus.doctor.tables import ticket, ticket_entry
 from campus.errors import HubStoreError
-from campus.roles import Actor, Role
-from campus.ticket_tables import ticket, ticket_entry
+from campus.outward.tables import change
 
 if TYPE_CHECKING:
     from campus.database import Database

@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 import uvicorn
 
-from campus.alert_watch import AlertWatch
+from campus.alerts.mail import Mailer
+from campus.alerts.watch import AlertWatch
 from campus.api.app import make_app
 from campus.database import Database
-from campus.distribution import Distribution
-from campus.documents import Documents
 from campus.errors import HubConfigError, HubError
-from campus.feed import Feed
-from campus.gaps import GapDetector
-from campus.ingest import Ingest
-from campus.mail import Mailer
+from campus.gates.distribution import Distribution
+from campus.gates.documents import Documents
+from campus.gates.orders import OrderDesk
+from campus.gates.peers import PeerNews
+from campus.intake.gaps import GapDetector
+from campus.intake.ingest import Ingest
+from campus.intake.share import EVERYTHING, Share
+from campus.intake.store import HubStore
 from campus.metrics import HubMetrics
-from campus.orders import OrderDesk
-from campus.peers import PeerNews
-from campus.people import People
-from campus.policy import Policies
+from campus.outward.feed import Feed
+from campus.outward.webhooks import Webhooks
+from campus.people.records import People
+from campus.policy.versions import Policies
 from campus.retention import Retention
-from campus.share import EVERYTHING, Share
-from campus.store import HubStore
-from campus.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from campus.api.settings import HttpSettings
     from campus.broker import Broker
     from campus.config import HubConfig
-    from campus.gaps import GapSettings
-    from campus.store import Mark
+    from campus.intake.gaps import GapSettings
+    from campus.intake.store import Mark
 
 log = structlog.stdlib.get_logger("hub")
 

@@ -71,7 +71,7 @@ dates = (
     boot.c.last_monotonic,
     boot.c.last_time,
 )
-"""Of `dated`: what `campus.dating.moment_of` wants to know."""
+"""Of `dated`: what `campus.intake.dating.moment_of` wants to know."""
 
 mark = Table(
     "mark",
@@ -119,7 +119,7 @@ gap = Table(
     Column("asked_at", Float),
     Column("alerted", Float),
 )
-"""Events that stay away though their gate has them; while they do, see `campus.gaps`."""
+"""Events that stay away though their gate has them; while they do, see `campus.intake.gaps`."""
 
 gate = Table(
     "gate",
@@ -144,7 +144,7 @@ audit = Table(
     Column("detail", Text, nullable=False, comment="JSON"),
     Column("chain", String(64), nullable=False),
 )
-"""Who changed what; append-only by triggers, see `campus.audit`."""
+"""Who changed what; append-only by triggers, see `campus.auth.audit`."""
 
 token = Table(
     "token",
@@ -157,4 +157,4 @@ token = Table(
     Column("revoked", Float),
     Column("digest", String(64), nullable=False, unique=True),
 )
-"""Who is known to the hub, see `campus.tokens`."""
+"""Who is known to the hub, see `campus.auth.tokens`."""

@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, NoReturn
 
-from controller.cli import main
+from controller.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,21 +11,21 @@ import asyncio
 from random import Random
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from controller.access import access_of, wall_clock
-from controller.capture import Capture
-from controller.credentials import REPEAT, CredentialDesk
 from controller.errors import EngineError
-from controller.eyes import Eyes
-from controller.followed import Followed
+from controller.follow.access import access_of, wall_clock
 from controller.footing_state import FootingState
-from controller.health import Health
+from controller.health.device import Health
+from controller.health.followed import Followed
 from controller.lane import events as ev
 from controller.lane.machine import Lane
 from controller.lane.model import FaultKind, Remark
 from controller.observe.log import get_logger
 from controller.perception.resolution import lens_fault
+from controller.readers.credentials import REPEAT, CredentialDesk
 from controller.record.boot import clock_state
 from controller.runner import Runner
+from controller.sight.capture import Capture
+from controller.sight.eyes import Eyes
 from hw.errors import DeviceError
 from hw.executor import ClockExecutor
 from hw.ports import ACTIVE_AT_REST, ImageFrame, Side, Signal, ThermalFrame, ThermalInfo
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from controller.bank import Bank
-    from controller.capture import Device
     from controller.config import Config
     from controller.gallery.credentials import CredentialBook
     from controller.gallery.index import GalleryIndex
-    from controller.health import Report
+    from controller.health.device import Report
     from controller.lane.access.keeper import Access
     from controller.lane.access.times import Moment
     from controller.perception.pipeline import History
     from controller.perception.types import FaceEngine
     from controller.runner import JournalPort
+    from controller.sight.capture import Device
     from controller.watch import Watch
     from hw.board import Board
     from hw.ports import Supply

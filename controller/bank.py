@@ -16,10 +16,10 @@ import structlog
 
 from controller.config import LINES_ELSEWHERE, load
 from controller.errors import ConfigError
+from controller.health.notify import Notifier, together
+from controller.health.watchdog import guarding_all
 from controller.lane.access.whereabouts import Whereabouts
 from controller.lane.interlock import Interlock
-from controller.notify import Notifier, together
-from controller.watchdog import guarding_all
 from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:

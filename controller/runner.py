@@ -18,7 +18,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from controller.errors import StoreError
-from controller.followed import Followed
+from controller.health.followed import Followed
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.access.times import UNKNOWN

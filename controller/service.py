@@ -10,15 +10,18 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from controller.access import PolicyWatch, access_of, hear_peers, passages_of, recall, wall_clock
 from controller.app import FAULTS, SELF_TEST_SECONDS, App
-from controller.command_setup import ChallengeClock, command_desk
 from controller.errors import StoreError
+from controller.follow.access import PolicyWatch, access_of, hear_peers, passages_of, recall, wall_clock
+from controller.follow.gallery import GalleryWatch
+from controller.follow.roster import RosterDesk
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
 from controller.gallery.lock import folder_lock
 from controller.gallery.store import GalleryStore
-from controller.gallery_watch import GalleryWatch
+from controller.health.notify import Notifier
+from controller.health.vitals import Vitals
+from controller.health.watchdog import Watchdog
 from controller.history import lane_history
 from controller.indicators.assembly import indicators_of
 from controller.lane.effects import RecordKind
@@ -27,20 +30,17 @@ from controller.link.home_assistant import discovery, discovery_topic
 from controller.link.messages import TEXT_LIMIT, Alarm, Device, State, topic
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
-from controller.notify import Notifier
 from controller.observe.lateness import LatenessMonitor
 from controller.observe.log import get_logger
 from controller.observe.metrics import Metrics, MetricsServer
-from controller.panel import PanelDesk
+from controller.orders.setup import ChallengeClock, command_desk
 from controller.perception.engines import open_engine
-from controller.reader_lamp import lamps_of
+from controller.readers.lamp import lamps_of
+from controller.readers.panel import PanelDesk
 from controller.record.boot import clock_state, read_boot_id, read_serial
 from controller.record.journal import Journal
 from controller.retention import PictureRetention
-from controller.roster import RosterDesk
-from controller.vitals import Vitals
 from controller.watch import Watch
-from controller.watchdog import Watchdog
 from controller.watchers import CountersWatch, MetricsWatch, PassageLog
 from hw.executor import ClockExecutor
 
@@ -49,15 +49,15 @@ if TYPE_CHECKING:
 
     from controller.app import Service
     from controller.bank import Bank
-    from controller.commands import CommandDesk
     from controller.config import Config
     from controller.errors import GateError
-    from controller.followed import Followed
     from controller.gallery.credentials import CredentialBook
-    from controller.health import Report
+    from controller.health.device import Report
+    from controller.health.followed import Followed
     from controller.lane.access.keeper import Access
     from controller.link.messages import Peers
     from controller.link.settings import LinkSettings
+    from controller.orders.desk import CommandDesk
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board

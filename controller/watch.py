@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from controller.health import Report
+    from controller.health.device import Report
     from controller.lane.effects import Effect
     from controller.lane.sensed import AnyEvent
     from controller.lane.states import State

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from controller.health import Health
+from controller.health.device import Health
 from controller.lane.effects import RecordKind
 from controller.observe.log import PassageLine
 from controller.watch import Watch
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from prometheus_client import Counter
 
     from controller.app import App
-    from controller.health import Report
+    from controller.health.device import Report
     from controller.observe.metrics import Metrics
     from controller.watch import Step
 

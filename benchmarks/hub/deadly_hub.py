@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from campus.cli import main as hub
+from campus.cli.main import main as hub
 
 POINTS = ("migrating", "storing", "committing", "committed")
 _CHANGES = ("CREATE", "ALTER", "DROP")

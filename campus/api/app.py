@@ -29,10 +29,10 @@ from campus.api import (
 )
 from campus.api.limits import Failures, Limits
 from campus.api.settings import HttpSettings
-from campus.egress import Egress
-from campus.feed import Feed
 from campus.metrics import HubMetrics
-from campus.people import People, PeopleSettings
+from campus.outward.egress import Egress
+from campus.outward.feed import Feed
+from campus.people.records import People, PeopleSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
     from campus.database import Database
-    from campus.documents import Documents
-    from campus.orders import OrderDesk
+    from campus.gates.documents import Documents
+    from campus.gates.orders import OrderDesk
 
 PREFIX = "/api/v1"
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from campus import tables
 from campus.api.auth import Data, allowed
 from campus.api.times import moment
-from campus.roles import Actor, Permission
+from campus.auth.roles import Actor, Permission
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 

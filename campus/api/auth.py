@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from campus import tokens
 from campus.api.problems import Problem
+from campus.auth import tokens
+from campus.auth.roles import Actor
 from campus.database import Database
-from campus.documents import Documents
-from campus.roles import Actor
+from campus.gates.documents import Documents
 
 if TYPE_CHECKING:
-    from campus.roles import Permission
+    from campus.auth.roles import Permission
 
 _bearer = HTTPBearer(auto_error=False, description="A token of `thermogate-hub token issue`.")
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 
-from campus import changes
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.problems import Problem
-from campus.feed import Feed
-from campus.roles import Actor, Permission
+from campus.auth.roles import Actor, Permission
+from campus.outward import changes
+from campus.outward.feed import Feed
 
 router = APIRouter(prefix="/changes", tags=["changes"])
 

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.responses import FileResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
-from campus import gate_keys
 from campus.api import problems
 from campus.api.auth import Data, HandedOut
 from campus.api.people import Everybody
 from campus.api.problems import Problem
+from campus.gates import keys as gate_keys
 
 router = APIRouter(prefix="/documents", tags=["documents"])
 

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from campus import audit, tables
+from campus import tables
 from campus.api.auth import Data, allowed
 from campus.api.times import moment, moment_or_none
-from campus.dating import Moment, Source, moment_of
-from campus.roles import Actor, Permission
+from campus.auth import audit
+from campus.auth.roles import Actor, Permission
+from campus.intake.dating import Moment, Source, moment_of
 from controller.link.messages import EventMessage, decode
 
 router = APIRouter(prefix="/events", tags=["events"])

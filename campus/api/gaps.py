@@ -10,12 +10,13 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campus import gaps, tables
+from campus import tables
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.problems import Problem
 from campus.api.times import moment, moment_or_none
-from campus.roles import Actor, Permission
+from campus.auth.roles import Actor, Permission
+from campus.intake import gaps
 
 router = APIRouter(prefix="/gates", tags=["gates"])
 

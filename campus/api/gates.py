@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from campus import gate_keys
 from campus.api import problems
 from campus.api.auth import Data, HandedOut, allowed
 from campus.api.problems import Problem
 from campus.api.times import moment, moment_or_none
+from campus.auth.roles import Actor, Permission
 from campus.database import Database
-from campus.documents import Documents
-from campus.roles import Actor, Permission
-from campus.store import HubStore
+from campus.gates import keys as gate_keys
+from campus.gates.documents import Documents
+from campus.intake.store import HubStore
 from controller.link.documents import Installed, Reported, read_reported
 from controller.link.messages import State, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from campus.gate_keys import GateKey
-    from campus.store import GateRow
+    from campus.gates.keys import GateKey
+    from campus.intake.store import GateRow
 
 router = APIRouter(prefix="/gates", tags=["gates"])
 

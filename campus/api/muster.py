@@ -10,23 +10,24 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
-from campus import audit, policy
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.muster_page import page
 from campus.api.people import Everybody
 from campus.api.problems import Problem
 from campus.api.times import moment
-from campus.muster import muster
-from campus.roles import Actor, Permission
+from campus.auth import audit
+from campus.auth.roles import Actor, Permission
+from campus.policy import versions as policy
+from campus.policy.muster import muster
 from controller.lane.access.policy import Policy
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from campus.database import Database
-    from campus.muster import Muster
-    from campus.people import People
+    from campus.people.records import People
+    from campus.policy.muster import Muster
 
 router = APIRouter(tags=["muster"], responses=problems.responses(404))
 

@@ -12,15 +12,15 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import core_schema
 
-from campus import audit
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.gaps import GateName, must_be_known
 from campus.api.problems import Problem
 from campus.api.times import moment_or_none
+from campus.auth import audit
+from campus.auth.roles import Actor, Permission
 from campus.errors import HubGateAwayError, HubNoAnswerError, HubOrderError
-from campus.orders import OrderDesk
-from campus.roles import Actor, Permission
+from campus.gates.orders import OrderDesk
 from controller.link import commands
 
 if TYPE_CHECKING:

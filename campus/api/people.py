@@ -12,17 +12,17 @@ import numpy as np
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from campus import people as records
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.problems import Problem
 from campus.api.times import Day
-from campus.people import People
-from campus.roles import Actor, Permission
+from campus.auth.roles import Actor, Permission
+from campus.people import records
+from campus.people.records import People
 from controller.gallery.model import Consent
 
 if TYPE_CHECKING:
-    from campus.people import Person
+    from campus.people.records import Person
 
 router = APIRouter(prefix="/people", tags=["people"])
 

@@ -9,14 +9,15 @@ import msgspec
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from campus import audit, policy
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.people import Everybody
 from campus.api.problems import Problem
 from campus.api.times import LocalTime
-from campus.explain import explain
-from campus.roles import Actor, Permission
+from campus.auth import audit
+from campus.auth.roles import Actor, Permission
+from campus.policy import versions as policy
+from campus.policy.explain import explain
 from controller.lane.access.decision import told
 from controller.lane.access.document import Document, Visitor, to_json
 from controller.lane.model import Direction

@@ -11,13 +11,14 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from campus import audit, tickets
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.problems import Problem
 from campus.api.times import Moment, moment, moment_or_none
-from campus.roles import Actor, Permission
-from campus.tickets import Action, Entry, Outcome, TicketRow
+from campus.auth import audit
+from campus.auth.roles import Actor, Permission
+from campus.doctor import tickets
+from campus.doctor.tickets import Action, Entry, Outcome, TicketRow
 
 router = APIRouter(prefix="/tickets", tags=["tickets"], responses=problems.responses(404))
 

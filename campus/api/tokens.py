@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
-from campus import tokens
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.problems import Problem
 from campus.api.times import moment, moment_or_none
-from campus.roles import Actor, Permission, Role
+from campus.auth import tokens
+from campus.auth.roles import Actor, Permission, Role
 
 if TYPE_CHECKING:
-    from campus.tokens import TokenRow
+    from campus.auth.tokens import TokenRow
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 

@@ -9,15 +9,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, Field
 
-from campus import webhooks
 from campus.api import problems
 from campus.api.auth import Data, allowed
 from campus.api.people import Everybody
 from campus.api.problems import Problem
 from campus.api.times import moment, moment_or_none
-from campus.egress import Egress
-from campus.roles import Actor, Permission
-from campus.webhooks import Subscription
+from campus.auth.roles import Actor, Permission
+from campus.outward import webhooks
+from campus.outward.egress import Egress
+from campus.outward.webhooks import Subscription
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 from alembic import context
 
-from campus import (  # noqa: F401 - their tables are of the metadata too
-    change_tables,
-    people_tables,
-    policy_tables,
-    roster_tables,
-    ticket_tables,
-)
 from campus.tables import metadata
 
 connection = context.config.attributes["connection"]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import _fastcore
-from controller.access import wall_clock
 from controller.app import App
 from controller.config import AccessSettings, Config, SiteSettings, StoreSettings
 from controller.drill.access import has_access, morning, write_policy
@@ -24,6 +23,7 @@ from controller.drill.report import Setup, versions
 from controller.drill.stage import SimulatedStage
 from controller.drill.truth import Truth
 from controller.drill.witness import WitnessedGate
+from controller.follow.access import wall_clock
 from controller.indicators.assembly import Indicators, add_screen
 from controller.indicators.settings import ScreenSettings
 from controller.lane.model import Direction

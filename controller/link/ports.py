@@ -41,7 +41,7 @@ class OutboxPort(Protocol):
 
 
 class CommandPort(Protocol):
-    """Takes the campus' commands; `controller.commands.CommandDesk` does."""
+    """Takes the campus' commands; `controller.orders.desk.CommandDesk` does."""
 
     async def take(self, payload: bytes, *, retained: bool) -> bytes | None:
         """Carry out a command, or not; the reply to be sent, or None for what deserves none."""
@@ -49,7 +49,7 @@ class CommandPort(Protocol):
 
 
 class DocumentsPort(Protocol):
-    """Takes what the hub hands out; `controller.roster.RosterDesk` does."""
+    """Takes what the hub hands out; `controller.follow.roster.RosterDesk` does."""
 
     changed: asyncio.Event
     """Set when there is something new to report."""

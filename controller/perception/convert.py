@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from controller.errors import EngineError, ModelError
-from controller.models import LEAST_COSINE, Provenance, entry, provenance_path, require, sha256_of
+from controller.models.registry import LEAST_COSINE, Provenance, entry, provenance_path, require, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

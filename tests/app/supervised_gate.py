@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from controller.config import Config, StoreSettings
 from controller.gallery.index import GalleryIndex
-from controller.notify import Notifier
+from controller.health.notify import Notifier
 from controller.service import serve
 from hw.board import simulated_board
 from hw.settings import CameraSettings

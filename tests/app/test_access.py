@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from controller.access import INSTALLED, PolicyWatch, access_of, install_policy, passages_of, policy_of, recall
-from controller.cli import main
+from controller.cli.main import main
 from controller.config import AccessSettings, Config, SiteSettings, StoreSettings, parse
 from controller.errors import ConfigError, PolicyError, StoreError
+from controller.follow.access import INSTALLED, PolicyWatch, access_of, install_policy, passages_of, policy_of, recall
 from controller.gallery.model import Enrolment, Person
 from controller.gallery.store import GalleryStore
 from controller.lane.access import document as doc

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from controller.app import App
-from controller.capture import CaptureLimits
 from controller.config import Config, StoreSettings
 from controller.errors import EngineError
 from controller.gallery.index import GalleryIndex
 from controller.lane.model import FaultKind
 from controller.lane.states import State
 from controller.record.journal import Journal
+from controller.sight.capture import CaptureLimits
 from controller.watch import Step, Watch
 from hw.arrays import array_of
 from hw.board import Board, Simulation, simulated_board

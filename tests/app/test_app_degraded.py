@@ -12,7 +12,7 @@ from controller.app import App
 from controller.config import Config, SiteSettings, StoreSettings
 from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Person as Registered
-from controller.health import Health, Report
+from controller.health.device import Health, Report
 from controller.lane import events as ev
 from controller.lane.effects import RecordKind
 from controller.lane.model import CredentialKind, Direction, LaneSettings

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from controller.capture import Capture, CaptureLimits
-from controller.health import HealthLimits
+from controller.health.device import HealthLimits
+from controller.sight.capture import Capture, CaptureLimits
 from hw.errors import BusError, DeviceClosed, DeviceError, DeviceTimeout, FrameError, NotReady
 from hw.sim.clock import VirtualClock
 from hw.sim.loop import run

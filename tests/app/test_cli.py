@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from controller import cli_run
-from controller import models as registry
-from controller.cli import main
+from controller.cli import run as cli_run
+from controller.cli.main import main
+from controller.models import registry
 from hw.sim.scene import enrolment_photo
 
 EXAMPLE = Path(__file__).parents[2] / "image" / "gate.toml"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from controller.cli import main
-from controller.cli_credential import from_reader
+from controller.cli.credential import from_reader
+from controller.cli.main import main
 from controller.errors import GalleryError
 from controller.gallery.audit import AuditLog
 from controller.gallery.credentials import open_book

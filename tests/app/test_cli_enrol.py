@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import pytest
 
-from controller.cli import main
+from controller.cli.main import main
 from controller.gallery.store import GalleryStore
 from hw.sim.scene import enrolment_photo
 

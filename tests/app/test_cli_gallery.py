@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from controller.cli import main
+from controller.cli.main import main
 from controller.config import Config, StoreSettings
 from controller.gallery.history_store import HistoryStore, Reading
 from controller.gallery.keyfile import read_key

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.cli import main
+from controller.cli.main import main
 from controller.config import parse
 from controller.gallery.history_store import DATABASE, HistoryStore, Reading
 from controller.gallery.keyfile import create_key

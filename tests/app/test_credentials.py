@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 
 from controller.config import parse
-from controller.credentials import CredentialDesk, PinGuard
 from controller.errors import ConfigError
-from controller.followed import Followed
 from controller.gallery.credentials import add_credential
 from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Enrolment, Person, Template
 from controller.gallery.store import GalleryStore
-from controller.health import Health
+from controller.health.device import Health
+from controller.health.followed import Followed
 from controller.lane import events as ev
 from controller.lane.effects import Prompt
 from controller.lane.model import CredentialKind
 from controller.lane.states import State
 from controller.perception.engines import open_engine
-from controller.reader_lamp import lamps_of
-from controller.recognition import Recognition
+from controller.readers.credentials import CredentialDesk, PinGuard
+from controller.readers.lamp import lamps_of
 from controller.service import gallery_of, serve
+from controller.sight.recognition import Recognition
 from controller.watch import Step, Watch
 from hw.board import simulated_board
 from hw.clock import SystemClock
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from controller.app import App
-    from controller.health import Report
+    from controller.health.device import Report
     from controller.perception.types import Face
 
 IDENTITY, OTHER = 7, 8

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from controller.follow.gallery import GalleryWatch
 from controller.gallery.audit import AuditLog
 from controller.gallery.credentials import add_credential, credentials_of, open_book, remove_credentials
 from controller.gallery.erase import erase
@@ -16,7 +17,6 @@ from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Consent, Enrolment, Origin, Person, Template
 from controller.gallery.rotation import rotate_key
 from controller.gallery.store import GalleryStore
-from controller.gallery_watch import GalleryWatch
 from hw.clock import SystemClock
 
 if TYPE_CHECKING:

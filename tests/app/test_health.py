@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from controller.health import REASON_LENGTH, DeviceHealth, Health, HealthLimits
+from controller.health.device import REASON_LENGTH, DeviceHealth, Health, HealthLimits
 
 LIMITS = HealthLimits(jitter=0.0)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.notify import STATUS_LENGTH, Notifier, together
+from controller.health.notify import STATUS_LENGTH, Notifier, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

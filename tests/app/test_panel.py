@@ -14,8 +14,8 @@ from controller.gallery.credentials import add_credential, open_book, remove_cre
 from controller.gallery.store import GalleryStore
 from controller.lane import events as ev
 from controller.lane.states import State
-from controller.panel import PanelDesk
 from controller.perception.engines import open_engine
+from controller.readers.panel import PanelDesk
 from controller.record.entry import Entry, Stored
 from controller.service import gallery_of, serve
 from controller.watch import Step

@@ -13,15 +13,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.errors import LinkError
-from controller.fetch import Fetcher
+from controller.follow.fetch import Fetcher
+from controller.follow.gallery import GalleryWatch
+from controller.follow.roster import COUNT_EVERY, RosterDesk, gate_key
 from controller.gallery.index import GalleryIndex
 from controller.gallery.store import GalleryStore
-from controller.gallery_watch import GalleryWatch
 from controller.link import documents as wire
 from controller.link import signing
 from controller.link.documents import Desired, Document, FaceEntry, File, PersonEntry, Wanted, read_reported
 from controller.link.settings import RosterSettings
-from controller.roster import COUNT_EVERY, RosterDesk, gate_key
 from hw.clock import SystemClock
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.errors import StoreError
-from controller.followed import Followed
-from controller.health import Health
+from controller.health.device import Health
+from controller.health.followed import Followed
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.machine import Lane
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Coroutine
 
-    from controller.health import Report
+    from controller.health.device import Report
 
 
 class FakeGate:

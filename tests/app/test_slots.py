@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from controller.slots import LatestSlot, RecentFrames
+from controller.sight.slots import LatestSlot, RecentFrames
 
 
 @pytest.mark.asyncio

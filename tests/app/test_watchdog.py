@@ -12,11 +12,11 @@ import pytest
 
 from controller.config import Config, StoreSettings
 from controller.gallery.index import GalleryIndex
+from controller.health.notify import Notifier
+from controller.health.vitals import CAPTURE_HANGS, JOURNAL_HANGS, PERCEPTION_HANGS, Vitals
 from controller.lane.model import LaneSettings
-from controller.notify import Notifier
 from controller.observe.lateness import LatenessMonitor
 from controller.service import serve
-from controller.vitals import CAPTURE_HANGS, JOURNAL_HANGS, PERCEPTION_HANGS, Vitals
 from hw.board import simulated_board
 from hw.errors import DeviceMissing
 from hw.executor import ClockExecutor

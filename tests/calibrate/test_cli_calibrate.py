@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from controller import models as registry
 from controller.calibrate.canvas import GREEN
 from controller.calibrate.dialogue import REFUSED, Answer, Terminal
 from controller.calibrate.practice import Practice
 from controller.calibrate.refusal import CalibrationError, Refusal
-from controller.cli import main
+from controller.cli.main import main
 from controller.config import load
+from controller.models import registry
 from controller.perception.registration import thermal_point
 from controller.prompts import Text
 
@@ -203,7 +203,7 @@ def test_nobody_at_the_terminal_is_told_so() -> None:
 
 def test_no_lock_is_even_opened() -> None:
     program = (
-        "import sys; from controller.cli import main; code = main(['calibrate', 'reference', '--config', "
+        "import sys; from controller.cli.main import main; code = main(['calibrate', 'reference', '--config', "
         "'gate.toml', '--temperature', '37', '--every', '0']); assert not [name for name in sys.modules if "
         "name.startswith(('gpiozero', 'lgpio', 'hw.linux.gpio'))]; sys.exit(code)"
     )

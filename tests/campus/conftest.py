@@ -20,11 +20,11 @@ import pytest
 import pytest_asyncio
 import structlog
 
-from campus import tokens
 from campus.api.app import make_app
+from campus.auth import tokens
+from campus.auth.roles import Actor, Role
 from campus.database import Database
-from campus.roles import Actor, Role
-from campus.store import HubStore
+from campus.intake.store import HubStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -15,16 +15,18 @@ import pytest_asyncio
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 
-from campus import changes, mail, tables
-from campus.alert_watch import AlertWatch, WatchSettings, own_alert
-from campus.cli import main
+from campus import tables
+from campus.alerts import mail
+from campus.alerts.mail import Mailer, MailSettings
+from campus.alerts.watch import AlertWatch, WatchSettings, own_alert
+from campus.cli.main import main
 from campus.config import load
 from campus.database import Database
 from campus.errors import HubConfigError
-from campus.feed import Feed
-from campus.mail import Mailer, MailSettings
-from campus.roster_tables import gate_key, snapshot
-from campus.store import HubStore, Incoming
+from campus.gates.tables import gate_key, snapshot
+from campus.intake.store import HubStore, Incoming
+from campus.outward import changes
+from campus.outward.feed import Feed
 from controller.link.documents import Installed, Reported, encode_reported
 from controller.link.messages import Device, EventMessage, State, encode, event_id
 

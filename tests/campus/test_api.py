@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from campus import tokens
-from campus.roles import Actor, Role
-from campus.store import Incoming
+from campus.auth import tokens
+from campus.auth.roles import Actor, Role
+from campus.intake.store import Incoming
 from controller.link.messages import EventMessage, State, encode, event_id
 
 if TYPE_CHECKING:

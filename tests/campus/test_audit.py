@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from campus import audit
+from campus.auth import audit
+from campus.auth.roles import Actor, Role
 from campus.database import Database
 from campus.errors import HubAuditError, HubStoreError
-from campus.roles import Actor, Role
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

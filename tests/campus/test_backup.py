@@ -9,10 +9,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from campus import audit, tables
+from campus import tables
+from campus.auth import audit
+from campus.auth.roles import Actor, Role
 from campus.database import Database
-from campus.roles import Actor, Role
-from campus.store import HubStore, Incoming, Mark
+from campus.intake.store import HubStore, Incoming, Mark
 from controller.link.messages import Cursor, EventMessage, Online, encode, event_id
 
 EPOCH = "000000000000002a"

@@ -14,12 +14,12 @@ import asyncpg
 import pytest
 import sqlalchemy as sa
 
-from campus import changes
-from campus.changes import Change
+from campus.auth.roles import Role
 from campus.database import Database
-from campus.feed import Feed
-from campus.roles import Role
-from campus.store import HubStore, Incoming
+from campus.intake.store import HubStore, Incoming
+from campus.outward import changes
+from campus.outward.changes import Change
+from campus.outward.feed import Feed
 from controller.link.messages import EventMessage, encode, event_id
 
 if TYPE_CHECKING:

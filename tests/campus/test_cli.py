@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from campus.cli import _broker, _parser, main
+from campus.cli.main import _broker, _parser, main
 from campus.database import Database
-from campus.store import HubStore, Incoming
+from campus.intake.store import HubStore, Incoming
 from controller.link.messages import EventMessage, Online, State, encode, event_id
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from campus.cli import main
+from campus.cli.main import main
 from campus.config import load
 from campus.database import Database
-from campus.people import People
+from campus.people.records import People
 from controller.gallery.audit import AuditLog
 from controller.gallery.export import export
 from controller.gallery.model import Consent, Enrolment, Origin, Person, Template

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from campus.auth.roles import Actor, Role
 from campus.database import Database
-from campus.documents import FEW, Documents
-from campus.gate_keys import ContentKey
-from campus.people import People, PeopleSettings, Person, Template
-from campus.roles import Actor, Role
+from campus.gates.documents import FEW, Documents
+from campus.gates.keys import ContentKey
+from campus.people.records import People, PeopleSettings, Person, Template
 from controller.gallery.install import hub_state, install
 from controller.gallery.model import Consent
 from controller.gallery.store import GalleryStore

@@ -8,13 +8,14 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from campus import gaps, tokens
 from campus.api.app import make_app
+from campus.auth import tokens
+from campus.auth.roles import Actor, Role
 from campus.database import Database
-from campus.gaps import Gap, GapDetector, GapSettings
-from campus.ingest import Commit
-from campus.roles import Actor, Role
-from campus.store import HubStore, Incoming, Mark
+from campus.intake import gaps
+from campus.intake.gaps import Gap, GapDetector, GapSettings
+from campus.intake.ingest import Commit
+from campus.intake.store import HubStore, Incoming, Mark
 from controller.link.messages import Cursor, EventMessage, Online, State, encode, event_id
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from campus import tokens
 from campus.api.app import make_app
 from campus.api.limits import ADDRESSES, MINUTE, Failures
 from campus.api.settings import HttpSettings
+from campus.auth import tokens
+from campus.auth.roles import Actor, Role
 from campus.database import Database
 from campus.errors import HubConfigError
-from campus.roles import Actor, Role
 from campus.service import WebServer
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from alembic.config import Config
 
 from campus import migrations, tables
 from campus.database import Database
-from campus.dating import CLOCK_ERROR, DRIFT
-from campus.ingest import BATCH_LIMIT, LANE_LIMIT, _Lanes
-from campus.store import HubStore, Incoming, Mark
+from campus.intake.dating import CLOCK_ERROR, DRIFT
+from campus.intake.ingest import BATCH_LIMIT, LANE_LIMIT, _Lanes
+from campus.intake.store import HubStore, Incoming, Mark
 from controller.link.messages import EventMessage, Online, State, encode, event_id
 
 if TYPE_CHECKING:

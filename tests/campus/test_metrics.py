@@ -16,9 +16,9 @@ from campus.api.app import make_app
 from campus.broker import Broker
 from campus.database import Database
 from campus.errors import HubConfigError
-from campus.ingest import Commit, Ingest
+from campus.intake.ingest import Commit, Ingest
+from campus.intake.store import HubStore, Incoming
 from campus.metrics import HubMetrics
-from campus.store import HubStore, Incoming
 from controller.link.messages import EventMessage, Online, State, encode, event_id
 from controller.observe.metrics import Metrics, MetricsServer
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from campus import policy, tokens
 from campus.api.problems import RULES
+from campus.auth import tokens
+from campus.auth.roles import PERMISSIONS, Actor, Permission, Role
 from campus.database import Database
-from campus.roles import PERMISSIONS, Actor, Permission, Role
-from campus.store import HubStore, Incoming
+from campus.intake.store import HubStore, Incoming
+from campus.policy import versions as policy
 from controller.link.messages import Cursor, EventMessage, Online, State, encode, event_id
 
 if TYPE_CHECKING:

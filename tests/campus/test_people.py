@@ -14,12 +14,13 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from campus import audit, people_tables, tokens
 from campus.api.app import make_app
+from campus.auth import audit, tokens
+from campus.auth.roles import Actor, Role
 from campus.database import Database
 from campus.errors import HubConfigError, HubStoreError
-from campus.people import Number, People, PeopleSettings, Person, Template
-from campus.roles import Actor, Role
+from campus.people import tables as people_tables
+from campus.people.records import Number, People, PeopleSettings, Person, Template
 from controller.gallery.model import Consent
 
 if TYPE_CHECKING:

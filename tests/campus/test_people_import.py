@@ -10,14 +10,15 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from campus import audit, people_sources
-from campus.cli import main
+from campus.auth import audit
+from campus.auth.roles import Actor, Role
+from campus.cli.main import main
 from campus.database import Database
 from campus.errors import HubConfigError
-from campus.people import Number, People, PeopleSettings, Person
-from campus.people_sources import SourceSettings, read_file
-from campus.reconcile import Plan, reconcile
-from campus.roles import Actor, Role
+from campus.people import sources as people_sources
+from campus.people.reconcile import Plan, reconcile
+from campus.people.records import Number, People, PeopleSettings, Person
+from campus.people.sources import SourceSettings, read_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,14 +11,15 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from campus import audit, policy, tokens
 from campus.api.app import make_app
-from campus.cli import main
+from campus.auth import audit, tokens
+from campus.auth.roles import Actor, Role
+from campus.cli.main import main
 from campus.database import Database
-from campus.people import People, PeopleSettings, Person
-from campus.policy import Policies
-from campus.roles import Actor, Role
-from campus.store import HubStore, Incoming
+from campus.intake.store import HubStore, Incoming
+from campus.people.records import People, PeopleSettings, Person
+from campus.policy import versions as policy
+from campus.policy.versions import Policies
 from controller.lane.access.document import from_json
 from controller.lane.access.policy import Policy
 from controller.link.messages import EventMessage, Online, State, encode, event_id

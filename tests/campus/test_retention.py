@@ -10,12 +10,13 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from campus import audit, retention, tables
-from campus.cli import main
+from campus import retention, tables
+from campus.auth import audit
+from campus.auth.roles import Actor, Role
+from campus.cli.main import main
 from campus.database import Database
+from campus.intake.store import HubStore, Incoming
 from campus.retention import Retention, RetentionSettings
-from campus.roles import Actor, Role
-from campus.store import HubStore, Incoming
 from controller.link.messages import EventMessage, encode, event_id
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from campus.cli import main
+from campus.cli.main import main
 from campus.config import load
 from campus.errors import HubConfigError
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from campus import tables
 from campus.database import Database
 from campus.errors import HubConfigError, HubStoreError
-from campus.store import HubStore, Incoming, Mark
+from campus.intake.store import HubStore, Incoming, Mark
 from controller.link.messages import Cursor, EventMessage, Online, State, encode, event_id
 
 if TYPE_CHECKING:

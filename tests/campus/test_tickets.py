@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from campus.auth.roles import Actor, Role
 from campus.database import Database
+from campus.doctor.tables import ticket, ticket_entry
 from campus.errors import HubStoreError
+from campus.intake.store import HubStore, Incoming
 from campus.retention import Retention, RetentionSettings
-from campus.roles import Actor, Role
-from campus.store import HubStore, Incoming
-from campus.ticket_tables import ticket, ticket_entry
 from controller.link.messages import EventMessage, encode, event_id
 
 if TYPE_CHECKING:

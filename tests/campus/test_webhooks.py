@@ -25,15 +25,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from campus import changes, webhooks
-from campus.changes import Change
+from campus.auth.roles import Actor, Role
 from campus.database import Database
-from campus.egress import Egress, EgressError
 from campus.errors import HubConfigError
-from campus.feed import Feed
-from campus.people import People, PeopleSettings
-from campus.roles import Actor, Role
-from campus.webhooks import Webhooks, WebhookSettings
+from campus.outward import changes, webhooks
+from campus.outward.changes import Change
+from campus.outward.egress import Egress, EgressError
+from campus.outward.feed import Feed
+from campus.outward.webhooks import Webhooks, WebhookSettings
+from campus.people.records import People, PeopleSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -11,14 +11,14 @@ from prometheus_client import generate_latest
 from starlette.routing import Match
 
 from campus.api.app import make_app
+from campus.auth.roles import Role
 from campus.broker import Broker
-from campus.cli import _parser
+from campus.cli.main import _parser
 from campus.config import load
 from campus.database import Database
-from campus.ingest import Ingest
+from campus.intake.ingest import Ingest
+from campus.intake.store import HubStore
 from campus.metrics import HubMetrics
-from campus.roles import Role
-from campus.store import HubStore
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hub.md").read_text(encoding="utf-8")
 TOML = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)

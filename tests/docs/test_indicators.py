@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli import main
+from controller.cli.main import main
 from controller.config import Config, parse
 from controller.indicators.letters import needed
 from controller.indicators.mirror import WARM

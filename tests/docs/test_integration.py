@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from campus.api.app import PREFIX, make_app
-from campus.cli import main
+from campus.cli.main import main
 from campus.config import load
 from campus.database import Database
-from campus.people_sources import COLUMNS
-from campus.tickets import Outcome
+from campus.doctor.tickets import Outcome
+from campus.people.sources import COLUMNS
 
 DOCS = Path(__file__).parents[2] / "docs"
 INTEGRATION = (DOCS / "integration.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.cli import main
+from controller.cli.main import main
 
 if TYPE_CHECKING:
     import pytest

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller import cli_drill
+from controller.cli import drill as cli_drill
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from benchmarks.fever.fit import fit
 from benchmarks.fever.splits import chronological
 from benchmarks.fever.statistics import Sampling
 from benchmarks.fever.values import HEADLINE, judge
-from controller.cli import main
+from controller.cli.main import main
 from controller.perception import spot
 from controller.perception.screening import Footing, Surface, reading
 from controller.perception.temperature import SHIPPED

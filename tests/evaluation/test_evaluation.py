@@ -16,7 +16,7 @@ from benchmarks.fever.data import read_file
 from benchmarks.fever.fit import fit
 from benchmarks.fever.frozen import SHIPPED_THRESHOLDS
 from benchmarks.fever.values import AVERAGED, HEADLINE, WAYS, crowd, judge
-from controller.cli import main
+from controller.cli.main import main
 from controller.errors import EvaluationError
 from controller.perception.evaluation import SHIPPED_FILE, ScreeningEvaluation, load
 from controller.perception.temperature import SHIPPED, Readings, estimate

@@ -18,7 +18,7 @@ from benchmarks.face.data import Pair, known_pairs, read_album, read_pairs, read
 from benchmarks.face.faces import Seen, look
 from benchmarks.face.openset import SUPPORT, OpenSet, threshold_for
 from benchmarks.face.statistics import limit, percentiles, resolvable, share
-from controller.cli import main
+from controller.cli.main import main
 from controller.errors import EvaluationError
 from controller.gallery.index import GalleryIndex, with_mean
 from controller.gallery.model import Person

@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks import bandwidth, galleries, harness, inputs, options, report, search, thermal, timing
 from benchmarks.peers import base, ours
-from controller.cli import main as command_line
+from controller.cli.main import main as command_line
 
 if TYPE_CHECKING:
     from benchmarks.peers.base import Found, Rows

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from controller.cli import main
+from controller.cli.main import main
 from controller.gallery.history_store import DATABASE, HistoryStore
 from controller.gallery.keyfile import create_key
 from controller.gallery.model import Enrolment, Person

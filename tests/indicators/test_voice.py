@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from controller.cli import main
+from controller.cli.main import main
 from controller.errors import SoundError
 from controller.indicators import waves
 from controller.indicators.settings import SoundSettings

@@ -17,8 +17,8 @@ import pytest_asyncio
 from benchmarks.hub.audit import journaled
 from campus import database
 from campus.broker import Broker
-from campus.ingest import Ingest
-from campus.store import HubStore
+from campus.intake.ingest import Ingest
+from campus.intake.store import HubStore
 from controller.link.mqtt import Link
 from controller.link.settings import LinkSettings
 from controller.record.entry import Entry

@@ -12,8 +12,8 @@ import sys
 
 from campus.broker import Broker
 from campus.database import Database
-from campus.ingest import Commit, Ingest
-from campus.store import HubStore
+from campus.intake.ingest import Commit, Ingest
+from campus.intake.store import HubStore
 
 
 async def main(address: str, port: int, number: int) -> None:

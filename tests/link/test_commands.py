@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.commands import RECEIVED, ROTATE_EVERY, CommandDesk, CommandersFile, Identity
 from controller.errors import ConfigError, StoreError
 from controller.lane import effects as fx
 from controller.lane import events as ev
@@ -26,6 +25,7 @@ from controller.lane.model import LaneSettings
 from controller.lane.states import State
 from controller.link import commands as wire
 from controller.link import signing
+from controller.orders.desk import RECEIVED, ROTATE_EVERY, CommandDesk, CommandersFile, Identity
 from controller.record.entry import Entry, Stored
 from controller.watch import Step
 

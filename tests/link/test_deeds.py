@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from controller.app import App
-from controller.command_setup import ENDS_AFTER, Deeds
-from controller.commands import Refused, lane_event
 from controller.config import Config, StoreSettings
 from controller.gallery.index import GalleryIndex
 from controller.lane import events as ev
 from controller.lane.model import Direction
 from controller.link import commands as wire
+from controller.orders.desk import Refused, lane_event
+from controller.orders.setup import ENDS_AFTER, Deeds
 from controller.record.entry import Entry, Stored
 from hw.board import simulated_board
 from hw.errors import DeviceError

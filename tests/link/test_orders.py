@@ -15,16 +15,16 @@ import pytest_asyncio
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from campus import audit, tables, tokens
+from campus import tables
 from campus.api.app import make_app
+from campus.auth import audit, tokens
+from campus.auth.roles import Actor, Role
 from campus.broker import Broker
-from campus.cli import main
+from campus.cli.main import main
 from campus.database import Database
 from campus.errors import HubOrderError
-from campus.orders import OrderDesk, OrderSettings, Sender, give
-from campus.roles import Actor, Role
-from campus.store import HubStore, Incoming
-from controller.commands import CommandDesk, Identity
+from campus.gates.orders import OrderDesk, OrderSettings, Sender, give
+from campus.intake.store import HubStore, Incoming
 from controller.lane.events import OpenOnce, SetFree
 from controller.lane.states import State
 from controller.link import commands as wire
@@ -32,6 +32,7 @@ from controller.link import signing
 from controller.link.messages import Online, encode
 from controller.link.messages import State as StateMessage
 from controller.link.mqtt import Link
+from controller.orders.desk import CommandDesk, Identity
 from controller.record.boot import clock_state
 from controller.watch import Step
 

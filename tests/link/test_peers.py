@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import aiomqtt
 import pytest
 
-from campus import policy
+from campus.auth.roles import Actor, Role
 from campus.broker import Broker
-from campus.ingest import Ingest
-from campus.peers import PeerNews
-from campus.policy import Policies
-from campus.roles import Actor, Role
-from campus.store import Incoming
-from controller.access import CLOCKS_APART, hear_peers
+from campus.gates.peers import PeerNews
+from campus.intake.ingest import Ingest
+from campus.intake.store import Incoming
+from campus.policy import versions as policy
+from campus.policy.versions import Policies
+from controller.follow.access import CLOCKS_APART, hear_peers
 from controller.gallery.model import Person
 from controller.lane.access import document as doc
 from controller.lane.access.keeper import Access
@@ -30,7 +30,7 @@ from controller.link.mqtt import Link
 from controller.record.entry import AckOutcome, Entry, Place
 
 if TYPE_CHECKING:
-    from campus.ingest import Commit
+    from campus.intake.ingest import Commit
     from controller.record.entry import Stored
 
 Eventually = Callable[[Callable[[], bool], str], Awaitable[None]]

@@ -10,8 +10,10 @@ import httpx
 import pytest
 
 from benchmarks.roster_rig import ADMIN, RigGate, RigHub, campus, somebody, until
-from campus import gate_keys, policy, tokens
-from campus.roles import Role
+from campus.auth import tokens
+from campus.auth.roles import Role
+from campus.gates import keys as gate_keys
+from campus.policy import versions as policy
 from controller.gallery.credentials import add_credential
 from controller.gallery.store import DATABASE, GalleryStore
 from controller.lane.access.times import UNKNOWN

@@ -17,11 +17,11 @@ import pytest
 from campus.broker import Broker
 from campus.database import Database
 from campus.errors import HubConfigError
-from campus.gaps import GapSettings
+from campus.intake.gaps import GapSettings
+from campus.intake.share import Share, read_share
 from campus.metrics import HubMetrics
-from campus.policy import Policies
+from campus.policy.versions import Policies
 from campus.service import Intake
-from campus.share import Share, read_share
 from controller.link.messages import Ack, Cursor, EventMessage, Online, decode, encode, event_id
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from controller import models as registry
 from controller.errors import EngineError, ModelError
+from controller.models import registry
 from controller.perception import convert
 
 if TYPE_CHECKING:

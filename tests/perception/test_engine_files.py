@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from controller import models as registry
 from controller.errors import EngineError, ModelError
+from controller.models import registry
 from controller.perception.engines import open_engine
 from hw.sim.scene import enrolment_photo
 

@@ -14,9 +14,10 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from controller import cli_models, models
+from controller.cli import models as cli_models
 from controller.errors import ModelError
-from controller.models_pull import default_opener, pull
+from controller.models import registry as models
+from controller.models.pull import default_opener, pull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,7 +183,7 @@ def test_a_redirect_never_leaves_https() -> None:
     import email.message
     import urllib.request
 
-    from controller.models_pull import _HttpsOnly
+    from controller.models.pull import _HttpsOnly
 
     handler, request = _HttpsOnly(), urllib.request.Request("https://example.org/a")
     nothing = email.message.Message()
@@ -256,7 +257,7 @@ def test_a_missing_file_says_what_to_type(tmp_path: Path) -> None:
 
 @pytest.mark.models
 def test_the_files_at_hand_are_the_registrys(models: Path) -> None:
-    from controller.models import ENGINE_MODELS, verify
+    from controller.models.registry import ENGINE_MODELS, verify
 
     for needed in ENGINE_MODELS.values():
         for report in verify(models, needed):

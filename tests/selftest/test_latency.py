@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.cli import main
+from controller.cli.main import main
 from controller.config import Config, StoreSettings
 from controller.latency import STAGES, TOTAL, LatencyWatch, cells, quantile, rows
 from controller.perception.settings import PerceptionSettings

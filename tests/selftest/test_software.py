@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.cli import main
+from controller.cli.main import main
 from controller.selftest import software
 from controller.selftest.finding import Finding, passed
 

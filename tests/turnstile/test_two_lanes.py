@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from controller.bank import Place, check, serve_bank
-from controller.cli import main
+from controller.cli.main import main
 from controller.config import Config, SiteSettings, StoreSettings, parse
 from controller.errors import ConfigError
 from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Person
+from controller.health.vitals import JOURNAL_HANGS
 from controller.lane import events as ev
 from controller.lane.model import Assessment, Direction, LaneSettings, Liveness, Match, Screening, Verdict
 from controller.lane.states import State
-from controller.vitals import JOURNAL_HANGS
 from hw.board import simulated_board, simulated_kind
 from hw.errors import DeviceClosed
 from hw.ports import Side, Signal

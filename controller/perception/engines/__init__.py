@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-from controller import models
 from controller.errors import EngineError, ModelError
+from controller.models import registry as models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ PREFERENCE = ("tflite", "opencv", "demo")
 def open_engine(
     name: str, models_dir: Path | None = None, *, on_skip: Callable[[str, GateError], None] | None = None
 ) -> FaceEngine:
-    """Open an engine; `models_dir` None: as `controller.models.models_dir` finds it.
+    """Open an engine; `models_dir` None: as `controller.models.registry.models_dir` finds it.
 
     `auto` takes the first of `PREFERENCE` that opens and tells `on_skip` the name of each one before it and why not.
     Raises `EngineError` for an unknown name, a missing runtime or OpenCV part, `ModelError` for a missing or wrong

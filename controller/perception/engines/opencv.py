@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from controller import models
 from controller.errors import EngineError
+from controller.models import registry as models
 from controller.perception.align import SIZE, align
 from controller.perception.engines.embedding import both_ways
 from controller.perception.engines.mirror import steadied

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from controller import models
 from controller.errors import EngineError
+from controller.models import registry as models
 from controller.perception.align import TEMPLATE, align
 from controller.perception.engines import blazeface
 from controller.perception.engines.embedding import both_ways

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from controller.capture import Capture
+from controller.sight.capture import Capture
 from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver
 from hw.errors import DeviceClosed, DeviceDenied, DeviceError, DeviceMissing, DeviceTimeout

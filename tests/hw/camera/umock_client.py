@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any
 
-from controller.capture import Capture
+from controller.sight.capture import Capture
 from hw.board import missing
 from hw.clock import SystemClock
 from hw.drivers.camera import CameraDriver

@@ -1,0 +1,1 @@
+"""What is wrong and whom it is mailed to."""

@@ -1,0 +1,1 @@
+"""`thermogate-hub`: one module for each group of commands."""

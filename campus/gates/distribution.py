@@ -1,0 +1,170 @@
+"""Tells each gate what it should have, signed and sealed for it alone, and hears what it has.
+
+One retained message a gate, renewed when people, policy or keys change (looked for each second, so that it does not
+matter which program changed them) and before what it promises runs out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import aiomqtt
+import msgspec
+import structlog
+
+from campus.broker import Broker, connect
+from campus.errors import HubConfigError, HubStoreError
+from campus.gates import keys as gate_keys
+from controller.errors import ConfigError, MessageError
+from controller.link import documents as wire
+from controller.link import messages, signing
+from controller.link.connection import end_if_cancelled, run_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from campus.database import Database
+    from campus.gates.documents import Documents
+    from campus.gates.keys import ContentKey, GateKey
+    from campus.people.records import People
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks for changes: an indexed query."""
+RENEW_EVERY = 3600.0
+"""Seconds after which gates hear that what they have still counts."""
+PAUSE_LEAST, PAUSE_MOST = 0.5, 30.0
+"""Bounds of the random pause between attempts to connect, seconds."""
+DAY = 86_400.0
+
+log = structlog.stdlib.get_logger("roster")
+
+
+class RosterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[roster]` of hub.toml: people are handed out to the gates."""
+
+    sign_with: Path
+    """The hub's private key, as `thermogate-hub new-key` makes it; its public half stands in each gate.toml."""
+    folder: Path = Path("/var/lib/thermogate-hub/documents")
+    """Where sealed documents lie for the gates to fetch."""
+    offline_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 14
+    """Days for which a gate that hears nothing goes on letting people in."""
+
+
+class Distribution:
+    """One campus' distribution.
+
+    Args:
+        campus: its name in topics.
+        settings: see there.
+        database: open for as long as this runs.
+        people: who they are.
+        documents: what is handed out.
+        broker: how to reach it.
+
+    Raises `HubConfigError` for a key that cannot be used.
+    """
+
+    def __init__(
+        self,
+        campus: str,
+        settings: RosterSettings,
+        database: Database,
+        people: People,
+        *,
+        documents: Documents,
+        broker: Broker,
+    ) -> None:
+        self._campus, self._settings, self._broker = campus, settings, broker
+        self._database, self._people, self._documents = database, people, documents
+        self._rng = random.Random()  # noqa: S311 - pauses, not secrets
+        self._connected = False
+        try:
+            self._key: Ed25519PrivateKey = signing.read_private(settings.sign_with)
+        except ConfigError as error:
+            raise HubConfigError(f"[roster] sign_with: {error}") from error
+
+    async def run(self) -> NoReturn:
+        """Hand out until cancelled; a lost broker or database is tried again for ever."""
+        pause = PAUSE_LEAST
+        while True:
+            try:
+                await run_apart(self._session())
+            except* (aiomqtt.MqttError, HubStoreError) as group:
+                log.warning("distribution interrupted", error=str(group.exceptions[0]))
+            pause = PAUSE_LEAST if self._connected else pause
+            self._connected = False
+            pause = min(PAUSE_MOST, self._rng.uniform(PAUSE_LEAST, pause * 3))
+            await asyncio.sleep(pause)
+
+    async def _session(self) -> None:
+        async with connect(self._broker, f"thermogate-hub-{self._campus}-roster") as client:
+            await client.subscribe(messages.every_gate(self._campus, "cfg/reported"), qos=1)
+            end_if_cancelled()
+            self._connected = True
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen(client))
+                tasks.create_task(self._tell(client))
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            payload = bytes(message.payload)
+            try:
+                _, gate, _ = messages.parse_topic(str(message.topic))
+                if len(payload) > messages.PAYLOAD_LIMIT:
+                    raise MessageError(f"{len(payload)} bytes are too many")  # noqa: TRY301 - one place to refuse
+                wire.read_reported(str(message.topic), payload)
+            except MessageError as error:
+                log.warning("report refused", error=str(error))
+                continue
+            async with self._database.transaction() as query:
+                await gate_keys.report(query, gate, payload, now=time.time())
+
+    async def _tell(self, client: aiomqtt.Client) -> None:
+        told: object = None
+        told_at = 0.0
+        loop = asyncio.get_running_loop()
+        renew = min(RENEW_EVERY, self._settings.offline_days * DAY / 24)
+        while True:
+            async with self._database.transaction() as query:
+                now = time.time()
+                key = await gate_keys.content_key_in_force(query, self._people, now=now)
+                gates = await gate_keys.gates(query)
+                state = (
+                    await self._documents.versions(query),
+                    key.number,
+                    [(gate.gate, gate.public, gate.revoked) for gate in gates],
+                )
+            if state != told or loop.time() - told_at > renew:
+                await self._publish(client, gates, key, await self._documents.make(key))
+                told, told_at = state, loop.time()
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _publish(
+        self, client: aiomqtt.Client, gates: list[GateKey], key: ContentKey, wanted: Mapping[str, wire.Wanted]
+    ) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for gate in gates:
+                topic = messages.topic(self._campus, gate.gate, "cfg/desired")
+                # An empty retained message takes back what a stolen gate would find.
+                payload = b"" if gate.revoked is not None else self._desired(gate, key, wanted)
+                tasks.create_task(client.publish(topic, payload, qos=1, retain=True))
+        log.info("told", gates=len(gates), versions={kind: one.version for kind, one in wanted.items()})
+
+    def _desired(self, gate: GateKey, key: ContentKey, wanted: Mapping[str, wire.Wanted]) -> bytes:
+        now = time.time()
+        public = wire.read_gate_key(gate.gate, gate.public)
+        desired = wire.Desired(
+            campus=self._campus,
+            gate=gate.gate,
+            issued=now,
+            fresh_until=now + self._settings.offline_days * DAY,
+            sealed_key=wire.seal_key(key.key, public, self._campus, gate.gate),
+            documents=dict(wanted),
+        )
+        return signing.sign(self._key, wire.SIGNED, wire.encode_desired(desired))

@@ -1,0 +1,1 @@
+"""Who may pass on this campus, and where they come from."""

@@ -1,0 +1,1 @@
+"""`thermogate`: one module for each command."""

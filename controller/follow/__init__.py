@@ -1,0 +1,1 @@
+"""A running gate follows what it should hold: people, templates and access policy."""

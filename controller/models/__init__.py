@@ -1,0 +1,1 @@
+"""The weight files that the engines know, and how they are fetched."""

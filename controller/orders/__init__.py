@@ -1,0 +1,1 @@
+"""Orders from the campus, on the board."""

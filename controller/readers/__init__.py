@@ -1,0 +1,1 @@
+"""Cards, codes and PINs, from readers and to panels."""
