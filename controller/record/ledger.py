@@ -36,6 +36,7 @@ _WAITING = """
 _DAY = 86_400.0
 _MEGABYTE = 1_000_000
 THINNED = "journal_thinned"
+GIVEN_UP = "journal_epoch"
 KEEP_LEAST = 1000
 """Entries kept though room is short (GB 50396-2007, 5.2.2: a portal's own memory)."""
 
@@ -86,6 +87,8 @@ class Ledger:
         self._serial = serial
         self._stamp = stamp
         self._head = _Head(0, 0, 0, b"")
+        self._given_up: dict[int, int] = {}
+        """Eras by epoch, whose entries are being written again."""
 
     @property
     def newest(self) -> Place:
@@ -125,11 +128,15 @@ class Ledger:
         return self._append(new)
 
     def pending(self, limit: int, after: Place | None) -> list[Stored]:
-        """The oldest entries the campus does not have, at most `limit`, all of one epoch; only those behind `after`."""
+        """The oldest entries the campus does not have, at most `limit`, all of one epoch; only those behind `after`.
+
+        Of an epoch that was given up as many are written again first.
+        """
+        self._refile(limit)
         with self._database.connection() as query:
             behind = 0 if after is None else _era(query, after.epoch)
             for era, epoch, acked in query.execute(_WAITING).fetchall():
-                if era < behind:
+                if era < behind or epoch in self._given_up:
                     continue
                 start = max(acked, after.seq) if after is not None and era == behind else acked
                 found = query.execute(f"{_SELECT} AND seq > ? ORDER BY seq LIMIT ?", (era, start, limit))
@@ -144,6 +151,8 @@ class Ledger:
             if found is None:
                 return AckOutcome.UNKNOWN_EPOCH
             era, acked = found
+            if epoch in self._given_up:
+                return AckOutcome.REPEATED  # it is the other history's
             if seq <= acked:
                 return AckOutcome.REPEATED if seq == acked else AckOutcome.BEHIND
             entry = query.execute("SELECT chain FROM entry WHERE era = ? AND seq = ?", (era, seq)).fetchone()
@@ -159,7 +168,8 @@ class Ledger:
     def cursors(self) -> list[Place]:
         """The acknowledged mark of each epoch that is not done, and of the present one, oldest first."""
         with self._database.connection() as query:
-            waiting = [Place(epoch, acked) for _, epoch, acked in query.execute(_WAITING)]
+            marks = query.execute(_WAITING).fetchall()
+            waiting = [Place(epoch, acked) for _, epoch, acked in marks if epoch not in self._given_up]
             present = Place(*query.execute("SELECT epoch, acked FROM epoch ORDER BY number DESC LIMIT 1").fetchone())
         return waiting if present in waiting else [*waiting, present]
 
@@ -167,23 +177,39 @@ class Ledger:
         """Give up `epoch`, whose places the campus knows otherwise than we do; whether there was anything to do.
 
         What the campus has not acknowledged of it is written again, in the present epoch or, if that is the one given
-        up, in a new one; `refiled` in its detail names the old place. Nothing is lost, and nothing is numbered twice.
+        up, in a new one; `refiled` in its detail names the old place. That is done as it is sent, piece by piece: all
+        of a long outbox at once takes a card a minute, for which a grant would wait. Nothing is lost, and nothing is
+        numbered twice.
         """
         with self._database.transaction() as query:
             found = query.execute("SELECT number, acked FROM epoch WHERE epoch = ?", (epoch,)).fetchone()
-            if found is None or (epoch != self._head.epoch and found not in _marks_waiting(query)):
+            if found is None or epoch in self._given_up:
                 return False
-            era, acked = found
+            if epoch != self._head.epoch and found not in _marks_waiting(query):
+                return False
             head = self._begin_epoch(query, reason) if epoch == self._head.epoch else replace(self._head)
-            waiting = query.execute(f"{_SELECT} AND seq > ? ORDER BY seq", (era, acked)).fetchall()
-            moved = [rows.refiled(rows.Row(*row), f"{epoch:016x}-{seq}") for seq, *row, _ in waiting]
-            stored = _insert(query, head, [self._note("journal_epoch", reason=reason), *moved])
-            if waiting:
-                query.execute("UPDATE epoch SET acked = ? WHERE number = ?", (waiting[-1][0], era))
+            stored = _insert(query, head, [self._note(GIVEN_UP, reason=reason, epoch=f"{epoch:016x}")])
         self._head = head
-        self.depth += len(stored) - len(waiting)
-        log.error("journal epoch given up", epoch=f"{epoch:016x}", reason=reason, refiled=len(waiting))
+        self.depth += len(stored)
+        self._given_up[epoch] = found[0]
+        log.error("journal epoch given up", epoch=f"{epoch:016x}", reason=reason)
         return True
+
+    def _refile(self, limit: int) -> None:
+        """Write up to `limit` of what is left of an epoch that was given up again, behind the newest entry."""
+        while self._given_up:
+            epoch, era = next(iter(self._given_up.items()))
+            head = replace(self._head)
+            with self._database.transaction() as query:
+                (acked,) = query.execute("SELECT acked FROM epoch WHERE number = ?", (era,)).fetchone()
+                found = query.execute(f"{_SELECT} AND seq > ? ORDER BY seq LIMIT ?", (era, acked, limit)).fetchall()
+                _insert(query, head, [rows.refiled(rows.Row(*row), f"{epoch:016x}-{seq}") for seq, *row, _ in found])
+                if found:
+                    query.execute("UPDATE epoch SET acked = ? WHERE number = ?", (found[-1][0], era))
+            if found:
+                self._head = head
+                return
+            del self._given_up[epoch]
 
     def checkpoint(self) -> None:
         """Empty the write-ahead log."""
@@ -264,6 +290,16 @@ class Ledger:
                 self._head = _Head(era, epoch, last[0], last[-1]) if last else _Head(era, epoch, pruned, anchor)
             waiting = "SELECT count(*) FROM entry JOIN epoch ON era = number WHERE seq > acked"
             self.depth = query.execute(waiting).fetchone()[0]
+            self._given_up = self._left_to_refile(query)
+
+    def _left_to_refile(self, query: sqlite3.Connection) -> dict[int, int]:
+        """Epochs that were given up and are not written again whole, by the entries that say so."""
+        old = {epoch: era for era, epoch, _ in query.execute(_WAITING) if era != self._head.era}
+        if not old:
+            return {}
+        said = "SELECT detail ->> 'epoch' FROM entry WHERE kind = 'warning' AND detail ->> 'warning' = ?"
+        gone = {int(epoch, 16) for (epoch,) in query.execute(said, (GIVEN_UP,)) if epoch is not None}
+        return {epoch: era for epoch, era in old.items() if epoch in gone}
 
     def _begin_epoch(self, query: sqlite3.Connection, reason: str) -> _Head:
         epoch = secrets.randbits(63)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 
@@ -78,7 +79,9 @@ async def test_an_epoch_that_is_given_up_is_written_again(make: Make, entry: Mak
     found = await outbox.pending(10)
     assert [stored.seq for stored in found] == [1, 2, 3]
     assert {stored.epoch for stored in found} == {journal.newest.epoch} != {epoch}
-    assert found[0].entry.detail == {"warning": "journal_epoch", "reason": "the campus is ahead"}
+    assert found[0].entry.detail == {
+        "warning": "journal_epoch", "reason": "the campus is ahead", "epoch": f"{epoch:016x}",
+    }  # fmt: skip
     for again, before in zip(found[1:], old[2:], strict=True):
         assert again.entry.detail == {**before.entry.detail, "refiled": f"{epoch:016x}-{before.seq}"}
         assert (again.boot_id, again.entry.wall, again.entry.person) == (before.boot_id, before.entry.wall, "p-7")
@@ -89,6 +92,55 @@ async def test_an_epoch_that_is_given_up_is_written_again(make: Make, entry: Mak
     assert not await outbox.retire_epoch(epoch + 1, "never heard of")
     assert await journal.verify() == 7
     await journal.close()
+
+
+@pytest.mark.asyncio
+async def test_a_long_outbox_is_written_again_in_pieces(make: Make, entry: MakeEntry) -> None:
+    """The campus' word must not keep the disk busy for seconds: whoever stands at the gate waits for it as well."""
+    journal = make(settings={"queue_limit": 1000, "idle": 100.0})
+    await journal.open()
+    outbox = journal.outbox
+    old = await asyncio.gather(*(journal.append(entry(n)) for n in range(700)))
+    epoch = old[0].epoch
+    assert await outbox.retire_epoch(epoch, "the campus is ahead")
+    assert journal.newest.seq == 1, "at once, nothing but the change itself"
+    sent = await outbox.pending(100)
+    assert [stored.seq for stored in sent] == list(range(1, 101))
+    assert journal.newest.seq <= 101
+    now = await journal.append(entry(9999))
+    assert now.seq <= 102, "what happens now comes between"
+    assert await outbox.acknowledge(epoch, 700, old[-1].chain) is AckOutcome.REPEATED, "a late word of it"
+    assert await outbox.retire_epoch(epoch, "again") is False
+    while more := await outbox.pending(100, sent[-1].place):
+        sent += more
+    assert {stored.epoch for stored in sent} == {journal.newest.epoch}
+    again = [stored.entry.detail["refiled"] for stored in sent if "refiled" in stored.entry.detail]
+    assert again == [f"{epoch:016x}-{n}" for n in range(1, 701)], "each once, in its order"
+    assert outbox.depth == len(sent) == 702
+    assert await outbox.cursors() == [Place(journal.newest.epoch, 0)]
+    await journal.close()
+
+
+@pytest.mark.asyncio
+async def test_a_restart_amid_that_loses_nothing_and_doubles_nothing(make: Make, entry: MakeEntry) -> None:
+    first = make(settings={"queue_limit": 1000, "idle": 100.0})
+    await first.open()
+    old = await asyncio.gather(*(first.append(entry(n)) for n in range(300)))
+    assert await first.outbox.retire_epoch(old[0].epoch, "the campus is ahead")
+    await first.outbox.pending(100)
+    await first.close()
+    second = make(settings={"idle": 100.0})
+    await second.open()
+    assert second.outbox.depth == 301
+    sent: list[Stored] = []
+    while more := await second.outbox.pending(100, sent[-1].place if sent else None):
+        sent += more
+    assert {stored.epoch for stored in sent} == {second.newest.epoch} != {old[0].epoch}
+    again = [stored.entry.detail["refiled"] for stored in sent if "refiled" in stored.entry.detail]
+    assert again == [f"{old[0].epoch:016x}-{n}" for n in range(1, 301)]
+    assert second.outbox.depth == len(sent) == 301
+    assert await second.verify() == 300 + 300 + 1
+    await second.close()
 
 
 @pytest.mark.asyncio
