@@ -180,7 +180,7 @@ class _Batch:
         await self._lock(sorted(touched))
         before = dict(self._marks)
         for place, arrived in events.items():
-            await self._take(place, arrived)
+            touched[place] |= await self._take(place, arrived)
         await self._write()
         for (gate, _), arrived in events.items():
             await self._settle(gate, (message for message, _ in arrived))
@@ -212,28 +212,33 @@ class _Batch:
         gaps = sa.select(mark.c.gate, mark.c.epoch).where(chosen, behind)
         self._gaps = {(gate, epoch) for gate, epoch in await self._query.execute(gaps)}
 
-    async def _take(self, place: Place, arrived: Sequence[tuple[EventMessage, bytes]]) -> None:
-        """Sort what came of one epoch: new, here already, or another event at a taken place."""
+    async def _take(self, place: Place, arrived: Sequence[tuple[EventMessage, bytes]]) -> bool:
+        """Sort what came of one epoch: new, here already, or another event at a taken place.
+
+        Whether it belies what is here. Then the mark stays: what comes behind is of that other history as well, and
+        a gate that hears our mark writes all of it again; acknowledged, it would forget what was in the way.
+        """
         gate, _ = place
         seq, _ = self._marks[place]
+        belies = await self._compare(place, [one for one in arrived if one[0].seq <= seq])
         known = await self._known(place, {message.seq for message, _ in arrived if message.seq > seq})
         fresh: dict[int, dict[str, Any]] = {}
-        again = []
         for message, payload in arrived:
             chain = known.get(message.seq)
             if message.seq <= seq:
-                again.append((message, payload))
-            elif chain is None:
+                continue
+            if chain is None and not belies:
                 known[message.seq] = message.chain
                 fresh[message.seq] = _row(gate, message, payload, self._received)
                 self._fresh.append((gate, message))
                 self.counts["stored"] += 1
             elif chain == message.chain:
                 self.counts["duplicates"] += 1
-            else:
+            elif chain is not None:
                 await self._contradict(place, message, payload)
-        await self._compare(place, again)
-        await self._advance(place, fresh)
+        if not belies:
+            await self._advance(place, fresh)
+        return belies
 
     async def _known(self, place: Place, ahead: set[int]) -> dict[int, str]:
         """Chain values of what waits already at these places."""
@@ -243,21 +248,24 @@ class _Batch:
         wanted = sa.select(pending.seq, pending.chain).where(*_at(tables.pending, place), pending.seq.in_(ahead))
         return {row.seq: row.chain for row in await self._query.execute(wanted)}
 
-    async def _compare(self, place: Place, again: Sequence[tuple[EventMessage, bytes]]) -> None:
-        """Events at places below the mark: the same ones, or others."""
+    async def _compare(self, place: Place, again: Sequence[tuple[EventMessage, bytes]]) -> bool:
+        """Events at places below the mark: the same ones, or others; whether there are others."""
         if not again:
-            return
+            return False
         event = tables.event.c
         wanted = sa.select(event.seq, event.chain).where(
             event.gate == place[0], event.epoch == place[1], event.seq.in_({message.seq for message, _ in again})
         )
         chains = {row.seq: row.chain for row in await self._query.execute(wanted)}
+        belies = False
         for message, payload in again:
             # Of a place in a hole nothing is known, and nothing is asked for any more.
             if chains.get(message.seq, message.chain) == message.chain:
                 self.counts["duplicates"] += 1
             else:
+                belies = True
                 await self._contradict(place, message, payload)
+        return belies
 
     async def _contradict(self, place: Place, message: EventMessage, payload: bytes) -> None:
         gate, epoch = place

@@ -130,6 +130,21 @@ async def test_another_event_at_a_taken_place_is_kept_apart(store: HubStore) -> 
     assert [row.payload for row in await store.events()] == [event(seq).payload for seq in (1, 2, 4)]
 
 
+async def test_who_tells_another_history_is_not_acknowledged(store: HubStore) -> None:
+    """A card that lost its last writes: its gate has to hear our mark, or it would forget what stands in our places."""
+    await store.apply([event(seq) for seq in range(1, 6)], 1.0)
+    mine = event(3)
+    forked = [birth(2), mine, *(event(seq, history="f") for seq in range(4, 9))]
+    assert await store.apply(forked, 2.0) == [mark(5)], "its 6 to 8 come again, in a new epoch"
+    assert (store.counts["conflicts"], store.counts["stored"]) == (2, 5)
+    assert [row.seq for row in await store.events()] == [1, 2, 3, 4, 5]
+    # What goes ahead of its turn is answered as well, where it belies what is here.
+    live = [incoming._replace(live=True) for incoming in forked[2:]]
+    assert await store.apply(live, 3.0) == [mark(5)]
+    assert await rows(store, sa.select(tables.pending)) == []
+    assert await store.apply([event(6)], 4.0) == [mark(6)]
+
+
 async def test_gates_and_epochs_have_marks_of_their_own(store: HubStore) -> None:
     other = "000000000000002b"
     marks = await store.apply([event(1), event(1, gate="south"), event(5, epoch=other)], 1.0)
