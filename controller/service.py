@@ -38,6 +38,7 @@ from controller.perception.engines import open_engine
 from controller.readers.lamp import lamps_of
 from controller.readers.panel import PanelDesk
 from controller.record.boot import clock_state, read_boot_id, read_serial
+from controller.record.files import lend_if_full
 from controller.record.journal import Journal
 from controller.retention import PictureRetention
 from controller.watch import Watch
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
     from controller.watch import Step
     from hw.board import Board
 
+JOURNAL = "journal.sqlite3"
+"""In [store] folder."""
 JOURNAL_SECONDS = 60.0
 """How long opening and checking a journal of 100,000 entries on an SD card may take."""
 
@@ -190,7 +193,8 @@ def book_of(config: Config) -> CredentialBook:
 
 
 def _gallery(config: Config) -> GalleryStore:
-    """The gallery on this board; made where a hub is to fill it."""
+    """The gallery on this board; made where a hub is to fill it. A full disk must not keep a gate from starting."""
+    lend_if_full(config.store.folder / JOURNAL)
     return GalleryStore.open(config.store.folder, config.store.key, create=config.roster is not None)
 
 
@@ -270,7 +274,7 @@ async def _open_journal(
 ) -> Journal:
     """The journal, open until `stack` ends."""
     journal = Journal(
-        config.store.folder / "journal.sqlite3",
+        config.store.folder / JOURNAL,
         executor,
         boot_id=boot_id,
         serial=read_serial(),
@@ -285,7 +289,7 @@ async def _open_journal(
 
 async def _recall(access: Access, config: Config, board: Board, boot_id: str, reader: ClockExecutor) -> None:
     """Tell `access` what the journal knows of the last day."""
-    path, now = config.store.folder / "journal.sqlite3", board.clock.monotonic()
+    path, now = config.store.folder / JOURNAL, board.clock.monotonic()
     read = partial(passages_of, path, boot_id=boot_id, monotonic=now, moment=wall_clock())
     try:
         known = await asyncio.get_running_loop().run_in_executor(reader, read)

@@ -64,12 +64,14 @@ class Database:
         """
         files.create(self.path)
         self._lock.acquire()
-        files.hold_reserve(self.path)
+        files.lend_if_full(self.path)
         try:
-            return self._open_or_replace()
+            replaced = self._open_or_replace()
         except BaseException:
             self.close()
             raise
+        files.hold_reserve(self.path)
+        return replaced
 
     def close(self) -> None:
         """Close the file and let others have it; harmless when closed."""
@@ -110,13 +112,14 @@ class Database:
         with self.connection() as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def relieve(self) -> None:
-        """Empty the log on a full disk, which gives its bytes back; the reserve is lent for that."""
+    def relieve(self) -> int:
+        """Empty the log on a full disk, which gives its bytes back; the reserve is lent for that. What is free then."""
         files.give_reserve(self.path)
         try:
             self.checkpoint()
         finally:
             files.hold_reserve(self.path)
+        return files.free(self.path)
 
     def size(self) -> int:
         """Bytes in use, with the log at its bound. A file does not shrink: what is freed is taken by new entries."""

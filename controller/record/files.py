@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import sqlite3
 import time
 from typing import TYPE_CHECKING
@@ -100,8 +101,24 @@ def hold_reserve(path: Path) -> None:
         file = os.open(_reserve(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(file, 0, RESERVE)
+        except OSError:
+            os.ftruncate(file, 0)  # a part of it would leave nothing to whoever it is for
         finally:
             os.close(file)
+
+
+def lend_if_full(path: Path) -> None:
+    """Let a full disk have the reserve back, before a database on it is opened: SQLite makes a log and its index."""
+    if free(path) < RESERVE:
+        give_reserve(path)
+
+
+def free(path: Path) -> int:
+    """Bytes that may still be written where `path` is; none where nobody knows."""
+    try:
+        return shutil.disk_usage(path.parent).free
+    except OSError:
+        return 0
 
 
 def give_reserve(path: Path) -> None:

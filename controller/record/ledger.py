@@ -14,7 +14,7 @@ import structlog
 from controller.errors import StoreError
 from controller.record import rows
 from controller.record.entry import AckOutcome, Entry, Place, Stored
-from controller.record.files import DiskFullError, JournalDamagedError
+from controller.record.files import RESERVE, DiskFullError, JournalDamagedError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,6 +37,8 @@ _DAY = 86_400.0
 _MEGABYTE = 1_000_000
 THINNED = "journal_thinned"
 GIVEN_UP = "journal_epoch"
+ENOUGH = RESERVE // 2
+"""Bytes free on a full disk, once its log is empty, from which nothing has to give way; thinning needs some itself."""
 KEEP_LEAST = 1000
 """Entries kept though room is short (GB 50396-2007, 5.2.2: a portal's own memory)."""
 
@@ -112,15 +114,15 @@ class Ledger:
         """Write rows in one transaction and return when they are on disk.
 
         Raises `StoreError` when none of them was written. A journal found damaged is replaced, and the rows go into
-        the new one; on a full disk, room is made first.
+        the new one; on a full disk, room is made first: the log's own, and where that is not enough, by thinning.
         """
         if self._database.is_open:
             try:
                 return self._append(new)
             except DiskFullError as error:
                 log.warning("journal's disk is full", error=str(error))
-                self._database.relieve()
-                self.make_room(force=True)
+                if self._database.relieve() < ENOUGH:
+                    self.make_room(force=True)
                 return self._append(new)
             except JournalDamagedError:
                 log.exception("journal damaged while in use")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +13,10 @@ import pytest
 from controller.config import Config, StoreSettings
 from controller.errors import StoreError
 from controller.gallery.index import GalleryIndex
+from controller.gallery.store import GalleryStore
 from controller.observe.metrics import Metrics
 from controller.perception.engines import open_engine
-from controller.service import serve
+from controller.service import gallery_of, serve
 from hw.board import simulated_board
 from hw.sim.clock import VirtualClock
 from hw.sim.world import World
@@ -71,3 +74,18 @@ def test_a_journal_in_use_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite3").mkdir()
     with pytest.raises(StoreError, match=r"journal\.sqlite3"):
         run(tmp_path, Metrics())
+
+
+def test_a_full_card_does_not_keep_a_gate_from_starting(small_disk: Path) -> None:
+    """Stopped in good order, then filled by somebody else: neither database has a log left, nor room for one."""
+    config = Config(store=StoreSettings(folder=small_disk))
+    GalleryStore.open(small_disk, create=True).close()
+    run(small_disk, Metrics())
+    with (small_disk / "log").open("wb", buffering=0) as log, contextlib.suppress(OSError):
+        while log.write(b"x" * 4096):
+            pass
+    assert shutil.disk_usage(small_disk).free == 0
+    assert len(gallery_of(config, open_engine("demo"))) == 0
+    metrics = Metrics()
+    run(small_disk, metrics)
+    assert metrics.registry.get_sample_value("thermogate_frames_total", {"device": "thermal"}) > 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import sqlite3
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -201,20 +201,6 @@ async def test_maintenance_keeps_to_the_limit_and_the_link_hears_of_it(
     await journal.close()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2.5 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2560k", "tmpfs", str(place)], check=False, capture_output=True, text=True
-    )  # fmt: skip
-    if mounted.returncode != 0:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 async def test_a_disk_that_is_really_full(make: Make, entry: MakeEntry, small_disk: Path, disk: ClockExecutor) -> None:
     """Screening parts give way, entries are written until there is nothing to give, and then nothing was lost."""
     journal = Journal(small_disk / "journal.sqlite3", disk, boot_id="b")
@@ -237,6 +223,35 @@ async def test_a_disk_that_is_really_full(make: Make, entry: MakeEntry, small_di
     assert thinned > len(written) * 0.9, "the most was thinned before anything was refused"
     await journal.verify()
     await journal.close()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_full_disk_does_not_keep_it_from_opening(
+    make: Make, entry: MakeEntry, small_disk: Path, disk: ClockExecutor, *, killed: bool
+) -> None:
+    """Somebody else's files fill the card: what was stopped cleanly has no log, and no room for one."""
+    path = small_disk / "journal.sqlite3"
+    first = Journal(path, disk, boot_id="b")
+    await first.open()
+    for number in range(60):
+        await first.append(entry(number, detail=MEASURED))
+    if killed:  # its log is still there
+        kept = {part.name: part.read_bytes() for part in small_disk.glob("journal.sqlite3*")}
+    await first.close()
+    if killed:
+        for name, content in kept.items():
+            (small_disk / name).write_bytes(content)
+    with (small_disk / "log").open("wb", buffering=0) as log, contextlib.suppress(OSError):
+        while log.write(b"x" * 4096):
+            pass
+    assert shutil.disk_usage(small_disk).free == 0
+    again = Journal(path, disk, boot_id="b")
+    await again.open()
+    stored = await again.append(entry(99))
+    assert stored.seq == 61
+    assert all(one.thinned is None for one in await again.outbox.pending(1000)), "nothing had to give way to one entry"
+    await again.verify()
+    await again.close()
 
 
 async def test_a_journal_of_the_first_version_is_brought_along(make: Make, entry: MakeEntry, path: Path) -> None:
