@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from controller.errors import GateError, LinkError, MessageError
+from controller.errors import GateError, LinkError, MessageError, StoreError
 from controller.follow.fetch import Fetcher
 from controller.gallery.install import heard, hub_state, install, take_version, unheard
 from controller.gallery.keyfile import create_key, read_key
@@ -119,9 +119,22 @@ class RosterDesk:
         return state.fresh_until > 0 and (late or silent)
 
     def offer(self, payload: bytes) -> None:
-        """Take the hub's newest word, in place of the one before. On the loop's thread."""
-        self._payload = payload
+        """Take the hub's newest word, in place of the one before. On the loop's thread.
+
+        It does not wait for what is being fetched for the one before: it may say who has to stay out. What is not the
+        hub's is told of, and takes no good one's place.
+        """
+        try:
+            self._read(payload)
+        except MessageError as error:
+            self._errors = self._errors | {"": str(error)}
+            self.changed.set()
+            log.warning("not the hub's word", error=str(error))
+            return
+        fresh, self._payload = payload != self._payload, payload
         self._offered.set()
+        if fresh:
+            self._fetcher.interrupt()
 
     def reported(self) -> bytes:
         """The message that says what is installed."""
@@ -192,18 +205,13 @@ class RosterDesk:
         self._watch.settle(file)
 
     def follow(self, payload: bytes) -> bool:
-        """Bring this gate to where a message of the hub says; False where the hub could not be reached. Blocks."""
+        """Bring this gate to where a message of the hub says; False where the hub or the disk fails. Blocks."""
         before, file = self.versions, self._watch.signature()
         self._errors, self._written = {}, False
         try:
             desired = self._read(payload)
             content_key = wire.open_key(desired.sealed_key, self._private, self._campus, self._gate)
-            with self._open() as store:
-                done = self._install_all(store, desired, content_key)
-                fresh = self._state.fresh_until
-                self._state = hub_state(store)
-            if self._state.fresh_until > fresh:
-                self._counted = self._clock.monotonic()
+            done = self._try_install(desired, content_key)
         except GateError as error:
             self._errors[""] = str(error)
             done = True
@@ -224,8 +232,23 @@ class RosterDesk:
             raise MessageError(f"cfg/desired: is for {desired.campus}/{desired.gate}")
         return desired
 
+    def _try_install(self, desired: Desired, content_key: bytes) -> bool:
+        """Install what there is to install; False where the hub or the disk fails: it is tried again."""
+        fresh = self._state.fresh_until
+        try:
+            with self._open() as store:
+                done = self._install_all(store, desired, content_key)
+                self._state = hub_state(store)
+        except StoreError as error:
+            self._errors[""] = str(error)
+            self._shut_out(desired, content_key)
+            return False
+        if self._state.fresh_until > fresh:
+            self._counted = self._clock.monotonic()
+        return done
+
     def _install_all(self, store: GalleryStore, desired: Desired, content_key: bytes) -> bool:
-        """One kind after the other, as far as it goes; whether the hub could be reached."""
+        """One kind after the other, as far as it goes; False where the hub or the disk fails."""
         for kind in wire.KINDS:
             wanted = desired.documents.get(kind)
             if wanted is None or (kind == wire.POLICY and self._install_policy is None):
@@ -235,10 +258,27 @@ class RosterDesk:
             except GateError as error:
                 # What comes after may need this.
                 self._errors[kind] = str(error)
-                return not isinstance(error, LinkError)
+                if isinstance(error, StoreError):
+                    self._shut_out(desired, content_key)
+                return not isinstance(error, LinkError | StoreError)
         self._fetcher.clear()
         heard(store, desired.fresh_until, desired.fresh_until - desired.issued)
         return True
+
+    def _shut_out(self, desired: Desired, content_key: bytes) -> None:
+        """Refuse whoever was removed though the disk, full or read-only, cannot note it. Until it can, or a restart.
+
+        As far as the message says so itself: to what is fetched, the disk is needed.
+        """
+        wanted = desired.documents.get(wire.ROSTER)
+        have = self._state.versions.get(wire.ROSTER, 0)
+        if wanted is None or wanted.delta is None or not wanted.delta.inline or wanted.version <= have:
+            return
+        with contextlib.suppress(MessageError):
+            sealed = wire.inline_bytes(wire.ROSTER, wanted.delta)
+            gone = self._opened((wire.ROSTER, wanted.version, wanted.base), sealed, content_key).removed
+            self._watch.drop(gone)
+            log.error("refused from now on, though it is not on disk", people=len(gone))
 
     def _bring(self, store: GalleryStore, kind: str, wanted: Wanted, content_key: bytes) -> None:
         """Bring one kind to the version wanted, from a snapshot where there is a gap."""
@@ -253,17 +293,22 @@ class RosterDesk:
                 raise MessageError(f"{kind} {wanted.version}: has neither snapshot nor changes")
             steps.append((wanted.delta, wanted.version, wanted.base))
         for file, version, since in steps:
-            document = wire.open_document(f"{kind} {version}", self._bytes(kind, file, content_key), content_key)
-            if (document.campus, document.kind, document.version, document.since) != (
-                self._campus, kind, version, since,
-            ):  # fmt: skip
-                raise MessageError(f"{kind} {version}: is {document.kind} {document.version} of {document.campus}")
-            self._install(store, document)
+            sealed = self._bytes(kind, file, content_key)
+            self._install(store, self._opened((kind, version, since), sealed, content_key))
+
+    def _opened(self, named: tuple[str, int, int], sealed: bytes, content_key: bytes) -> Document:
+        """A document, if it is what was named: kind, version, and since which."""
+        kind, version, since = named
+        document = wire.open_document(f"{kind} {version}", sealed, content_key)
+        if (document.campus, document.kind, document.version, document.since) != (self._campus, kind, version, since):
+            raise MessageError(f"{kind} {version}: is {document.kind} {document.version} of {document.campus}")
+        return document
 
     def _bytes(self, kind: str, file: File, content_key: bytes) -> bytes:
         if file.inline:
             return wire.inline_bytes(kind, file)
-        return self._fetcher.fetch(file, self._gate, wire.download_password(content_key, self._gate))
+        password = wire.download_password(content_key, self._gate)
+        return self._fetcher.fetch(file, self._gate, password, given_up=self._offered.is_set)
 
     def _install(self, store: GalleryStore, document: Document) -> None:
         if document.kind == wire.POLICY:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.server
 import random
+import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -12,6 +16,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from benchmarks.roster_rig import until
 from controller.errors import LinkError
 from controller.follow.fetch import Fetcher
 from controller.follow.gallery import GalleryWatch
@@ -25,7 +30,7 @@ from controller.link.settings import RosterSettings
 from hw.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 HUB = Ed25519PrivateKey.generate()
@@ -44,14 +49,14 @@ class Times:
 class Bench:
     """A desk with what it fills."""
 
-    def __init__(self, folder: Path, times: Times) -> None:
+    def __init__(self, folder: Path, times: Times, url: str = "http://127.0.0.1:1") -> None:
         self.folder, self.times = folder, times
         self.index = GalleryIndex(16, "net:1", threshold=0.5, margin=0.0)
         clock = SystemClock()
         self.watch = GalleryWatch(folder, None, self.index, clock)
         self.clock = clock
         self.desk = RosterDesk(
-            RosterSettings(hub_key=signing.public_text(HUB.public_key()), url="http://127.0.0.1:1"),
+            RosterSettings(hub_key=signing.public_text(HUB.public_key()), url=url),
             campus="school",
             gate="north",
             boot_id="b",
@@ -335,3 +340,96 @@ def test_what_is_not_the_signed_document_is_thrown_away(tmp_path: Path, half: st
 def test_an_address_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(LinkError, match=r"\[roster\] url"):
         Fetcher(url, None, tmp_path)
+
+
+class Drip(http.server.BaseHTTPRequestHandler):
+    """Gives a byte now and then, for ever: a document over a line that hardly works."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(206)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def dripping(tmp_path: Path, times: Times) -> Iterator[Bench]:
+    """A desk whose hub takes for ever."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Drip) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        made = Bench(tmp_path, times, f"http://127.0.0.1:{server.server_port}")
+        yield made
+        made.desk.close()
+        made.watch.close()
+        server.shutdown()
+        thread.join()
+
+
+def without_a(version: int = 10, since: int = 9) -> Wanted:
+    """Everything is as in the snapshot, but `a` is gone."""
+    gone = Document(campus="school", kind="roster", version=version, since=since, removed=("a",))
+    delta = wire.file_of(wire.seal_document(gone, KEY))
+    return Wanted(version=version, base=since, snapshot=wire.file_of(sealed("roster", since, "a", "b")), delta=delta)
+
+
+@contextlib.asynccontextmanager
+async def following(bench: Bench) -> AsyncIterator[None]:
+    """The desk at work, with who loads what it installs."""
+    tasks = [asyncio.ensure_future(bench.desk.run()), asyncio.ensure_future(bench.watch.run())]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.asyncio
+async def test_a_removal_does_not_wait_for_what_is_being_fetched(dripping: Bench) -> None:
+    faces = Wanted(version=3, base=3, snapshot=File(sha256="0" * 64, size=1_000_000))
+    people = Wanted(version=9, base=9, snapshot=wire.file_of(sealed("roster", 9, "a", "b")))
+    async with following(dripping):
+        dripping.desk.offer(word(dripping, b"x", documents={"roster": people, "gallery": faces}))
+        await until(lambda: dripping.index.person("a") is not None, "both are known")
+        await until(lambda: any((dripping.folder / "documents").glob("*.part")), "a document is on its way")
+        dripping.desk.offer(word(dripping, b"x", documents={"roster": without_a(), "gallery": faces}))
+        await until(lambda: dripping.index.person("a") is None, "who was removed is out")
+        assert dripping.index.person("b") is not None
+        # And what had come of the other document is still there, to go on behind.
+        parts = (dripping.folder / "documents").glob
+        await until(lambda: any(part.stat().st_size > 0 for part in parts("*.part")), "it goes on")
+
+
+@pytest.mark.asyncio
+async def test_a_forgery_takes_no_good_ones_place(bench: Bench) -> None:
+    bench.desk.offer(word(bench, sealed("roster", 9, "a")))
+    bench.desk.offer(word(bench, sealed("roster", 99, "x"), 99, by=Ed25519PrivateKey.generate()))
+    assert "its signature is not that of key" in bench.errors()
+    async with following(bench):
+        await until(lambda: bench.desk.versions == {"roster": 9}, "the good one is installed")
+    assert bench.people() == ["a"]
+
+
+def test_a_disk_that_takes_nothing_keeps_nobody_in(small_disk: Path, times: Times) -> None:
+    """A worn card becomes read-only: who was removed is refused all the same, and it is tried until it is on disk."""
+    bench = Bench(small_disk, times)
+    assert bench.desk.follow(word(bench, sealed("roster", 9, "a", "b")))
+    bench.watch.look()
+    assert bench.index.people() == ("a", "b")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    told = word(bench, b"x", documents={"roster": without_a()})
+    assert not bench.desk.follow(told)
+    assert (bench.index.people(), bench.desk.versions) == (("b",), {"roster": 9})
+    assert str(small_disk) in bench.errors()
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert bench.desk.follow(told)
+    assert (bench.people(), bench.index.people(), bench.desk.versions) == (["b"], ("b",), {"roster": 10})
+    bench.desk.close()
+    bench.watch.close()

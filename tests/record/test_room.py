@@ -235,12 +235,10 @@ async def test_a_full_disk_does_not_keep_it_from_opening(
     await first.open()
     for number in range(60):
         await first.append(entry(number, detail=MEASURED))
-    if killed:  # its log is still there
-        kept = {part.name: part.read_bytes() for part in small_disk.glob("journal.sqlite3*")}
+    kept = {part.name: part.read_bytes() for part in small_disk.glob("journal.sqlite3*")} if killed else {}
     await first.close()
-    if killed:
-        for name, content in kept.items():
-            (small_disk / name).write_bytes(content)
+    for name, content in kept.items():  # its log is still there
+        (small_disk / name).write_bytes(content)
     with (small_disk / "log").open("wb", buffering=0) as log, contextlib.suppress(OSError):
         while log.write(b"x" * 4096):
             pass
