@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from controller.lane.access.document import Holiday, Hours, Schedule
 
 ONE_DAY = dt.timedelta(days=1)
+YEARS = range(1970, 9999)
+"""In which every time zone's clock can be reckoned with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,19 @@ def local(unix: float, zone: dt.tzinfo | None) -> dt.datetime:
 
 def unix_of(wall: dt.datetime, zone: dt.tzinfo | None) -> float:
     """When a clock on the wall shows this, Unix seconds; the first time, where it does so twice."""
-    return wall.replace(tzinfo=zone).timestamp()
+    try:
+        return wall.replace(tzinfo=zone).timestamp()
+    except (ValueError, OverflowError):
+        # The first and the last day there are, as "for ever" is often written, are beyond both ends in the board's own
+        # time zone: a day more or less is nothing then.
+        return wall.replace(tzinfo=dt.UTC).timestamp()
 
 
 def local_time(text: str) -> dt.datetime:
     """Read `2026-12-01T08:00`, a time by the clock on the wall. Raises `ValueError`."""
     found = dt.datetime.fromisoformat(text)
+    if found.year not in YEARS:
+        raise ValueError(f"{text}: the year has to be from {YEARS.start} to {YEARS[-1]}")
     if found.tzinfo is not None:
         raise ValueError(f"{text}: without a time zone")
     return found
@@ -105,7 +114,5 @@ def minutes(clock: str) -> int:
 
 def days_of(holiday: Holiday) -> Iterator[dt.date]:
     """Each of its days."""
-    day = holiday.first
-    while day <= holiday.end:
-        yield day
-        day += ONE_DAY
+    # Not day by day: there is none behind the last of the year 9999, which often stands for "for ever".
+    return map(dt.date.fromordinal, range(holiday.first.toordinal(), holiday.end.toordinal() + 1))

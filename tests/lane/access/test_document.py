@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from controller.errors import PolicyError
 from controller.lane.access import document as doc
 from controller.lane.access.policy import Policy, simple
+from controller.lane.access.times import unix_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,3 +87,27 @@ def test_a_gate_without_a_policy_has_a_simple_one() -> None:
     assert isinstance(simple("gate-1"), Policy)
     assert [permit.groups for permit in simple("gate-1", groups=["a", "b"]).permits["gate-1"]] == [{"a", "b"}]
     assert simple("gate-1", groups=()).permits["gate-1"] == ()
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York", "Pacific/Kiritimati", "UTC"])
+@pytest.mark.parametrize("own", [False, True])
+def test_for_ever_may_be_written_as_the_last_day_there_is(
+    make_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, zone: str, *, own: bool
+) -> None:
+    """Also by the board's own time zone, where the policy names none: who is asked about must not end the program."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        desk = make_desk(
+            ('timezone = "Asia/Shanghai"', "" if own else f'timezone = "{zone}"'),
+            ("from = 2026-11-30T08:00:00", "from = 0001-01-01T00:00:00"),
+            ("until = 2026-11-30T12:00:00", "until = 9999-12-31T23:59:59"),
+            ("first = 2026-10-10", "first = 9999-12-31"),
+        )
+        assert desk.policy.weeks["lessons"].holiday(dt.date(9999, 12, 31)) is not None
+        visitor = desk.policy.document.visitors["v1"]
+        assert unix_of(visitor.from_, desk.policy.zone) < 0.0
+        assert unix_of(visitor.until, desk.policy.zone) > 1e11
+    finally:
+        monkeypatch.undo()
+        time.tzset()
