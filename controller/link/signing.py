@@ -12,6 +12,7 @@ import binascii
 import datetime as dt
 import hashlib
 import os
+import tempfile
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -102,20 +103,37 @@ def read_public(where: str, text: str) -> Ed25519PublicKey:
 
 
 def create_private(path: Path) -> Ed25519PrivateKey:
-    """Make a private key in a new file of mode 0600 (PKCS #8, PEM). Raises `ConfigError` where it cannot be."""
+    """Make a private key in a new file of mode 0600 (PKCS #8, PEM), whole or not at all.
+
+    Raises `ConfigError` where it cannot be, or something has that name already.
+    """
     private = Ed25519PrivateKey.generate()
     text = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
+        # mkstemp makes mode 0600. Half a key under its name would keep a gate from ever starting again.
+        descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            os.link(beside, path)
+        finally:
+            os.unlink(beside)  # noqa: PTH108 - mkstemp gives a name
+        _sync_folder(path.parent)
     except OSError as error:
         raise ConfigError(f"{path}: the key cannot be made: {error.strerror}") from error
     return private
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_private(path: Path) -> Ed25519PrivateKey:
