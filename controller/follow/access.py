@@ -21,6 +21,7 @@ from controller.lane.access.whereabouts import FORGOTTEN_AFTER
 from controller.lane.model import Direction
 from controller.observe.log import get_logger
 from controller.record.boot import clock_state
+from controller.record.files import sync_folder
 from controller.record.passages import recent_passages
 from hw.executor import ClockExecutor
 
@@ -134,6 +135,8 @@ def _write(path: Path, text: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)
+        # Its version is on disk in a moment: a power cut must not leave that with the file of before.
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror}") from error
 

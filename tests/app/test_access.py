@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +24,6 @@ from controller.record.entry import Entry
 from controller.record.journal import Journal
 from hw.clock import SystemClock
 from hw.executor import ClockExecutor
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 POLICY = """
 format = 1
@@ -112,6 +111,20 @@ def test_what_a_hub_sends_is_installed_whole_or_not_at_all(tmp_path: Path) -> No
     assert (tmp_path / INSTALLED).read_bytes() == before
     with pytest.raises(StoreError, match="cannot be written"):
         install_policy(json_of(tmp_path, 6), tmp_path / "absent", "gate-1")
+
+
+def test_what_is_installed_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Content and name are both on disk before the version is counted: else the gate would never ask for it again."""
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    install_policy(json_of(tmp_path, 3), tmp_path, "gate-1")
+    assert synced == [str(tmp_path / "policy.new"), str(tmp_path)]
 
 
 def test_a_wrong_new_file_changes_nothing_and_says_so(tmp_path: Path) -> None:
