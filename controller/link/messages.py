@@ -27,7 +27,8 @@ Chain = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 ChainOrNone = Annotated[str, msgspec.Meta(pattern="^(?!\n)([0-9a-f]{64})?$", max_length=64)]
 ClockState = Literal["synchronised", "unsynchronised", "unknown"]
 TEXT_LIMIT = 256
-Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
+Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=TEXT_LIMIT)]
+"""Without NUL, which no text of PostgreSQL holds: one such event would keep a whole campus' intake from its COMMIT."""
 
 Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply", "peers", "cfg/desired", "cfg/reported"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

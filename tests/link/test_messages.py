@@ -154,3 +154,13 @@ def test_names_that_cannot_stand_in_a_topic(name: str) -> None:
 def test_topics_that_are_not_ours(text: str) -> None:
     with pytest.raises(MessageError, match="is no topic of gate/v1"):
         messages.parse_topic(text)
+
+
+@pytest.mark.parametrize("field", ["person", "grant_id", "type", "boot_id", "id"])
+def test_no_text_holds_what_a_database_cannot(field: str) -> None:
+    """PostgreSQL has no NUL: the batch of such an event would never be stored, and nobody's in it."""
+    raw = json.loads(messages.encode(EVENT)) | {field: "p\x001"}
+    with pytest.raises(MessageError, match=rf"{TOPIC}: Expected `str` matching regex .*{field}"):
+        messages.decode(TOPIC, json.dumps(raw).encode(), EventMessage)
+    raw[field] = "two\nlines\n"
+    assert getattr(messages.decode(TOPIC, json.dumps(raw).encode(), EventMessage), field) == "two\nlines\n"
