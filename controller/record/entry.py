@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Scalar = str | float | int | bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Entry:
     """One thing that happened, before it has a place in the journal."""
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import OrderedDict, deque
+import weakref
+from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _Queued = tuple[rows.Row, "Future[Stored]"]
-
-OVERDUE_LIMIT = 1000
-"""Entries remembered after their caller gave up waiting."""
 
 log = structlog.stdlib.get_logger("journal")
 
@@ -76,7 +74,8 @@ class Journal:
         self._queue: deque[_Queued] = deque()
         self._scheduled = False
         self._accepting = False
-        self._overdue: OrderedDict[int, tuple[Entry, Future[Stored]]] = OrderedDict()
+        self._overdue: dict[int, tuple[weakref.ref[Entry], Future[Stored]]] = {}
+        """What a caller gave up waiting for, by the entry's id, for as long as somebody may ask for it again."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._grown = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
@@ -194,9 +193,8 @@ class Journal:
             raise StoreError(f"journal {self.path}: its disk did not answer within {seconds:g} s") from None
 
     def _remember(self, entry: Entry, future: Future[Stored]) -> None:
-        self._overdue[id(entry)] = (entry, future)  # holding the entry keeps its id from being given to another
-        if len(self._overdue) > OVERDUE_LIMIT:
-            self._overdue.popitem(last=False)
+        key = id(entry)
+        self._overdue[key] = weakref.ref(entry, lambda _: self._overdue.pop(key, None)), future
 
     def _schedule(self) -> None:
         try:

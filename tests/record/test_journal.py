@@ -243,3 +243,30 @@ async def test_an_idle_journal_empties_its_log(make: Make, entry: MakeEntry, pat
             await asyncio.sleep(0.005)
     maintenance.cancel()
     await journal.close()
+
+
+@pytest.mark.asyncio
+async def test_however_many_came_too_late_none_is_written_twice(
+    make: Make, entry: MakeEntry, disk: ClockExecutor
+) -> None:
+    """A disk that hangs for an hour, under a lane that goes on and keeps what it could not see written."""
+    journal = make(settings={"queue_limit": 2000, "idle": 100.0})
+    await journal.open()
+    release = threading.Event()
+    disk.submit(release.wait)
+    late = [entry(number) for number in range(1300)]
+    for one in late:
+        with pytest.raises(StoreError, match="not on disk within 0 s"):
+            await journal.append(one, timeout=0)
+    release.set()
+    stored = [await journal.append(one) for one in late]
+    assert [one.seq for one in stored] == list(range(1, 1301))
+    assert journal.newest.seq == 1300
+    # Nothing is kept for a caller that has gone.
+    disk.submit(release.wait)
+    for number in range(50):
+        with contextlib.suppress(StoreError):
+            await journal.append(entry(number), timeout=0)
+    gc.collect()
+    assert len(journal._overdue) == 0
+    await journal.close()
