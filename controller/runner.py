@@ -106,6 +106,8 @@ class Runner:
         self.reason: str | None = None
         self.unrecorded: deque[Entry] = deque(maxlen=MEMORY_RECORDS)
         self.failed_records = 0
+        self._forgotten = 0
+        """Records of a dead disk for which memory had no room; the disk is told of them once it lives again."""
         self._gate = gate
         self._sides = _sides(entry_side)
         self._directions = {side: direction for direction, side in self._sides.items()}
@@ -261,6 +263,7 @@ class Runner:
             self.failed_records += 1
             log.error("record not on disk", kind=entry.kind, grant_id=entry.grant_id, error=str(error))
             if self._degraded:
+                self._forgotten += len(self.unrecorded) == MEMORY_RECORDS
                 self.unrecorded.append(entry)
             retry = self._disk.fails(str(error))
             if self._probe is None or self._probe.done():
@@ -325,11 +328,16 @@ class Runner:
 
     async def _catch_up(self) -> None:
         """Write what a dead disk left in memory, oldest first, once it lives again."""
-        if not self.unrecorded:
+        if not (self.unrecorded or self._forgotten):
             return
         while self.unrecorded:
             await self._journal.append(self.unrecorded[0], timeout=self._append_timeout)
             self.unrecorded.popleft()
+        if self._forgotten:
+            detail: dict[str, str | float] = {"reason": "records_lost", "count": self._forgotten}
+            lost = self._entry(fx.Append(fx.RecordKind.WARNING, detail=detail))
+            await self._journal.append(lost, timeout=self._append_timeout)
+            self._forgotten = 0
         self.post(ev.DeviceBack(now=self._clock.monotonic(), fault=FaultKind.JOURNAL))
 
     def _perform(self, effect: fx.Effect) -> None:

@@ -18,7 +18,7 @@ from controller.lane.machine import Lane
 from controller.lane.model import Assessment, Direction, FaultKind, LaneSettings, Liveness, Match, Screening, Verdict
 from controller.lane.states import State
 from controller.record.entry import Entry, Stored
-from controller.runner import Runner
+from controller.runner import MEMORY_RECORDS, Runner
 from controller.watch import Step, Watch
 from hw.errors import DeviceError
 from hw.ports import Edge, Lamp, Side, Signal
@@ -26,7 +26,6 @@ from hw.sim.clock import VirtualClock
 from hw.sim.loop import run
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable, Coroutine
 
     from controller.health.device import Report
@@ -78,6 +77,7 @@ class FakeJournal:
         self.failures = 0
         self.delay = 0.01
         self.seq = 0
+        self.keep: list[Entry] = []
 
     async def append(self, entry: Entry, *, timeout: float) -> Stored:  # noqa: ASYNC109 - the journal's
         await asyncio.sleep(min(self.delay, timeout))
@@ -86,6 +86,7 @@ class FakeJournal:
             raise StoreError("the disk is full")
         self.seq += 1
         self.told.append(("journal", entry.kind))
+        self.keep.append(entry)
         return Stored(1, self.seq, "boot", entry)
 
 
@@ -440,6 +441,25 @@ def test_an_edge_after_the_loop_has_gone_is_harmless() -> None:
     bench.runner.on_edge(Edge(Signal.PASS_A, active=True, timestamp=0.0))
 
 
-def test_records_kept_in_memory_are_bounded() -> None:
-    kept: deque[Entry] = Bench().runner.unrecorded
-    assert kept.maxlen == 1000
+def test_records_kept_in_memory_are_bounded_and_those_that_went_are_told_of() -> None:
+    bench = Bench(deny=False)
+    written: list[Entry] = []
+
+    async def scene(bench: Bench) -> None:
+        bench.journal.failures = 10**9
+        for number in range(MEMORY_RECORDS + 30):
+            await bench.feed(ev.Tamper(now=bench.clock.monotonic(), active=number % 2 == 0))
+        assert len(bench.runner.unrecorded) == MEMORY_RECORDS
+        failed, kept = bench.runner.failed_records, list(bench.runner.unrecorded)
+        bench.journal.failures = 0
+        bench.journal.keep = written
+        await bench.feed(ev.Tamper(now=bench.clock.monotonic(), active=True))
+        await asyncio.sleep(20.0)
+        rows = [entry for entry in written if entry.detail.get("reason") != "journal_lost"]
+        assert rows[:MEMORY_RECORDS] == kept
+        assert [(entry.kind, dict(entry.detail)) for entry in rows[MEMORY_RECORDS : MEMORY_RECORDS + 2]] == [
+            ("warning", {"reason": "records_lost", "count": failed - MEMORY_RECORDS}),
+            ("tamper", {"active": True}),
+        ]
+
+    bench.play(scene)
