@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from campus import migrations, tables
-from campus.errors import HubConfigError, HubStoreError
+from campus.errors import HubConfigError, HubDataError, HubStoreError, HubTakenError
 from controller.link import messages
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction, on disk when the block is left, undone when it raises.
 
-        The engine's errors become `HubStoreError` naming the place and the reason.
+        The engine's errors become `HubStoreError` naming the place and the reason; `HubDataError` where trying again
+        is in vain.
         """
         if self._engine is None:
             raise HubStoreError(f"{self.address}: is not open")
@@ -100,7 +101,7 @@ class Database:
                 yield query
         except sa.exc.SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or error
-            raise HubStoreError(f"{self.address}: {_plain(reason)}") from error
+            raise _kind(error)(f"{self.address}: {_plain(reason)}") from error
         except OSError as error:
             if isinstance(error, HubStoreError):
                 raise
@@ -272,6 +273,17 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _month(month: tuple[int, int], ahead: int) -> dt.datetime:
     year, number = divmod(month[0] * 12 + month[1] - 1 + ahead, 12)
     return dt.datetime(year, number + 1, 1, tzinfo=dt.UTC)
+
+
+def _kind(error: sa.exc.SQLAlchemyError) -> type[HubStoreError]:
+    """Which error of ours; SQLAlchemy has one class for most of asyncpg's, so their SQLSTATE tells."""
+    cause = getattr(error, "orig", None)
+    state = str(getattr(cause, "sqlstate", None) or "")
+    if isinstance(error, sa.exc.IntegrityError) or state.startswith("23"):
+        return HubTakenError
+    # asyncpg itself refuses a number that is too large before it is sent.
+    refused = isinstance(getattr(cause, "__cause__", None), asyncpg.DataError)
+    return HubDataError if isinstance(error, sa.exc.DataError) or refused or state.startswith("22") else HubStoreError
 
 
 def _plain(error: BaseException) -> str:

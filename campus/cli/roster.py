@@ -14,10 +14,10 @@ from campus.config import load
 from campus.errors import HubConfigError
 from campus.gates import keys as gate_keys
 from campus.gates.documents import start_over
+from campus.gates.told import report_of
 from campus.people.records import People, Person, PersonKind, Template
 from controller.gallery.store import GalleryStore
 from controller.link.contract import CHANNELS
-from controller.link.documents import read_reported
 from controller.link.messages import PREFIX
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _list(options: argparse.Namespace) -> int:
     for gate in work(options, gate_keys.gates):
         has = ""
         if gate.reported is not None:
-            said = read_reported(gate.gate, gate.reported)
+            said = report_of(gate.gate, gate.reported)
             has = " ".join(f"{kind} {one.version}" for kind, one in said.documents.items())
         print(f"{gate.gate:<16} {'revoked' if gate.revoked else 'counts ':<8} {gate.public}  {has}".rstrip())
     return 0

@@ -8,6 +8,7 @@ mark's row moves it, the others wait.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -98,7 +99,8 @@ class HubStore:
     async def apply(self, batch: Sequence[Incoming], received: float) -> list[Mark]:
         """Store a batch in one transaction, on disk when this returns; the marks of everything it touched.
 
-        `received`: Unix seconds by this hub's clock. Raises `HubStoreError`; then nothing of the batch is stored.
+        `received`: Unix seconds by this hub's clock. Raises `HubStoreError`; then nothing of the batch is stored. It is
+        `HubDataError` where one of the messages cannot be, now or later.
         """
         await self.database.provide_months(received)
         async with self.database.transaction() as query:
@@ -432,14 +434,16 @@ def _row(gate: str, event: EventMessage, payload: bytes, received: float) -> dic
 
 def _old_place(event: EventMessage) -> tuple[str, int] | None:
     """Where an event stood that its gate has written again."""
-    epoch, _, seq = str(event.detail.get("refiled")).rpartition("-")
-    return (epoch, int(seq)) if seq.isdecimal() and len(seq) < len(str(2**63)) else None
+    found = _OLD_PLACE.fullmatch(str(event.detail.get("refiled")))
+    return None if found is None else (found[1], int(found[2]))
 
 
 def _same(one: EventMessage, other: EventMessage) -> bool:
     """Whether both tell of the same thing, wherever they stand."""
     return all(getattr(one, name) == getattr(other, name) for name in _TOLD)
 
+
+_OLD_PLACE = re.compile("([0-9a-f]{16})-([0-9]{1,16})")
 
 _TOLD = ("boot_id", "monotonic", "time", "type", "grant_id", "person")
 """What an event says of what happened, but for its detail."""
