@@ -31,6 +31,10 @@ class HubGateAwayError(HubOrderError):
     """The gate is not there, or takes no orders: nothing was sent."""
 
 
+class HubBusyError(HubOrderError):
+    """The hub itself took too long to come to the order: nothing was sent."""
+
+
 class HubNoAnswerError(HubOrderError, TimeoutError):
     """The gate did not answer: nobody knows whether it did what it was told."""
 

@@ -15,7 +15,7 @@ from campus.errors import HubConfigError
 from campus.gates import keys as gate_keys
 from campus.gates.documents import start_over
 from campus.gates.told import report_of
-from campus.people.records import People, Person, PersonKind, Template
+from campus.people.records import People, Person, PersonKind, Template, hold
 from controller.gallery.store import GalleryStore
 from controller.link.contract import CHANNELS
 from controller.link.messages import PREFIX
@@ -104,6 +104,7 @@ def _take(options: argparse.Namespace) -> int:
         enrolments = store.enrolments()
 
     async def job(query: AsyncConnection) -> None:
+        await hold(query)
         for one in enrolments:
             await _take_one(query, people, one, options.kind)
 
@@ -133,8 +134,8 @@ async def _take_one(query: AsyncConnection, people: People, one: Enrolment, kind
 def _start_over(options: argparse.Namespace) -> int:
     async def job(query: AsyncConnection) -> None:
         now = time.time()
-        await audit.append(query, here(), "roster_started_over", "", {}, now=now)
         await start_over(query, now=now)
+        await audit.append(query, here(), "roster_started_over", "", {}, now=now)
 
     work(options, job)
     return 0
