@@ -66,7 +66,10 @@ class CredentialNumber(_Strict):
 
 
 class PersonData(_Strict):
-    """What is said of somebody. What is null is left as it is."""
+    """What is said of somebody, in place of what was; name, marks, consent and numbers that are null stay as they are.
+
+    Kind, groups, dates and `active` do not: what is left out of those is as it is for somebody new.
+    """
 
     kind: records.PersonKind = "student"
     name: Words | None = None

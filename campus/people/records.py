@@ -91,7 +91,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     consent: Consent | None = None
     credentials: tuple[Number, ...] | None = None
     source: str = ""
-    """Who keeps this record: empty for the hub itself, else the school system it is imported from."""
+    """Who keeps this record: the school system it is imported from; empty: the hub itself, or whoever does already."""
 
 
 class Template(NamedTuple):
@@ -391,5 +391,7 @@ def _over(before: Person | None, wanted: Person) -> Person:
         second_factor=bool(base.second_factor) if wanted.second_factor is None else wanted.second_factor,
         no_face=bool(base.no_face) if wanted.no_face is None else wanted.no_face,
         consent=wanted.consent or base.consent,
+        # Who changes somebody here does not take them from the source that has to say when they leave.
+        source=wanted.source or base.source,
         credentials=numbers or (),
     )

@@ -280,3 +280,15 @@ def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["import", "--config", str(config)]) == 1
     assert main(["import", "--database", "--config", str(config)]) == 1
     assert "people.source: is missing" in capsys.readouterr().err
+
+
+@pytest.mark.asyncio
+async def test_who_was_changed_at_the_desk_still_leaves_with_the_school(office: Office) -> None:
+    """Else whoever the office gave a card to on their last day would pass for ever."""
+    await office.take(await office.read(HEADER + ROWS))
+    at_the_desk = Person(id="2041", groups=("student",), credentials=(Number("card", "DEADBEEF"),))
+    async with office.database.transaction() as query:
+        await office.people.upsert(query, OFFICE, at_the_desk, now=1.0)
+    assert (await office.everybody())["2041"].source == "csv"
+    plan = await office.take(await office.read(HEADER + ROWS.splitlines()[1]))
+    assert plan.removed == ("2041",)
