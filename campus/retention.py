@@ -53,7 +53,7 @@ class Due(NamedTuple):
     months: dict[str, int]
     """Partitions of `event`, and their rows; PostgreSQL."""
     rows: dict[str, int]
-    """Rows by table; of `event` on SQLite alone, of `ticket` by when they were closed, of `visitor` by when they left."""
+    """Rows by table; of `event` on SQLite alone, of `ticket` and `visitor` by when they closed or left."""
 
     @property
     def total(self) -> int:
