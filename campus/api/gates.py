@@ -90,7 +90,7 @@ class Gate(BaseModel):
     seen: dt.datetime | None
     """When the hub heard of it last; null: never."""
     events: int
-    """Those in the database."""
+    """Ever stored, those that were erased since among them."""
     missing: int
     """Events that are here ahead of others that are not."""
     state: GateState | None
