@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from campus import migrations, tables
-from campus.errors import HubConfigError, HubStoreError
+from campus.errors import HubConfigError, HubDataError, HubStoreError, HubTakenError
 from controller.link import messages
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction, on disk when the block is left, undone when it raises.
 
-        The engine's errors become `HubStoreError` naming the place and the reason.
+        The engine's errors become `HubStoreError` naming the place and the reason; `HubDataError` where trying again
+        is in vain.
         """
         if self._engine is None:
             raise HubStoreError(f"{self.address}: is not open")
@@ -100,7 +101,7 @@ class Database:
                 yield query
         except sa.exc.SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or error
-            raise HubStoreError(f"{self.address}: {_plain(reason)}") from error
+            raise _kind(error)(f"{self.address}: {_plain(reason)}") from error
         except OSError as error:
             if isinstance(error, HubStoreError):
                 raise
@@ -219,7 +220,8 @@ class Listening:
 
 
 async def _alone(query: AsyncConnection) -> None:
-    """Change tables one hub after the other, however many start together."""
+    """Change tables one hub after the other, however many start together and however long one takes."""
+    await query.execute(sa.text("SET LOCAL lock_timeout = 0"))
     await query.execute(sa.text("SELECT pg_advisory_xact_lock(8241)"))
 
 
@@ -239,7 +241,12 @@ def _url(address: str) -> sa.URL:
 
 def _engine(url: sa.URL) -> AsyncEngine:
     if url.get_backend_name() == "postgresql":
-        return create_async_engine(url, pool_pre_ping=True, connect_args={"timeout": LOCK_WAIT})
+        # Who waits for a lock holds those it has, and a connection of few: a dump of `event` that runs for an hour must
+        # not let the intake wait behind whoever wants to alter that table.
+        waits = {"lock_timeout": f"{LOCK_WAIT:.0f}s"}
+        return create_async_engine(
+            url, pool_pre_ping=True, connect_args={"timeout": LOCK_WAIT, "server_settings": waits}
+        )
     engine = create_async_engine(url, connect_args={"timeout": LOCK_WAIT})
     sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -272,6 +279,23 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _month(month: tuple[int, int], ahead: int) -> dt.datetime:
     year, number = divmod(month[0] * 12 + month[1] - 1 + ahead, 12)
     return dt.datetime(year, number + 1, 1, tzinfo=dt.UTC)
+
+
+_NO_PARTITION = "23514"
+"""A check that fails; of this schema the bounds of the months alone, and there may be one soon."""
+
+
+def _kind(error: sa.exc.SQLAlchemyError) -> type[HubStoreError]:
+    """Which error of ours; SQLAlchemy has one class for most of asyncpg's, so their SQLSTATE tells."""
+    cause = getattr(error, "orig", None)
+    state = str(getattr(cause, "sqlstate", None) or "")
+    if state == _NO_PARTITION:
+        return HubStoreError
+    if isinstance(error, sa.exc.IntegrityError) or state.startswith("23"):
+        return HubTakenError
+    # asyncpg itself refuses a number that is too large before it is sent.
+    refused = isinstance(getattr(cause, "__cause__", None), asyncpg.DataError)
+    return HubDataError if isinstance(error, sa.exc.DataError) or refused or state.startswith("22") else HubStoreError
 
 
 def _plain(error: BaseException) -> str:

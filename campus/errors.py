@@ -11,6 +11,14 @@ class HubStoreError(HubError, OSError):
     """The hub's database cannot be read or written; the message names it."""
 
 
+class HubDataError(HubStoreError, ValueError):
+    """The database takes what it was given neither now nor later: again would be in vain."""
+
+
+class HubTakenError(HubDataError):
+    """The same, as it contradicts what is there: a place is taken."""
+
+
 class HubConfigError(HubError, ValueError):
     """An option or a file it names cannot be used."""
 
@@ -21,6 +29,10 @@ class HubOrderError(HubError, RuntimeError):
 
 class HubGateAwayError(HubOrderError):
     """The gate is not there, or takes no orders: nothing was sent."""
+
+
+class HubBusyError(HubOrderError):
+    """The hub itself took too long to come to the order: nothing was sent."""
 
 
 class HubNoAnswerError(HubOrderError, TimeoutError):

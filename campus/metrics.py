@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from campus import tables
 from campus.errors import HubConfigError, HubStoreError
-from controller.link.messages import State, decode
+from campus.gates.told import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,8 +109,8 @@ class HubMetrics:
         for gate in gates:
             self._seen.labels(gate.gate).set(gate.seen)
             self._waiting.labels(gate.gate).set(0)
-            lag = 0 if gate.state is None else decode(gate.gate, gate.state, State).outbox
-            self._lag.labels(gate.gate).set(lag)
+            said = state_of(gate.gate, gate.state)
+            self._lag.labels(gate.gate).set(0 if said is None else said.outbox)
         for gate, number in waiting:
             self._waiting.labels(gate).set(number)
         for state in (True, False):

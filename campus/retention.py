@@ -20,6 +20,8 @@ from campus.auth.roles import Actor, Role
 from campus.doctor.tables import ticket, ticket_entry
 from campus.errors import HubStoreError
 from campus.outward.tables import change
+from campus.policy import versions as policy
+from campus.policy.tables import visitor
 
 if TYPE_CHECKING:
     from campus.database import Database
@@ -51,7 +53,7 @@ class Due(NamedTuple):
     months: dict[str, int]
     """Partitions of `event`, and their rows; PostgreSQL."""
     rows: dict[str, int]
-    """Rows by table; of `event` on SQLite alone, of `ticket` by when they were closed."""
+    """Rows by table; of `event` on SQLite alone, of `ticket` and `visitor` by when they closed or left."""
 
     @property
     def total(self) -> int:
@@ -91,6 +93,8 @@ class Retention:
             if (closed := self._closed(now)) is not None:
                 count = await query.execute(sa.select(sa.func.count()).where(closed))
                 rows[ticket.name] = count.scalar_one()
+            count = await query.execute(sa.select(sa.func.count()).where(policy.long_over(now)))
+            rows[visitor.name] = count.scalar_one()
         return Due(before, months, {name: number for name, number in rows.items() if number})
 
     async def erase(self, by: Actor, now: float) -> Due:
@@ -107,11 +111,10 @@ class Retention:
         for table in self._tables:
             await self._erase_rows(table, table.c.received < due.before)
         if (closed := self._closed(now)) is not None:
-            entries = ticket_entry.c.ticket.in_(sa.select(ticket.c.id).where(closed))
-            await self._erase_rows(ticket_entry, entries)
-            await self._erase_rows(ticket, closed)
+            await self._erase_tickets(closed)
         async with self._database.transaction() as query:
             await audit.append(query, by, "retention_ended", "events", told, now=time.time())
+            await policy.forget_visitors(query, now=now)
         log.info("erased", rows=due.total, before=due.before)
         return due
 
@@ -119,6 +122,17 @@ class Retention:
         """Tickets that were closed long enough ago; None: they stay."""
         days = self._settings.health_days
         return None if days is None else ticket.c.closed < now - days * DAY
+
+    async def _erase_tickets(self, closed: sa.ColumnElement[bool]) -> None:
+        """Each with its whole history: one that is reopened meanwhile keeps both."""
+        some = sa.select(ticket.c.id).where(closed).limit(BATCH).with_for_update()
+        erased = BATCH
+        while erased == BATCH:
+            async with self._database.transaction() as query:
+                chosen = list((await query.execute(some)).scalars())
+                erased = len(chosen)
+                await query.execute(sa.delete(ticket_entry).where(ticket_entry.c.ticket.in_(chosen)))
+                await query.execute(sa.delete(ticket).where(ticket.c.id.in_(chosen)))
 
     async def _erase_rows(self, table: sa.Table, chosen: sa.ColumnElement[bool]) -> None:
         """Batch by batch, as an intake may be waiting."""

@@ -80,6 +80,7 @@ mark = Table(
     Column("epoch", String(16), primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("chain", String(64), nullable=False),
+    Column("stored", BigInteger, nullable=False, server_default="0", comment="events that ever were in `event`"),
 )
 """Nothing of (gate, epoch) up to `seq` is missing."""
 

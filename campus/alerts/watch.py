@@ -18,11 +18,9 @@ import structlog
 from campus import tables
 from campus.errors import HubStoreError
 from campus.gates.tables import gate_key, snapshot
+from campus.gates.told import report_of, state_of
 from campus.outward import changes
 from campus.outward.tables import standing_alert
-from controller.errors import MessageError
-from controller.link.documents import read_reported
-from controller.link.messages import State, decode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -120,7 +118,7 @@ class AlertWatch:
 
     def _behind(self, gate: str, reported: bytes | None, wanted: dict[str, int], now: float) -> Iterator[str]:
         """Kinds of documents that this gate should have by now; versions are Unix milliseconds."""
-        said = {} if reported is None else read_reported(gate, reported).documents
+        said = report_of(gate, reported).documents
         for kind, version in wanted.items():
             due = version / 1000 + self._settings.roster_after < now
             if due and (kind not in said or said[kind].version < version):
@@ -131,11 +129,8 @@ _KEY = standing_alert.c.type, standing_alert.c.gate, standing_alert.c.subject
 
 
 def _devices(gate: str, payload: bytes) -> Iterator[Condition]:
-    try:
-        state = decode(gate, payload, State)
-    except MessageError:  # an older hub took what a newer one would not
-        return
-    for device in state.devices:
+    state = state_of(gate, payload)
+    for device in () if state is None else state.devices:
         if device.health in LOST:
             yield Condition("device_lost", gate, device.name, device.reason)
 

@@ -113,7 +113,7 @@ def make_app(
 
 async def _guard(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
     """Personal data are kept by no cache and shown in nobody's frame; how long an answer took is counted."""
-    began = time.monotonic()
+    request.state.began = began = time.monotonic()
     status = 500
     try:
         answer = await proceed(request)

@@ -77,7 +77,7 @@ async def list_events(
 ) -> EventPage:
     """Events in the order they came, newest first; those sent live are ahead of older ones of their gate.
 
-    Asking for one person's is recorded in the audit log.
+    Asking for one person's is recorded in the audit log, and whatever is asked by who is shown measurements.
     """
     event = tables.arrived.c
     chosen = sa.select(event.gate, event.received, event.payload, event.epoch, event.seq, *tables.dates)
@@ -91,8 +91,9 @@ async def list_events(
     chosen = chosen.order_by(*(column.desc() for column in order)).limit(limit + 1)
     async with database.transaction() as query:
         rows = (await query.execute(chosen)).all()
-        if person is not None:
-            await audit.append(query, reader, "events_read", person, {}, now=time.time())
+        if person is not None or reader.may(Permission.HEALTH_READ):
+            asked = {name: value for name, value in (("gate", gate), ("type", type)) if value is not None}
+            await audit.append(query, reader, "events_read", person or "events", asked, now=time.time())
     shown = rows[:limit]
     last = shown[-1] if len(rows) > limit else None
     return EventPage(

@@ -16,9 +16,9 @@ from campus.auth.roles import Actor, Permission
 from campus.database import Database
 from campus.gates import keys as gate_keys
 from campus.gates.documents import Documents
+from campus.gates.told import report_of, state_of
 from campus.intake.store import HubStore
-from controller.link.documents import Installed, Reported, read_reported
-from controller.link.messages import State, decode
+from controller.link.documents import Installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,11 +90,11 @@ class Gate(BaseModel):
     seen: dt.datetime | None
     """When the hub heard of it last; null: never."""
     events: int
-    """Those in the database."""
+    """Ever stored, those that were erased since among them."""
     missing: int
     """Events that are here ahead of others that are not."""
     state: GateState | None
-    """Null: it has not said."""
+    """Null: it has not said, or nothing that can be read."""
     roster: GateRoster | None
     """Null: it is given no people."""
 
@@ -130,13 +130,13 @@ def _gate(name: str, row: GateRow | None, given: GateKey | None, wanted: Mapping
         seen=row and moment(row.seen),
         events=row.events if row else 0,
         missing=row.missing if row else 0,
-        state=None if row is None or row.state is None else _state(name, row.state),
+        state=None if row is None else _state(name, row.state),
         roster=None if given is None else _roster(given, wanted),
     )
 
 
 def _roster(given: GateKey, wanted: Mapping[str, int]) -> GateRoster:
-    said = Reported(boot_id="", key="") if given.reported is None else read_reported(given.gate, given.reported)
+    said = report_of(given.gate, given.reported)
     documents = []
     for kind in sorted(wanted.keys() | said.documents.keys()):
         one = said.documents.get(kind, Installed())
@@ -155,8 +155,10 @@ def _roster(given: GateKey, wanted: Mapping[str, int]) -> GateRoster:
     )
 
 
-def _state(gate: str, payload: bytes) -> GateState:
-    state = decode(f"{gate}: state", payload, State)
+def _state(gate: str, payload: bytes | None) -> GateState | None:
+    state = state_of(gate, payload)
+    if state is None:
+        return None
     devices = [DeviceState(name=d.name, health=d.health, reason=d.reason) for d in state.devices]
     return GateState(
         time=moment_or_none(state.time),

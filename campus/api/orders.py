@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+import structlog
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import core_schema
@@ -19,7 +20,8 @@ from campus.api.problems import Problem
 from campus.api.times import moment_or_none
 from campus.auth import audit
 from campus.auth.roles import Actor, Permission
-from campus.errors import HubGateAwayError, HubNoAnswerError, HubOrderError
+from campus.database import Database
+from campus.errors import HubBusyError, HubGateAwayError, HubNoAnswerError, HubOrderError, HubStoreError
 from campus.gates.orders import OrderDesk
 from controller.link import commands
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/gates", tags=["orders"])
 
+log = structlog.stdlib.get_logger("http")
 Commander = Annotated[Actor, allowed(Permission.ORDERS)]
 
 
@@ -74,8 +77,9 @@ class GateReply(BaseModel):
 async def give_order(by: Commander, database: Data, request: Request, gate: GateName, order: Order) -> GateReply:
     """Give one order to one gate, now: it is never kept for later. The answer says whether the gate took it.
 
-    409: nothing was sent, as the gate is not there or takes no orders. 502 and 504: nobody knows whether it was carried
-    out; the gate's events say it. The audit log has an entry before the order goes out and one with what came of it.
+    409: nothing was sent, as the gate is not there or takes no orders; 503: nor here, as the hub was too busy. 502 and
+    504: nobody knows whether it was carried out; the gate's events say it. The audit log has an entry before the order
+    goes out and one with what came of it.
     """
     desk: OrderDesk | None = request.app.state.orders
     async with database.transaction() as query:
@@ -85,14 +89,16 @@ async def give_order(by: Commander, database: Data, request: Request, gate: Gate
         intent = await audit.append(query, by, "order_given", gate, _told(order, desk.actor(by)), now=time.time())
     outcome: dict[str, object] = {"entry": intent.seq}
     try:
+        # Who had to wait for another program's transaction has given up, or asked again: nobody watches the gate now.
+        if time.monotonic() - request.state.began > desk.patience:
+            raise HubBusyError(f"nothing was sent: the hub was busy for more than {desk.patience:g} s")
         reply = await desk.give(gate, order.action, by, order.reason)
         outcome |= {"cmd_id": reply.cmd_id, "accepted": reply.accepted, "refused": reply.refused, "lane": reply.lane}
     except HubOrderError as error:
         outcome |= {"failed": str(error)}
         raise Problem(_status(error), str(error)) from error
     finally:
-        async with database.transaction() as query:
-            await audit.append(query, by, "order_ended", gate, outcome, now=time.time())
+        await _end(database, by, gate, outcome)
     return GateReply(
         gate=reply.gate,
         cmd_id=reply.cmd_id,
@@ -105,6 +111,15 @@ async def give_order(by: Commander, database: Data, request: Request, gate: Gate
     )
 
 
+async def _end(database: Database, by: Actor, gate: str, outcome: dict[str, object]) -> None:
+    """Note what came of it. The order has gone out: a 503 for a database that is lost now would have it given again."""
+    try:
+        async with database.transaction() as query:
+            await audit.append(query, by, "order_ended", gate, outcome, now=time.time())
+    except HubStoreError as error:
+        log.error("what came of an order is not on record", gate=gate, error=str(error), **outcome)
+
+
 def _told(order: Order, actor: str) -> dict[str, object]:
     """The order for the audit log, which keeps no temperatures."""
     action = msgspec.to_builtins(order.action)
@@ -115,4 +130,6 @@ def _told(order: Order, actor: str) -> dict[str, object]:
 def _status(error: HubOrderError) -> http.HTTPStatus:
     if isinstance(error, HubGateAwayError):
         return http.HTTPStatus.CONFLICT
+    if isinstance(error, HubBusyError):
+        return http.HTTPStatus.SERVICE_UNAVAILABLE
     return http.HTTPStatus.GATEWAY_TIMEOUT if isinstance(error, HubNoAnswerError) else http.HTTPStatus.BAD_GATEWAY

@@ -35,7 +35,7 @@ def _people(request: Request) -> People:
 Everybody = Annotated[People, Depends(_people)]
 Reader = Annotated[Actor, allowed(Permission.PEOPLE_READ)]
 Writer = Annotated[Actor, allowed(Permission.PEOPLE_WRITE)]
-Id = Annotated[str, Path(min_length=1, max_length=64)]
+Id = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 Words = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 ABSENT = problems.responses(404)
 
@@ -66,7 +66,10 @@ class CredentialNumber(_Strict):
 
 
 class PersonData(_Strict):
-    """What is said of somebody. What is null is left as it is."""
+    """What is said of somebody, in place of what was; name, marks, consent and numbers that are null stay as they are.
+
+    Kind, groups, dates and `active` do not: what is left out of those is as it is for somebody new.
+    """
 
     kind: records.PersonKind = "student"
     name: Words | None = None
@@ -92,7 +95,7 @@ class PersonRecord(PersonData):
 class FaceTemplate(_Strict):
     """A face as numbers."""
 
-    model: Annotated[str, Field(min_length=1, max_length=200)]
+    model: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
     """The embedder's, as `thermogate enrol` names it."""
     embedding: Annotated[str, Field(max_length=16_384)]
     """Base64 of little-endian float32, of length 1."""
@@ -110,7 +113,7 @@ async def list_people(
     reader: Reader,
     database: Data,
     people: Everybody,
-    after: Annotated[str, Query(max_length=64)] = "",
+    after: Annotated[str, Query(max_length=64, pattern=r"^[^\x00]*$")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[PersonRecord]:
     """People by id, those behind `after`."""

@@ -36,7 +36,7 @@ class Visit(BaseModel):
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
 
-    host: str = Field(min_length=1, max_length=64)
+    host: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")
     """Whose guest: a person's id. When that one is not enrolled any more, the visit is over."""
     begin: LocalTime = Field(alias="from")
     """By the policy's time zone."""
@@ -94,7 +94,7 @@ async def explain_decision(
     database: Data,
     people: Everybody,
     person: Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[^\x00]*$")],
-    at: Annotated[str, Query(max_length=32)],
+    at: Annotated[str, Query(max_length=32, pattern=r"^[^\x00]*$")],
     when: LocalTime | None = None,
     direction: Direction = Direction.ENTRY,
 ) -> Explanation:

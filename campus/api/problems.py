@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from campus.errors import HubConfigError, HubConflictError, HubStoreError
+from campus.errors import HubConfigError, HubConflictError, HubDataError, HubStoreError, HubTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +83,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HubConfigError, refused)
     app.add_exception_handler(HubConflictError, conflicting)
     app.add_exception_handler(HubStoreError, unavailable)
+    app.add_exception_handler(HubDataError, _unstorable)
+
+
+async def _unstorable(_: Request, error: Exception) -> JSONResponse:
+    log.warning("request refused by the database", error=str(error))
+    if isinstance(error, HubTakenError):
+        return answer(409, "somebody else was first: look again")
+    return answer(422, "holds what cannot be stored: a character of code 0, or a number that is too large")
 
 
 def _methods(app: FastAPI, request: Request) -> str:

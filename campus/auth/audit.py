@@ -8,7 +8,7 @@ or inserts one breaks the chain from there on; who cuts off the end is found by 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from campus import tables
 from campus.errors import HubAuditError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 START = "0" * 64
 """What the first entry is chained to."""
 CHUNK = 1000
+
+
+class Append(Protocol):
+    """Adds an entry to the log, now or later: see `append`."""
+
+    async def __call__(
+        self, query: AsyncConnection, by: Actor, action: str, subject: str, detail: Mapping[str, object], *, now: float
+    ) -> object:
+        """Do so."""
+        ...
 
 
 class Head(NamedTuple):
@@ -39,22 +49,50 @@ async def append(
     query: AsyncConnection, by: Actor, action: str, subject: str, detail: Mapping[str, object], *, now: float
 ) -> Head:
     """Add an entry to the transaction of `query`. `detail`: JSON's kinds; never a secret or a temperature."""
+    return await _write(query, [_content(by, action, subject, detail, now)])
+
+
+class Later:
+    """The entries of a transaction that takes long, written at its end.
+
+    Who adds an entry holds the chain until the COMMIT, and everybody else's entries wait: a guard's order too, and the
+    list for a fire.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[object, ...]] = []
+
+    async def append(
+        self, query: AsyncConnection, by: Actor, action: str, subject: str, detail: Mapping[str, object], *, now: float
+    ) -> None:
+        """Keep an entry, as `append` would add it."""
+        del query
+        self._kept.append(_content(by, action, subject, detail, now))
+
+    async def write(self, query: AsyncConnection) -> None:
+        """Add what was kept; the last that the transaction does."""
+        if self._kept:
+            await _write(query, self._kept)
+        self._kept = []
+
+
+def _content(by: Actor, action: str, subject: str, detail: Mapping[str, object], now: float) -> tuple[object, ...]:
+    return now, by.name, by.role.value, action, subject, msgspec.json.encode(detail, order="sorted").decode()
+
+
+async def _write(query: AsyncConnection, entries: Sequence[tuple[object, ...]]) -> Head:
+    """Chain these to what there is; the last one's place."""
     if query.dialect.name == "postgresql":
         # One after the other; SQLite's transactions are so anyway.
         await query.execute(sa.text("SELECT pg_advisory_xact_lock(8242)"))
     seq, chain = await head(query)
-    entry = {
-        "seq": seq + 1,
-        "time": now,
-        "actor": by.name,
-        "role": by.role.value,
-        "action": action,
-        "subject": subject,
-        "detail": msgspec.json.encode(detail, order="sorted").decode(),
-    }
-    entry["chain"] = _link(chain, tuple(entry.values()))
-    await query.execute(tables.audit.insert().values(**entry))
-    return Head(seq + 1, str(entry["chain"]))
+    rows = []
+    for entry in entries:
+        seq += 1
+        chain = _link(chain, (seq, *entry))
+        rows.append(dict(zip(tables.audit.c.keys(), (seq, *entry, chain), strict=True)))
+    await query.execute(tables.audit.insert(), rows)
+    return Head(seq, chain)
 
 
 async def head(query: AsyncConnection) -> Head:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PREFIX = "tgh_"
 """Tells scanners of source code that this is a secret, and whose."""
+LONGEST = 36_500 * 86_400.0
+"""Seconds for which a token may count, where it ends at all."""
 NAME = r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,63}$"
 """A pattern of whose token it is: at most 64 characters on one line."""
 
@@ -47,8 +49,8 @@ async def issue(
     """
     if not re.fullmatch(NAME, name):
         raise HubConfigError("name: 1 to 64 characters on one line, not beginning with a space")
-    if expires is not None and expires <= now:
-        raise HubConfigError("expires: has passed already")
+    if expires is not None and not now < expires <= now + LONGEST:
+        raise HubConfigError("expires: has passed already, or lies more than a hundred years ahead")
     token = PREFIX + secrets.token_urlsafe(32)
     row = TokenRow(secrets.token_hex(4), name, role, now, expires, None)
     await query.execute(tables.token.insert().values(**row._asdict() | {"digest": _digest(token)}))

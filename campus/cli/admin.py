@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import getpass
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -69,7 +70,11 @@ def work(options: argparse.Namespace, job: Callable[[AsyncConnection], Awaitable
 
 def here() -> Actor:
     """Whoever can run this beside the database administers it."""
-    return Actor(f"{getpass.getuser()} (shell)", Role.ADMIN)
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user need have no name
+        name = f"user {os.getuid()}"
+    return Actor(f"{name} (shell)", Role.ADMIN)
 
 
 def _issue(options: argparse.Namespace) -> int:

@@ -14,10 +14,10 @@ from campus.config import load
 from campus.errors import HubConfigError
 from campus.gates import keys as gate_keys
 from campus.gates.documents import start_over
-from campus.people.records import People, Person, PersonKind, Template
+from campus.gates.told import report_of
+from campus.people.records import People, Person, PersonKind, Template, hold
 from controller.gallery.store import GalleryStore
 from controller.link.contract import CHANNELS
-from controller.link.documents import read_reported
 from controller.link.messages import PREFIX
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _list(options: argparse.Namespace) -> int:
     for gate in work(options, gate_keys.gates):
         has = ""
         if gate.reported is not None:
-            said = read_reported(gate.gate, gate.reported)
+            said = report_of(gate.gate, gate.reported)
             has = " ".join(f"{kind} {one.version}" for kind, one in said.documents.items())
         print(f"{gate.gate:<16} {'revoked' if gate.revoked else 'counts ':<8} {gate.public}  {has}".rstrip())
     return 0
@@ -104,6 +104,7 @@ def _take(options: argparse.Namespace) -> int:
         enrolments = store.enrolments()
 
     async def job(query: AsyncConnection) -> None:
+        await hold(query)
         for one in enrolments:
             await _take_one(query, people, one, options.kind)
 
@@ -133,8 +134,8 @@ async def _take_one(query: AsyncConnection, people: People, one: Enrolment, kind
 def _start_over(options: argparse.Namespace) -> int:
     async def job(query: AsyncConnection) -> None:
         now = time.time()
-        await audit.append(query, here(), "roster_started_over", "", {}, now=now)
         await start_over(query, now=now)
+        await audit.append(query, here(), "roster_started_over", "", {}, now=now)
 
     work(options, job)
     return 0

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from campus.errors import HubConfigError
 from campus.gates.tables import snapshot
-from campus.people.records import next_number
+from campus.people.records import hold, next_number
 from campus.people.tables import person
 from controller.link.documents import (
     GALLERY,
@@ -202,6 +202,7 @@ class Documents:
 
 async def start_over(query: AsyncConnection, *, now: float) -> None:
     """Give everybody and every snapshot a number above all that gates may have: after a backup was restored."""
+    await hold(query)
     number = await next_number(query, now)
     await query.execute(sa.update(person).values(changed=number, faces_changed=number))
     await query.execute(sa.delete(snapshot))

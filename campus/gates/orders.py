@@ -58,7 +58,7 @@ class OrderDesk:
     def __init__(self, broker: Broker, campus: str, settings: OrderSettings) -> None:
         self._broker, self._campus = broker, campus
         self._private = signing.read_private(settings.key)
-        self._actors, self._patience = settings.actors, settings.patience
+        self._actors, self.patience = settings.actors, settings.patience
         self._gate_keys = {
             gate: signing.read_public(f"[orders] gate_keys.{gate}", text) for gate, text in settings.gate_keys.items()
         }
@@ -70,7 +70,7 @@ class OrderDesk:
     async def give(self, gate: str, action: commands.AnyAction, by: Actor, reason: str) -> commands.Reply:
         """Give the order and return the gate's reply, accepted or not. Raises `HubOrderError`, as `give` does."""
         sender = Sender(self._private, self.actor(by), reason, self._gate_keys.get(gate))
-        return await give(self._broker, self._campus, gate, action, sender, patience=self._patience)
+        return await give(self._broker, self._campus, gate, action, sender, patience=self.patience)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,9 @@ class GapDetector:
 
     async def _marks(self, query: AsyncConnection, places: Iterable[Place]) -> dict[Place, Mark]:
         mark = tables.mark
-        wanted = sa.select(mark).where(sa.tuple_(mark.c.gate, mark.c.epoch).in_(list(places)))
+        wanted = sa.select(*(mark.c[name] for name in Mark._fields)).where(
+            sa.tuple_(mark.c.gate, mark.c.epoch).in_(list(places))
+        )
         return {(row.gate, row.epoch): Mark(*row) for row in await query.execute(wanted)}
 
     def _stalled(

@@ -1,7 +1,8 @@
 """Takes in what the gates report: stores it, and acknowledges what is complete after the database's COMMIT.
 
 Everything may come twice, out of order or not at all; the mark says what is complete, and a gate sends again what comes
-after it. Messages that are not of good form are counted, logged and never acknowledged.
+after it. Messages that are not of good form, or that the database will never take, are counted, logged and never
+acknowledged.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import aiomqtt
 import structlog
 
 from campus.broker import Broker, connect
-from campus.errors import HubStoreError
+from campus.errors import HubDataError, HubStoreError
 from campus.intake.share import EVERYTHING, Share
 from campus.intake.store import Incoming, Mark
 from controller.errors import MessageError
@@ -148,15 +149,30 @@ class Ingest:
     async def _store_all(self, client: aiomqtt.Client, lanes: _Lanes) -> None:
         """Store what has come, batch by batch, and acknowledge each after its COMMIT."""
         while True:
-            batch = await lanes.take()
-            began, received = time.monotonic(), time.time()
+            for commit in await self.take_in(await lanes.take()):
+                await self._acknowledge(client, commit.marks)
+                if self._peers is not None:
+                    await self._tell_peers(client, await self._peers.of(commit.batch, time.time()))
+
+    async def take_in(self, batch: Sequence[Incoming]) -> list[Commit]:
+        """Store a batch; what was, in one COMMIT as a rule. Raises `HubStoreError`.
+
+        A message that the database will never take must not keep the others out: it is sought by halves, and refused
+        like one that is not of good form.
+        """
+        began, received = time.monotonic(), time.time()
+        try:
             marks = await self.store.apply(batch, received)
-            commit = Commit(batch, marks, received, time.monotonic() - began)
-            for told in self._on_commit:
-                told(commit)
-            await self._acknowledge(client, marks)
-            if self._peers is not None:
-                await self._tell_peers(client, await self._peers.of(batch, time.time()))
+        except HubDataError as error:
+            if len(batch) == 1:
+                self._refuse(batch[0].gate, error)
+                return []
+            half = len(batch) // 2
+            return [*await self.take_in(batch[:half]), *await self.take_in(batch[half:])]
+        commit = Commit(batch, marks, received, time.monotonic() - began)
+        for told in self._on_commit:
+            told(commit)
+        return [commit]
 
     async def ask(self, marks: Sequence[Mark]) -> bool:
         """Ask gates for what comes after these marks, by acknowledging them again; whether it could be said."""
@@ -194,7 +210,7 @@ class Ingest:
             return None
         return Incoming(gate, content, payload, live=kind == "evt/live")
 
-    def _refuse(self, gate: str, error: MessageError) -> None:
+    def _refuse(self, gate: str, error: MessageError | HubDataError) -> None:
         self.refused[gate] += 1
         count = self.refused[gate]
         if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th...: a gate gone wild must not fill the log

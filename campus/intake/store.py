@@ -8,6 +8,7 @@ mark's row moves it, the others wait.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,6 +77,7 @@ class GateRow(NamedTuple):
     boot_id: str | None
     seen: float
     events: int
+    """Ever stored, those that were erased since among them."""
     missing: int
     """Events ahead of the mark, kept until what is before them has come."""
     state: bytes | None
@@ -98,7 +100,8 @@ class HubStore:
     async def apply(self, batch: Sequence[Incoming], received: float) -> list[Mark]:
         """Store a batch in one transaction, on disk when this returns; the marks of everything it touched.
 
-        `received`: Unix seconds by this hub's clock. Raises `HubStoreError`; then nothing of the batch is stored.
+        `received`: Unix seconds by this hub's clock. Raises `HubStoreError`; then nothing of the batch is stored. It is
+        `HubDataError` where one of the messages cannot be, now or later.
         """
         await self.database.provide_months(received)
         async with self.database.transaction() as query:
@@ -127,27 +130,35 @@ class HubStore:
 
     async def gates(self) -> list[GateRow]:
         """What is known of each gate, by name."""
-        event, pending = tables.event.c, tables.pending.c
+        pending, marks = tables.pending.c, tables.mark.c
         count = sa.func.count()
         async with self.database.transaction() as query:
             told = {row.gate: row for row in await query.execute(sa.select(tables.gate))}
-            stored = sa.select(event.gate, count, sa.func.max(event.received)).group_by(event.gate)
-            events = {row[0]: row for row in await query.execute(stored)}
+            # To count millions of events would take seconds, each time that somebody looks.
+            stored = sa.select(marks.gate, sa.func.sum(marks.stored)).group_by(marks.gate)
+            events = {row[0]: int(row[1]) for row in await query.execute(stored)}
+            heard = {name: await _last(query, name) for name in events.keys() - told.keys()}
             waiting = sa.select(pending.gate, count, sa.func.max(pending.received)).group_by(pending.gate)
             behind = {row[0]: row for row in await query.execute(waiting)}
             conflict = tables.conflict.c
             unexplained = sa.select(conflict.gate, count).where(conflict.refiled.is_(None)).group_by(conflict.gate)
             conflicts = {row[0]: int(row[1]) for row in await query.execute(unexplained)}
-        nothing = ("", 0, 0.0)
         found = []
-        for name in sorted(told.keys() | events.keys() | behind.keys()):
-            _, there, last = events.get(name, nothing)
-            _, missing, late = behind.get(name, nothing)
+        for name in sorted(told.keys() | events.keys()):
+            _, missing, late = behind.get(name, ("", 0, 0.0))
             said = told.get(name)
-            online, boot_id, seen, state = (None, None, max(last, late), None) if said is None else said[1:]
-            taken = conflicts.get(name, 0)
+            last = max(heard.get(name, 0.0), late)
+            online, boot_id, seen, state = (None, None, last, None) if said is None else said[1:]
+            there, taken = events.get(name, 0), conflicts.get(name, 0)
             found.append(GateRow(name, online, boot_id, seen, there + missing, missing, state, taken))
         return found
+
+
+async def _last(query: AsyncConnection, gate: str) -> float:
+    """When an event of a gate came last; 0: none did."""
+    event = tables.event.c
+    last = await query.execute(sa.select(sa.func.max(event.received)).where(event.gate == gate))
+    return float(last.scalar() or 0.0)
 
 
 class _Batch:
@@ -161,6 +172,8 @@ class _Batch:
         self._marks: dict[Place, tuple[int, str]] = {}
         self._fresh: list[tuple[str, EventMessage]] = []
         self._moved: set[Place] = set()
+        self._stored: Counter[Place] = Counter()
+        """Rows of `event` that are not counted yet; where there are some, the mark has moved."""
         self._gaps: set[Place] = set()
         """Where something waits ahead of the mark."""
         self._complete: list[dict[str, Any]] = []
@@ -204,7 +217,8 @@ class _Batch:
         rows = [{"gate": gate, "epoch": epoch, "seq": 0, "chain": ""} for gate, epoch in places]
         await self._query.execute(self._insert(mark).on_conflict_do_nothing(), rows)
         chosen = sa.tuple_(mark.c.gate, mark.c.epoch).in_(places)
-        wanted = sa.select(mark).where(chosen).order_by(mark.c.gate, mark.c.epoch).with_for_update()
+        columns = (mark.c[name] for name in Mark._fields)
+        wanted = sa.select(*columns).where(chosen).order_by(mark.c.gate, mark.c.epoch).with_for_update()
         for gate, epoch, seq, chain in await self._query.execute(wanted):
             self._marks[gate, epoch] = seq, chain
         # A statement of its own: beside the lock it would tell what was so before another intake let go of it.
@@ -325,6 +339,7 @@ class _Batch:
         """Write what is complete, what waits, and where the marks stand now: a statement each for all gates."""
         if self._complete:
             await self._query.execute(tables.event.insert(), self._complete)
+            self._stored.update((row["gate"], row["epoch"]) for row in self._complete)
         if self._ahead:
             await self._query.execute(tables.pending.insert(), self._ahead)
             self._gaps |= {(row["gate"], row["epoch"]) for row in self._ahead}
@@ -333,12 +348,19 @@ class _Batch:
             statement = (
                 sa.update(mark)
                 .where(mark.c.gate == sa.bindparam("at_gate"), mark.c.epoch == sa.bindparam("at_epoch"))
-                .values(seq=sa.bindparam("to_seq"), chain=sa.bindparam("to_chain"))
+                .values(
+                    seq=sa.bindparam("to_seq"),
+                    chain=sa.bindparam("to_chain"),
+                    stored=mark.c.stored + sa.bindparam("more", type_=sa.BigInteger),
+                )
             )
-            names = "at_gate", "at_epoch", "to_seq", "to_chain"
-            rows = [dict(zip(names, (*place, *self._marks[place]), strict=True)) for place in sorted(self._moved)]
+            names = "at_gate", "at_epoch", "to_seq", "to_chain", "more"
+            rows = [
+                dict(zip(names, (*place, *self._marks[place], self._stored[place]), strict=True))
+                for place in sorted(self._moved)
+            ]
             await self._query.execute(statement, rows)
-        self._complete, self._ahead, self._moved = [], [], set()
+        self._complete, self._ahead, self._moved, self._stored = [], [], set(), Counter()
 
     async def _settle(self, gate: str, arrived: Iterable[EventMessage]) -> None:
         """Find what was written again at its old place: a conflict there is explained, and nothing waits there."""
@@ -398,7 +420,8 @@ class _Batch:
             inside = *_at(pending, place), pending.c.seq <= cursor.acked
             # What had come of the hole all the same stays.
             came = sa.select(pending).where(*inside)
-            await self._query.execute(tables.event.insert().from_select(list(pending.c.keys()), came))
+            stayed = await self._query.execute(tables.event.insert().from_select(list(pending.c.keys()), came))
+            self._stored[place] += stayed.rowcount
             await self._query.execute(sa.delete(pending).where(*inside))
             row = {"gate": gate, "epoch": cursor.epoch, "first": seq + 1, "last": cursor.acked, "found": self._received}
             await self._query.execute(self._insert(tables.hole).on_conflict_do_nothing(), [row])
@@ -440,14 +463,16 @@ def _row(gate: str, event: EventMessage, payload: bytes, received: float) -> dic
 
 def _old_place(event: EventMessage) -> tuple[str, int] | None:
     """Where an event stood that its gate has written again."""
-    epoch, _, seq = str(event.detail.get("refiled")).rpartition("-")
-    return (epoch, int(seq)) if seq.isdecimal() and len(seq) < len(str(2**63)) else None
+    found = _OLD_PLACE.fullmatch(str(event.detail.get("refiled")))
+    return None if found is None else (found[1], int(found[2]))
 
 
 def _same(one: EventMessage, other: EventMessage) -> bool:
     """Whether both tell of the same thing, wherever they stand."""
     return all(getattr(one, name) == getattr(other, name) for name in _TOLD)
 
+
+_OLD_PLACE = re.compile("([0-9a-f]{16})-([0-9]{1,16})")
 
 _TOLD = ("boot_id", "monotonic", "time", "type", "grant_id", "person")
 """What an event says of what happened, but for its detail."""

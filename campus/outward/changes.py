@@ -69,13 +69,18 @@ def of_event(gate: str, event: EventMessage, received: float) -> Change | None:
     detail = event.detail
     if event.type == PASSAGE:
         told = {key: detail[key] for key in PASSAGE_KEYS if detail.get(key) is not None}
-        direction, outcome = (None if detail.get(key) is None else str(detail[key]) for key in ("direction", "outcome"))
+        direction, outcome = (_word(detail.get(key)) for key in ("direction", "outcome"))
         return Change(
             event.id, "passage", PASSAGE, *when, received, gate, event.person, direction, outcome, detail=told
         )
     if event.type in ALERTS:
         return Change(event.id, "alert", event.type, *when, received, gate, event.person, detail=detail)
     return None
+
+
+def _word(value: object) -> str | None:
+    """A gate's word for a column of text, which has no character 0."""
+    return None if value is None else str(value).replace("\0", "")
 
 
 def of_ticket(gate: str, event: EventMessage, received: float, ticket: int) -> Change:

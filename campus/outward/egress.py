@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from httpcore import SOCKET_OPTION
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_COMPATIBLE = ipaddress.ip_network("::/96")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -53,8 +54,8 @@ class Egress:
 
     async def check(self, url: str) -> None:
         """Raises `EgressError` for a URL that is none of ours to ask, as far as its name resolves now."""
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError as error:
             raise EgressError(f"{error}") from error
@@ -72,7 +73,7 @@ class Egress:
             raise EgressError(f"{host}: cannot be resolved: {error}") from error
         addresses = [_plain(ipaddress.ip_address(str(place[4][0]).partition("%")[0])) for place in found]
         for address in addresses:
-            if not (address.is_global and not address.is_multicast) and not self._is_named(address):
+            if not _is_public(address) and not self._is_named(address):
                 raise EgressError(f"{host}: {address} is no public address, and in no network of [webhooks] allow")
         return addresses
 
@@ -108,6 +109,12 @@ class _Guarded(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """Wait, for httpcore's own attempts, of which there are none."""
         await self._inner.sleep(seconds)
+
+
+def _is_public(address: Address) -> bool:
+    """`is_global` counts the site-local addresses that RFC 3879 took back, and those of RFC 4291 with an IPv4 one."""
+    old = isinstance(address, ipaddress.IPv6Address) and (address.is_site_local or address in _COMPATIBLE)
+    return address.is_global and not address.is_multicast and not old
 
 
 def _plain(address: Address) -> Address:

@@ -271,13 +271,14 @@ class Webhooks:
             httpcore.NetworkError,
             httpcore.ProtocolError,
             httpcore.TimeoutException,
+            httpcore.UnsupportedProtocol,
             EgressError,
             OSError,
         ) as error:
             return _Failure(f"{type(error).__name__}: {error}"[:200])
         if 200 <= answer.status < 300:
             return None
-        return _Failure(f"answered {answer.status}", gone=answer.status == GONE, asked=_asked(answer))
+        return _Failure(f"answered {answer.status}", gone=answer.status == GONE, asked=asked_pause(answer))
 
     async def _disable(self, query: AsyncConnection, to: Subscription, reason: str, now: float) -> None:
         log.error("webhook disabled", webhook=to.id, reason=reason)
@@ -306,6 +307,8 @@ async def _skim(answer: httpcore.Response) -> None:
             return
 
 
-def _asked(answer: httpcore.Response) -> float:
-    told = dict(answer.headers).get(b"Retry-After", b"").decode("ascii", "replace")
+def asked_pause(answer: httpcore.Response) -> float:
+    """Seconds for which a receiver asks to be left alone; 0: it does not."""
+    named = {name.lower(): value for name, value in answer.headers}
+    told = named.get(b"retry-after", b"").decode("ascii", "replace")
     return min(float(told), LONGEST_PAUSE) if told.isdecimal() else 0.0

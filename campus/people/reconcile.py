@@ -14,7 +14,7 @@ import msgspec
 
 from campus.auth import audit
 from campus.errors import HubConfigError
-from campus.people.records import Number, Person
+from campus.people.records import Number, Person, hold
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -69,7 +69,8 @@ async def reconcile(
 async def _apply(
     query: AsyncConnection, people: People, by: Actor, source: Source, *, share: float, allowed: int | None
 ) -> Plan:
-    now = time.time()
+    now, log = time.time(), audit.Later()
+    await hold(query)
     before = {one.id: one async for one in people.everybody(query)}
     own = {who for who, one in before.items() if one.source == source.name}
     wanted = {record.id: _wanted(record, before.get(record.id), source.name) for record in source.records}
@@ -77,17 +78,18 @@ async def _apply(
     suspended = {who for who in own & wanted.keys() if before[who].active and not wanted[who].active}
     _guard(len(removed) + len(suspended), len(own), share, allowed)
     detail = {"source": source.name, "people": len(wanted), "removed": len(removed), "suspended": len(suspended)}
-    await audit.append(query, by, "people_imported", source.name, detail, now=now)
+    await log.append(query, by, "people_imported", source.name, detail, now=now)
     for who in sorted(removed):  # before others come: a card may change hands
-        await people.remove(query, by, who, now=now)
+        await people.remove(query, by, who, now=now, log=log.append)
     changed = set()
     for record in source.records:
         one = wanted[record.id]
         try:
-            if one != before.get(record.id) and await people.upsert(query, by, one, now=now):
+            if one != before.get(record.id) and await people.upsert(query, by, one, now=now, log=log.append):
                 changed.add(record.id)
         except HubConfigError as error:
             raise HubConfigError(f"{record.place}: {error}") from error
+    await log.write(query)
     added = changed - before.keys()
     return Plan(
         added=tuple(sorted(added)),

@@ -5,7 +5,9 @@ does. Every change takes a number that only grows (`changed`, `faces_changed`): 
 whose number is above its own (`campus.gates.distribution`). Removing somebody erases all but the id, which tells the
 gates.
 
-Each method works in the transaction it is handed, writes its audit entry first, and so comes one after the other.
+Each method works in the transaction it is handed. Those that change somebody come one after the other (`hold`), before
+they read whom they change: else who only adds a card could bring back a consent that was withdrawn meanwhile. The lock
+is another than the audit log's, which comes after it.
 """
 
 from __future__ import annotations
@@ -89,7 +91,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     consent: Consent | None = None
     credentials: tuple[Number, ...] | None = None
     source: str = ""
-    """Who keeps this record: empty for the hub itself, else the school system it is imported from."""
+    """Who keeps this record: the school system it is imported from; empty: the hub itself, or whoever does already."""
 
 
 class Template(NamedTuple):
@@ -133,12 +135,16 @@ class People:
         """Seals what the hub keeps. Raises `HubStoreError` where its key cannot be used."""
         return self._keys[0]
 
-    async def upsert(self, query: AsyncConnection, by: Actor, wanted: Person, *, now: float) -> bool:
+    async def upsert(
+        self, query: AsyncConnection, by: Actor, wanted: Person, *, now: float, log: audit.Append = audit.append
+    ) -> bool:
         """Add somebody or change them; False where they are just so already, and nothing is written.
 
-        Raises `HubConfigError` naming the person and what is wrong; nothing of them is written then.
+        `log`: takes the audit entry. Raises `HubConfigError` naming the person and what is wrong; nothing of them is
+        written then.
         """
         numbers = _check(wanted)
+        await hold(query)
         before = await self.get(query, wanted.id)
         after = _over(before, wanted)
         if before == after:
@@ -146,7 +152,7 @@ class People:
         # Whoever was away from the gates comes back with their faces.
         returns = before is None or not before.active or not after.active
         fewer = bool(after.no_face) and before is not None and not before.no_face
-        await audit.append(query, by, "person_changed" if before else "person_added", after.id, {}, now=now)
+        await log(query, by, "person_changed" if before else "person_added", after.id, {}, now=now)
         number = await next_number(query, now)
         row = self._row(after) | {"removed": None, "changed": number}
         if returns or fewer:
@@ -158,11 +164,14 @@ class People:
             await query.execute(sa.delete(template).where(template.c.person == after.id))
         return True
 
-    async def remove(self, query: AsyncConnection, by: Actor, who: str, *, now: float) -> bool:
+    async def remove(
+        self, query: AsyncConnection, by: Actor, who: str, *, now: float, log: audit.Append = audit.append
+    ) -> bool:
         """Erase somebody: nothing but the id stays, to tell the gates. False where there is nobody of that id."""
+        await hold(query)
         if not await _is_there(query, who):
             return False
-        await audit.append(query, by, "person_removed", who, {}, now=now)
+        await log(query, by, "person_removed", who, {}, now=now)
         number = await next_number(query, now)
         for table in (template, credential):
             await query.execute(sa.delete(table).where(table.c.person == who))
@@ -178,6 +187,7 @@ class People:
 
         Raises `HubConfigError`: no consent that holds, known without a face, or what is no template.
         """
+        await hold(query)
         found = await self.get(query, who)
         if found is None:
             return False
@@ -200,6 +210,7 @@ class People:
 
     async def withdraw(self, query: AsyncConnection, by: Actor, who: str, *, now: float) -> bool:
         """Forget somebody's consent, and erase their templates. False where there is nobody of that id."""
+        await hold(query)
         found = await self.get(query, who)
         if found is None:
             return False
@@ -329,10 +340,16 @@ class People:
         return {who: sorted(numbers, key=msgspec.structs.astuple) for who, numbers in found.items()}
 
 
+async def hold(query: AsyncConnection) -> None:
+    """Be the only one who changes people, until the transaction ends; to be called before the audit log is held."""
+    if query.dialect.name == "postgresql":  # SQLite's transactions come one after the other anyway
+        await query.execute(sa.text("SELECT pg_advisory_xact_lock(8243)"))
+
+
 async def next_number(query: AsyncConnection, now: float) -> int:
     """A number above all that were given, also to a hub that was restored from a backup: Unix milliseconds at least.
 
-    After the transaction's audit entry, whose lock keeps the numbers in the order of the COMMITs.
+    After `hold`, which keeps the numbers in the order of the COMMITs.
     """
     highest = (await query.execute(sa.select(sa.func.max(person.c.changed), sa.func.max(person.c.faces_changed)))).one()
     return max(int(now * 1000), *(1 + (found or 0) for found in highest))
@@ -374,5 +391,7 @@ def _over(before: Person | None, wanted: Person) -> Person:
         second_factor=bool(base.second_factor) if wanted.second_factor is None else wanted.second_factor,
         no_face=bool(base.no_face) if wanted.no_face is None else wanted.no_face,
         consent=wanted.consent or base.consent,
+        # Who changes somebody here does not take them from the source that has to say when they leave.
+        source=wanted.source or base.source,
         credentials=numbers or (),
     )

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import sqlalchemy as sa
 
 from campus import tables
+from campus.gates.told import state_of
 from campus.intake.dating import moment_of
-from controller.errors import MessageError
 from controller.lane.access.times import local, unix_of
 from controller.lane.access.whereabouts import FORGOTTEN_AFTER
 from controller.lane.effects import RecordKind
 from controller.lane.model import Direction, Outcome
-from controller.link.messages import EventMessage, State, decode
+from controller.link.messages import EventMessage, decode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -137,10 +137,7 @@ async def points_of_gates(query: AsyncConnection) -> dict[str, str]:
     """Which point of the policy each gate is: the one it says, else the one of its name."""
     found = {}
     for row in await query.execute(sa.select(tables.gate.c.gate, tables.gate.c.state)):
-        try:
-            state = None if row.state is None else decode("state", row.state, State)
-        except MessageError:
-            state = None  # an early gate's
+        state = state_of(row.gate, row.state)
         found[row.gate] = row.gate if state is None else state.point or row.gate
     return found
 

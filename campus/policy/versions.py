@@ -115,8 +115,7 @@ async def put_visitor(query: AsyncConnection, by: Actor, person: str, visit: Vis
         Policy(msgspec.structs.replace(document, visitors={person: visit}))
     except PolicyError as error:
         raise HubConfigError(str(error)) from error
-    past = dt.datetime.fromtimestamp(now, dt.UTC).date() - KEPT
-    await query.execute(sa.delete(visitor).where(sa.or_(visitor.c.person == person, visitor.c.ends < str(past))))
+    await query.execute(sa.delete(visitor).where(sa.or_(visitor.c.person == person, long_over(now))))
     row = {
         "person": person,
         "host": visit.host,
@@ -135,6 +134,18 @@ async def remove_visitor(query: AsyncConnection, by: Actor, person: str, *, now:
     await audit.append(query, by, "visitor_removed", person, {}, now=now)
     await _advance(query, now)
     return True
+
+
+def long_over(now: float) -> sa.ColumnElement[bool]:
+    """Visits that ended so long ago that they are to be forgotten."""
+    past = dt.datetime.fromtimestamp(now, dt.UTC).date() - KEPT
+    return visitor.c.ends < str(past)
+
+
+async def forget_visitors(query: AsyncConnection, *, now: float) -> None:
+    """Forget them; after the transaction's audit entry."""
+    if (await query.execute(sa.delete(visitor).where(long_over(now)))).rowcount:
+        await _advance(query, now)
 
 
 async def _revision(query: AsyncConnection) -> int:

@@ -21,14 +21,16 @@ Scalar = str | float | int | bool | None
 # The length keeps out the line break that `$` lets through.
 Epoch = Annotated[str, msgspec.Meta(pattern="^[0-7][0-9a-f]{15}$", max_length=16)]
 """63 bits as text, as a JSON number above 2**53 is rounded by many readers (RFC 8259, 6)."""
-Seq = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-Mark = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Seq = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+"""As far as every reader of JSON counts exactly; a database counts further, so the one behind it is a number too."""
+Mark = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Chain = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 ChainOrNone = Annotated[str, msgspec.Meta(pattern="^(?!\n)([0-9a-f]{64})?$", max_length=64)]
 ClockState = Literal["synchronised", "unsynchronised", "unknown"]
 TEXT_LIMIT = 256
-Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=TEXT_LIMIT)]
-"""Without NUL, which no text of PostgreSQL holds: one such event would keep a whole campus' intake from its COMMIT."""
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT)]
+Word = Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT, pattern=r"^[^\u0000]*$")]
+"""By which something is found again. PostgreSQL's texts have no character 0, and a batch with one is never stored."""
 
 Kind = Literal["evt", "evt/live", "state", "online", "ack", "cmd", "cmd/reply", "peers", "cfg/desired", "cfg/reported"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -46,23 +48,23 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
     `evt/live` carries the same bytes at once while older entries are still on their way; they come again in `evt`.
     """
 
-    id: Text
+    id: Word
     """`{gate}-{epoch}-{seq}`; the same each time this event is sent."""
     epoch: Epoch
     seq: Seq
     """Counts the entries of an epoch from 1, without gaps."""
-    boot_id: Text
+    boot_id: Word
     time: float
     """Unix seconds by the gate's clock; `clock` says what is known of it."""
     monotonic: float
     """Seconds since the boot that `boot_id` names."""
     clock: ClockState
-    type: Text
+    type: Word
     """What happened: a `RecordKind` value."""
     chain: Chain
     """The journal's hash chain at this entry; the campus hands it back with its acknowledgement."""
-    grant_id: Text | None = None
-    person: Text | None = None
+    grant_id: Word | None = None
+    person: Word | None = None
     """A stable id; never a name."""
     detail: dict[str, Scalar] = msgspec.field(default_factory=dict)
     thinned: Chain | msgspec.UnsetType = msgspec.UNSET
@@ -81,7 +83,7 @@ class Online(msgspec.Struct, frozen=True, kw_only=True):
     """`online`: retained; the birth message, and with `online` false the last will."""
 
     online: bool
-    boot_id: Text
+    boot_id: Word
     cursors: list[Cursor] = msgspec.field(default_factory=list)
     """One for each epoch that has something left to send, and for the present one."""
 
@@ -89,7 +91,7 @@ class Online(msgspec.Struct, frozen=True, kw_only=True):
 class Device(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one device of the gate is."""
 
-    name: Text
+    name: Word
     """`thermal`, `camera`, `reader`, `journal` or `link`; a newer gate may know more."""
     health: Text
     """`ok`, `degraded`, `lost`, `recovering` or `failed`; a newer gate may know more, so this is no enumeration."""

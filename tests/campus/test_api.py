@@ -130,3 +130,15 @@ async def test_a_database_that_is_gone_is_said_without_its_address(api: Api) -> 
     answer = await api.client.get("/gates", headers={"Authorization": "Bearer x"})
     assert answer.status_code == 503
     assert answer.json()["detail"] == "the hub's database cannot be used now"
+
+
+async def test_whoever_is_shown_measurements_is_on_record(api: Api) -> None:
+    await api.store.apply([event(1, "grant", person="p-1", detail={"temperature": 36.6})], 1_790_000_003.0)
+    await api.get(Role.DOCTOR, "/events")
+    await api.get(Role.DOCTOR, "/events", gate="north", type="grant")
+    await api.get(Role.GUARD, "/events")
+    entries = (await api.get(Role.AUDITOR, "/audit")).json()
+    assert [(e["actor"], e["subject"], e["detail"]) for e in entries if e["action"] == "events_read"] == [
+        ("a doctor", "events", {}),
+        ("a doctor", "events", {"gate": "north", "type": "grant"}),
+    ]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,3 +121,26 @@ def test_addresses(text: str, host: str, port: int) -> None:
 def test_tls_has_a_port_of_its_own() -> None:
     options = _parser().parse_args(["ingest", "--broker", "b", "--campus", "c", "--db", "x", "--ca", "ca.pem"])
     assert (_broker(options).port, _broker(options).tls) == (8883, True)
+
+
+@pytest.mark.parametrize("days", ["inf", "nan", "-1", "0", "1e12"])
+def test_a_token_ends_on_a_day_that_there_is(days: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "hub.toml"
+    config.write_text(f'campus = "school"\ndatabase = "{tmp_path / "hub.sqlite3"}"\n')
+    words = ["token", "issue", "desk", "--role", "guard", f"--days={days}", "--config", str(config)]
+    assert main(words) == 1
+    assert capsys.readouterr().err.startswith("thermogate-hub: expires: has passed already, or lies ")
+    assert main(["token", "list", "--config", str(config)]) == 0
+
+
+def test_a_user_without_a_name_may_use_the_command_line(tmp_path: Path) -> None:
+    """As in a container that runs under a number alone."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may run as another user")
+    tmp_path.chmod(0o755)
+    program = "import os; from campus.cli.admin import here; os.setgid(54321); os.setuid(54321); print(here().name)"
+    nameless = {
+        name: value for name, value in os.environ.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")
+    }
+    done = subprocess.run([sys.executable, "-c", program], env=nameless, capture_output=True, text=True, check=True)
+    assert done.stdout == "user 54321 (shell)\n"

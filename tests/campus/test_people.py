@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime as dt
 import time
@@ -49,6 +50,31 @@ async def database(address: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def people(tmp_path: Path) -> People:
     return People(PeopleSettings(key=tmp_path / "key" / "people.key"))
+
+
+async def test_a_consent_withdrawn_meanwhile_is_not_brought_back(
+    database: Database, people: People, address: str
+) -> None:
+    """Somebody changes the card from what they read before the withdrawal was on disk."""
+    async with database.transaction() as query:
+        await people.upsert(query, OFFICE, msgspec.structs.replace(EVE, consent=CONSENT), now=NOW)
+
+    async def new_card() -> None:
+        async with Database(address, "school") as other, other.transaction() as query:
+            changed = msgspec.structs.replace(EVE, credentials=(Number("card", "aabbccdd"),))
+            await people.upsert(query, OFFICE, changed, now=NOW)
+
+    async with database.transaction() as query:
+        await people.withdraw(query, OFFICE, "2041", now=NOW)
+        changing = asyncio.ensure_future(new_card())
+        await asyncio.wait({changing}, timeout=0.3)
+        assert not changing.done(), "it waits"
+    await changing
+    async with database.transaction() as query:
+        found = await people.get(query, "2041")
+    assert found is not None
+    assert found.credentials == (Number("card", "AABBCCDD"),)
+    assert found.consent is None
 
 
 async def test_what_is_written_comes_back_and_what_is_the_same_is_not_written(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
@@ -68,6 +69,32 @@ async def test_a_table_is_taken_over_and_again_nothing_changes(office: Office, e
     assert found["2041"].credentials == (Number("card", "1A2B3C4D"),)
     assert found["2041"].source == "csv"
     assert await office.take(source) == Plan((), (), (), (), 2)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+async def test_a_long_import_keeps_nobody_from_the_audit_log(office: Office, address: str) -> None:
+    """A guard's order, the list for a fire, a look at a ticket: each has an entry, and waits for no 20,000 people."""
+    source, begun, asked = await office.read(HEADER + ROWS), asyncio.Event(), asyncio.Event()
+
+    class Slow(People):
+        async def upsert(self, *words: Any, **more: Any) -> bool:
+            done = await super().upsert(*words, **more)
+            begun.set()
+            await asked.wait()
+            return done
+
+    slow = Slow(PeopleSettings(key=office.folder / "key" / "people.key"))
+    importing = asyncio.ensure_future(reconcile(office.database, slow, OFFICE, source, share=0.05))
+    async with Database(address, "school") as other:
+        await begun.wait()
+        async with asyncio.timeout(5), other.transaction() as query:
+            head = await audit.append(query, OFFICE, "order_given", "north", {}, now=1.0)
+        assert head.seq == 1
+        asked.set()
+        assert (await importing).added == ("2041", "2042")
+        async with other.transaction() as query:
+            assert (await audit.verify(query)).seq == 4
 
 
 @pytest.mark.asyncio
@@ -253,3 +280,15 @@ def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["import", "--config", str(config)]) == 1
     assert main(["import", "--database", "--config", str(config)]) == 1
     assert "people.source: is missing" in capsys.readouterr().err
+
+
+@pytest.mark.asyncio
+async def test_who_was_changed_at_the_desk_still_leaves_with_the_school(office: Office) -> None:
+    """Else whoever the office gave a card to on their last day would pass for ever."""
+    await office.take(await office.read(HEADER + ROWS))
+    at_the_desk = Person(id="2041", groups=("student",), credentials=(Number("card", "DEADBEEF"),))
+    async with office.database.transaction() as query:
+        await office.people.upsert(query, OFFICE, at_the_desk, now=1.0)
+    assert (await office.everybody())["2041"].source == "csv"
+    plan = await office.take(await office.read(HEADER + ROWS.splitlines()[1]))
+    assert plan.removed == ("2041",)

@@ -16,6 +16,7 @@ from campus.auth.roles import Actor, Role
 from campus.cli.main import main
 from campus.database import Database
 from campus.intake.store import HubStore, Incoming
+from campus.policy.tables import head, visitor
 from campus.retention import Retention, RetentionSettings
 from controller.link.messages import EventMessage, encode, event_id
 
@@ -125,3 +126,18 @@ def test_by_the_command_line(address: str, tmp_path: Path, capsys: pytest.Captur
     config.write_text(f'campus = "school"\ndatabase = "{address}"\n')
     assert main(["retention", "--dry-run", "--config", str(config)]) == 0
     assert capsys.readouterr().out.startswith("0 rows from before ")
+
+
+@pytest.mark.asyncio
+async def test_a_visit_is_forgotten_though_nobody_comes_after(database: Database) -> None:
+    row = {"person": "v1", "host": "t1", "begins": "2026-01-01T08:00:00", "ends": "2026-01-01T12:00:00", "groups": "[]"}
+    async with database.transaction() as query:
+        await query.execute(visitor.insert().values(row))
+        await query.execute(head.insert().values(id=1, revision=7))
+    keeper = Retention(database, RetentionSettings(events_days=36_500))
+    ended = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC).timestamp()
+    assert (await keeper.erase(BY, ended + 29 * 86_400)).total == 0
+    assert (await keeper.erase(BY, ended + 32 * 86_400)).rows == {"visitor": 1}
+    async with database.transaction() as query:
+        assert (await query.execute(sa.select(visitor))).all() == []
+        assert (await query.execute(sa.select(head.c.revision))).scalar_one() > 7, "gates are handed the shorter list"

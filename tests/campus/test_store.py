@@ -181,6 +181,28 @@ async def test_what_is_known_of_a_gate(store: HubStore) -> None:
     assert (north.online, north.seen, north.state) == (False, 7.0, encode(state))
 
 
+async def test_events_are_counted_without_being_read(store: HubStore) -> None:
+    """Also those that came of a hole all the same, what was behind it, and what was there before it was counted."""
+    await store.apply([event(1), event(2), event(5), event(8), event(1), event(3, gate="south")], 5.0)
+    await store.apply([birth(6), event(7)], 6.0)
+    await store.apply([event(9)], 7.0)
+    assert [row.events for row in await store.gates()] == [6, 1]
+    stored = sa.select(tables.mark.c.gate, tables.mark.c.stored).order_by(tables.mark.c.gate)
+    assert await rows(store, stored) == [("north", 6), ("south", 0)]
+    assert len(await store.events(gate="north")) == 6
+
+
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+async def test_a_kind_of_which_there_are_few_has_an_index(store: HubStore) -> None:
+    await store.apply([event(1)], 1.0)
+    rare = sa.select(tables.event).where(tables.event.c.type == sa.literal("intrusion", literal_execute=True))
+    async with store.database.transaction() as query:
+        await query.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        compiled = rare.compile(dialect=query.dialect, compile_kwargs={"literal_binds": True})
+        plan = "\n".join((await query.execute(sa.text(f"EXPLAIN {compiled}"))).scalars())
+    assert "type_received_idx" in plan
+
+
 async def test_a_batch_that_fails_leaves_nothing(store: HubStore) -> None:
     await store.apply([event(1)], 1.0)
     broken = msgspec.structs.replace(event(1).message, type=None)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from campus.auth.roles import Actor, Role
 from campus.database import Database
+from campus.doctor import tickets
 from campus.doctor.tables import ticket, ticket_entry
 from campus.errors import HubStoreError
 from campus.intake.store import HubStore, Incoming
@@ -224,3 +225,20 @@ async def test_a_closed_ticket_goes_when_it_was_kept_long_enough(api: Api) -> No
             tickets = (await query.execute(sa.select(ticket.c.id).order_by(ticket.c.id))).scalars().all()
             entries = (await query.execute(sa.select(ticket_entry.c.ticket).distinct())).scalars().all()
         assert sorted(tickets) == sorted(entries) == left, "who waits for the doctor is not forgotten"
+
+
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+async def test_a_ticket_that_is_reopened_while_others_are_erased_keeps_its_history(api: Api, address: str) -> None:
+    await api.store.apply([flagged(1)], NOON)
+    await change(api, 1, "close", {"outcome": "released"})
+    late = time.time() + 31 * 86_400
+    keeper = Retention(api.database, RetentionSettings(events_days=36_500, health_days=30))
+    async with Database(address, "school") as other, other.transaction() as query:
+        found = await tickets.get(query, 1)
+        assert found is not None
+        await tickets.reopen(query, DOCTOR, found, "came back", now=late)
+        erasing = asyncio.ensure_future(keeper.erase(DOCTOR, late))
+        await asyncio.wait({erasing}, timeout=0.3)
+    await erasing
+    (ticket_left,) = (await api.get(Role.DOCTOR, "/tickets")).json()
+    assert [one["action"] for one in ticket_left["history"]] == ["reading", "closed", "reopened"]

@@ -32,7 +32,7 @@ from campus.outward import changes, webhooks
 from campus.outward.changes import Change
 from campus.outward.egress import Egress, EgressError
 from campus.outward.feed import Feed
-from campus.outward.webhooks import Webhooks, WebhookSettings
+from campus.outward.webhooks import Webhooks, WebhookSettings, asked_pause
 from campus.people.records import People, PeopleSettings
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ async def test_a_secret_is_shown_once_and_sealed(api: Api, sender: Sender, addre
         "https://169.254.169.254/latest", "https://10.0.0.1/", "https://0.0.0.0/", "https://2130706433/",
         "https://user:pass@1.1.1.1/", "ftp://1.1.1.1/", "https:///x", "https://nowhere.invalid/", "https://1.1.1.1:x/",
         "https://100.64.0.1/", "https://[fe80::1]/", "https://224.0.0.1/", "https://[64:ff9b::7f00:1]/",
-        "https://[2002:7f00:1::]/",
+        "https://[2002:7f00:1::]/", "https://[::1", "https://[fec0::1]/", "https://[::7f00:1]/",
     ],
 )  # fmt: skip
 async def test_an_address_that_must_not_be_reached_is_refused(url: str) -> None:
@@ -317,3 +317,11 @@ async def test_a_certificate_of_another_authority_is_not_believed(receiver: Call
     assert school.told == []
     with contextlib.suppress(OSError):
         school.server_close()
+
+
+@pytest.mark.parametrize("name", ["Retry-After", "retry-after"])
+async def test_a_receiver_may_ask_to_be_left_alone_however_it_writes_that(
+    name: str,
+) -> None:
+    answer = httpcore.Response(503, headers=[(name, "7")])
+    assert asked_pause(answer) == 7.0
