@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from campus.database import Database
 
 DAY = 86_400.0
+AGAIN = 3600.0
+"""Seconds before a look that failed is tried again."""
 BATCH = 1000
 """Rows of one transaction."""
 SCHEDULE = Actor("retention", Role.ADMIN)
@@ -73,11 +75,14 @@ class Retention:
     async def run(self) -> NoReturn:
         """Erase what is due, now and again, until cancelled."""
         while True:
+            pause = self._settings.check_hours * 3600
             try:
                 await self.erase(SCHEDULE, time.time())
             except HubStoreError as error:
+                # A dump that is made at this hour of each night keeps its months from being dropped meanwhile.
                 log.error("retention failed", error=str(error))
-            await asyncio.sleep(self._settings.check_hours * 3600)
+                pause = min(pause, AGAIN)
+            await asyncio.sleep(pause)
 
     async def due(self, now: float) -> Due:
         """What would be erased. Raises `HubStoreError`."""

@@ -7,6 +7,8 @@ later, needs that one alone, and there are no gaps to close. When the changes gr
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -15,7 +17,7 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
-from campus.errors import HubConfigError
+from campus.errors import HubConfigError, HubStoreError
 from campus.gates.tables import snapshot
 from campus.people.records import hold, next_number
 from campus.people.tables import person
@@ -96,7 +98,7 @@ class Documents:
         return {kind: version for kind, version in found.items() if version is not None}
 
     async def make(self, key: ContentKey) -> dict[str, Wanted]:
-        """The same as documents. Raises `HubStoreError`, or `HubConfigError` for a folder that cannot be written.
+        """The same as documents. Raises `HubStoreError`, or `HubConfigError` for a folder that cannot be the right one.
 
         Who is told of is read at one moment: templates of people whom the roster does not have yet would get lost. What
         is told of them is read in short transactions, so that nobody waits for it; whoever is changed meanwhile is told
@@ -191,10 +193,12 @@ class Documents:
                 os.fsync(file.fileno())
             os.replace(file.name, path)  # noqa: PTH105 - NamedTemporaryFile gives a name
         except OSError as error:
-            raise HubConfigError(f"[roster] folder: {path}: cannot be written: {error.strerror}") from error
+            # A wrong setting is to be seen at the start; a disk that is full is no reason to end the intake too.
+            kind = HubConfigError if error.errno in _SETTING else HubStoreError
+            raise kind(f"[roster] folder: {path}: cannot be written: {error.strerror}") from error
 
     def _clear(self, used: set[str]) -> None:
-        if self.folder.exists():
+        with contextlib.suppress(FileNotFoundError):
             for path in self.folder.iterdir():
                 if path.name not in used:
                     path.unlink(missing_ok=True)
@@ -208,6 +212,7 @@ async def start_over(query: AsyncConnection, *, now: float) -> None:
     await query.execute(sa.delete(snapshot))
 
 
+_SETTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR})
 _COLUMNS = ((ROSTER, person.c.changed), (GALLERY, person.c.faces_changed))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import resource
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from campus.auth.roles import Actor, Role
 from campus.database import Database
+from campus.errors import HubConfigError, HubStoreError
 from campus.gates.documents import FEW, Documents
 from campus.gates.keys import ContentKey
 from campus.people.records import People, PeopleSettings, Person, Template
@@ -123,3 +125,27 @@ async def test_many_changes_another_key_or_a_lost_file_make_a_new_snapshot(addre
         again = await documents.make(ContentKey(2, bytes(32)))
         assert (documents.folder / again["roster"].snapshot.sha256).exists()
         assert {path.name for path in documents.folder.iterdir()} == {one.snapshot.sha256 for one in again.values()}
+
+
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
+async def test_a_full_disk_is_waited_for_and_a_wrong_folder_is_not(address: str, tmp_path: Path) -> None:
+    """Who ended the hub for the first would end the intake as well, which needs no such folder."""
+    people = People(PeopleSettings(key=tmp_path / "people.key"))
+    async with Database(address, "school") as database:
+        async with database.transaction() as query:
+            await enrol(people, query, "a")
+        (tmp_path / "file").touch()
+        with pytest.raises(HubConfigError, match="cannot be written: Not a directory"):
+            await Documents("school", tmp_path / "file" / "x", database, people).make(KEY)
+        documents = Documents("school", tmp_path / "documents", database, people)
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # as a disk that ends there
+        try:
+            with pytest.raises(HubStoreError, match="cannot be written: File too large"):
+                await documents.make(KEY)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        assert (await documents.make(KEY)).keys() == {"roster", "gallery"}
+        assert {path.name for path in documents.folder.iterdir()} == {
+            one.snapshot.sha256 for one in (await documents.make(KEY)).values()
+        }
