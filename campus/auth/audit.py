@@ -82,9 +82,7 @@ def _content(by: Actor, action: str, subject: str, detail: Mapping[str, object],
 
 async def _write(query: AsyncConnection, entries: Sequence[tuple[object, ...]]) -> Head:
     """Chain these to what there is; the last one's place."""
-    if query.dialect.name == "postgresql":
-        # One after the other; SQLite's transactions are so anyway.
-        await query.execute(sa.text("SELECT pg_advisory_xact_lock(8242)"))
+    await hold(query)
     seq, chain = await head(query)
     rows = []
     for entry in entries:
@@ -93,6 +91,16 @@ async def _write(query: AsyncConnection, entries: Sequence[tuple[object, ...]]) 
         rows.append(dict(zip(tables.audit.c.keys(), (seq, *entry, chain), strict=True)))
     await query.execute(tables.audit.insert(), rows)
     return Head(seq, chain)
+
+
+async def hold(query: AsyncConnection) -> None:
+    """Be the only one who adds entries, until the transaction ends; on SQLite only one writes anyway.
+
+    For who has to see first whether there is anything to note: whoever changes a row before they hold the chain waits
+    for those who do it in the other order, and they for them.
+    """
+    if query.dialect.name == "postgresql":
+        await query.execute(sa.text("SELECT pg_advisory_xact_lock(8242)"))
 
 
 async def head(query: AsyncConnection) -> Head:

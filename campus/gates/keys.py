@@ -63,6 +63,7 @@ async def pin(query: AsyncConnection, by: Actor, gate: str, public: str, *, now:
 
 async def revoke(query: AsyncConnection, by: Actor, people: People, gate: str, *, now: float) -> bool:
     """Give a gate nothing more, and change the content key; False where there is none that was given anything."""
+    await audit.hold(query)
     chosen = sa.update(gate_key).where(gate_key.c.gate == gate, gate_key.c.revoked.is_(None)).values(revoked=now)
     if not (await query.execute(chosen)).rowcount:
         return False

@@ -129,6 +129,7 @@ async def put_visitor(query: AsyncConnection, by: Actor, person: str, visit: Vis
 
 async def remove_visitor(query: AsyncConnection, by: Actor, person: str, *, now: float) -> bool:
     """Forget a visit; False where there is none."""
+    await audit.hold(query)
     if not (await query.execute(sa.delete(visitor).where(visitor.c.person == person))).rowcount:
         return False
     await audit.append(query, by, "visitor_removed", person, {}, now=now)
