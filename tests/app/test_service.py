@@ -88,4 +88,6 @@ def test_a_full_card_does_not_keep_a_gate_from_starting(small_disk: Path) -> Non
     assert len(gallery_of(config, open_engine("demo"))) == 0
     metrics = Metrics()
     run(small_disk, metrics)
-    assert metrics.registry.get_sample_value("thermogate_frames_total", {"device": "thermal"}) > 0
+    frames = metrics.registry.get_sample_value("thermogate_frames_total", {"device": "thermal"})
+    assert frames is not None
+    assert frames > 0
