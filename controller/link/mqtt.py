@@ -344,7 +344,9 @@ class Link:
     def _refuse(self, reason: str, **details: object) -> None:
         self.counters.refused[reason] += 1
         self._watch.on_refused(reason)
-        log.warning("acknowledgement refused", reason=reason, **details)
+        count = self.counters.refused[reason]
+        if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th…: whoever floods the topic must not fill the log
+            log.warning("message refused", reason=reason, count=count, **details)
 
     def _new_window(self) -> SendWindow:
         return SendWindow(self._settings.window, self._settings.ack_timeout, self._settings.ack_timeout_max)

@@ -16,12 +16,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
+
 from controller.errors import ConfigError, MessageError, StoreError
 from controller.lane import events as ev
 from controller.lane.effects import Append, RecordKind
 from controller.lane.model import Direction
 from controller.link import commands as wire
 from controller.link import signing
+from controller.link.messages import TEXT_LIMIT
 from controller.observe.log import get_logger
 from controller.record.entry import Entry
 from controller.watch import Watch
@@ -259,7 +262,7 @@ class CommandDesk(Watch):
         await self._note(command, key)
         deed = self._deeds.get(wire.name_of(command.action))
         if deed is not None:
-            return await deed()
+            return await _done(deed)
         event = lane_event(command, self._monotonic())
         if event is None:
             raise Refused("refused_by_lane", "not_here")
@@ -315,14 +318,19 @@ class CommandDesk(Watch):
             gate=self._identity.gate,
             boot_id=self._identity.boot_id,
             accepted=refused is None,
-            refused=refused,
+            refused=None if refused is None else refused[:TEXT_LIMIT],
             lane=self._lane_state(),
             challenge=self.challenges.newest,
             time=self._wall(),
             clock=self._clock_state(),
             detail=dict(detail),
         )
-        return signing.sign(self._identity.key, signing.REPLY, wire.encode(reply))
+        try:
+            return signing.sign(self._identity.key, signing.REPLY, wire.encode(reply))
+        except MessageError as error:
+            # That it was done is the reply; what was found is in the journal and the state as well.
+            short = msgspec.structs.replace(reply, detail={"left_out": str(error)})
+            return signing.sign(self._identity.key, signing.REPLY, wire.encode(short))
 
     def _count(self, refusal: Refused, cmd_id: str | None = None) -> None:
         self.refused[refusal.reason] += 1
@@ -360,6 +368,17 @@ def lane_event(command: wire.Command, now: float) -> ev.LaneEvent | None:
             return ev.Acknowledge(now=now, actor=actor)
         case _:
             return None
+
+
+async def _done(deed: Deed) -> Mapping[str, Scalar]:
+    """Do it. Whatever goes wrong is an answer: it must not take the link down, and whoever ordered it has to know."""
+    try:
+        return await deed()
+    except Refused:
+        raise
+    except Exception as error:
+        log.exception("an order's deed failed")
+        raise Refused("not_possible", f"{type(error).__name__}: {error}") from error
 
 
 def _makes_safe(action: wire.AnyAction) -> bool:

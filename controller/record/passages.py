@@ -57,7 +57,8 @@ def recent_passages(
                     break
                 told = msgspec.json.decode(detail, type=_Detail)
                 if told.outcome == "completed":
-                    found.append(Passage(person, told.direction, at))
+                    # None is yet to come, though a clock that was put back says so: all later ones would be ignored.
+                    found.append(Passage(person, told.direction, min(at, monotonic)))
     except (sqlite3.Error, msgspec.DecodeError) as error:
         raise StoreError(f"journal {path}: passages cannot be read: {error}") from error
     return found[::-1]

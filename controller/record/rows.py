@@ -71,7 +71,11 @@ def to_row(entry: Entry, boot_id: str) -> Row:
     if not (math.isfinite(entry.monotonic) and math.isfinite(entry.wall)):
         raise StoreError(f"entry {entry.kind!r}: its times must be finite, not {entry.monotonic} and {entry.wall}")
     plain = {key: _plain(entry.kind, key, value) for key, value in entry.detail.items()}
-    size = len(msgspec.json.encode(plain))
+    try:
+        size = len(msgspec.json.encode(plain))
+        msgspec.json.encode((boot_id, entry.kind, entry.clock, entry.grant_id, entry.person))
+    except UnicodeEncodeError as error:  # found at the commit, it would take all entries beside it along
+        raise StoreError(f"entry {entry.kind!r}: holds text that is no Unicode: {error}") from error
     if size > DETAIL_LIMIT:
         raise StoreError(f"entry {entry.kind!r}: its detail has {size} bytes, more than {DETAIL_LIMIT}")
     apart = plain.keys() & SCREENING_KEYS if entry.kind in SCREENED_KINDS else frozenset()

@@ -6,7 +6,6 @@ import asyncio
 import datetime as dt
 import json
 import os
-import resource
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -473,21 +472,6 @@ async def test_keys_are_private_and_wrong_ones_are_named(tmp_path: Path) -> None
         signing.Commanders("list", (twice, twice))
     with pytest.raises(ConfigError, match="commander 1: public: is no Ed25519"):
         signing.Commanders("list", (signing.Commander(public="AAAA", actors={}),))
-
-
-async def test_a_key_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    """A gate whose disk fills at its first start, or whose power goes, has to start again, which half a key forbids."""
-    path = tmp_path / "reply.key"
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20, most))
-    try:
-        with pytest.raises(ConfigError, match=r"reply\.key: the key cannot be made: File too large"):
-            signing.create_private(path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    assert list(tmp_path.iterdir()) == []
-    assert signing.key_id(signing.create_private(path).public_key())
-    assert list(tmp_path.iterdir()) == [path]
 
 
 async def test_orders_wait_for_each_other() -> None:

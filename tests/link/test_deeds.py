@@ -24,6 +24,7 @@ from hw.ports import Side
 from hw.sim.clock import VirtualClock
 from hw.sim.turnstile import RelayMove
 from hw.sim.world import World
+from tests.link.test_commands import Rig
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -279,3 +280,25 @@ async def test_without_logind_or_its_tool_the_reason_is_told(tmp_path: Path) -> 
     with pytest.raises(DeviceError, match="Failed to connect to bus"):
         await broken.reboot()
     assert "cannot be run: No such file" in str(await LogindReboot(str(tmp_path / "none")).refusal())
+
+
+@pytest.mark.asyncio
+async def test_whatever_a_deed_does_there_is_an_answer() -> None:
+    """A mistake in one must not end the link's session, and a long finding must not leave the reply unsigned."""
+    rig = Rig()
+
+    async def fails() -> dict[str, Any]:
+        raise ArithmeticError("x" * 500)
+
+    async def tells_much() -> dict[str, Any]:
+        return {f"device {number}": "y" * 200 for number in range(60)}
+
+    rig.desk._deeds = {"self_test": fails, "reread": tells_much}
+    answer = await rig.desk.take(rig.signed(rig.command(wire.SelfTest())), retained=False)
+    assert answer is not None
+    reply = rig.read(answer)
+    assert (reply.accepted, str(reply.refused)[:30]) == (False, "not_possible/ArithmeticError: ")
+    answer = await rig.desk.take(rig.signed(rig.command(wire.Reread())), retained=False)
+    assert answer is not None
+    reply = rig.read(answer)
+    assert (reply.accepted, list(reply.detail)) == (True, ["left_out"])

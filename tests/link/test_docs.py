@@ -80,3 +80,23 @@ async def test_the_access_list_does_what_the_page_says(broker: Any, tmp_path: Pa
         "north": ("gate/v1/school/north/ack", b"ack"),
         "south": ("gate/v1/school/south/ack", b"ack"),
     }
+
+
+@pytest.mark.service
+@pytest.mark.asyncio
+async def test_the_broker_passes_on_nothing_longer_than_a_message_of_ours(broker: Any) -> None:
+    line = next(line for line in fenced("conf mosquitto").splitlines() if line.startswith("message_size_limit"))
+    assert line == f"message_size_limit {messages.PAYLOAD_LIMIT}"
+    broker.stop()
+    broker.configure(f"allow_anonymous true\n{line}\n")
+    broker.start()
+    version = aiomqtt.ProtocolVersion.V5
+    async with aiomqtt.Client("127.0.0.1", broker.port, protocol=version) as gate:
+        await gate.subscribe("gate/v1/school/north/ack", qos=1)
+        async with aiomqtt.Client("127.0.0.1", broker.port, protocol=version) as other:
+            with contextlib.suppress(aiomqtt.MqttError):
+                await other.publish("gate/v1/school/north/ack", bytes(messages.PAYLOAD_LIMIT + 1), qos=1)
+        async with aiomqtt.Client("127.0.0.1", broker.port, protocol=version) as other:
+            await other.publish("gate/v1/school/north/ack", bytes(messages.PAYLOAD_LIMIT), qos=1)
+        first = await anext(aiter(gate.messages))
+    assert len(first.payload) == messages.PAYLOAD_LIMIT

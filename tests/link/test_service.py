@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 import pytest
+import structlog
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -240,6 +241,19 @@ async def test_a_retained_acknowledgement_is_refused(broker: Any, gates: Make, e
         await attacker.publish("gate/v1/school/north/ack", payload, qos=1, retain=True)
     await gate.start()
     await eventually(lambda: watch.reasons == ["retained"], "it is refused")
+
+
+async def test_a_flood_does_not_fill_the_log(broker: Any, gates: Make, eventually: Eventually) -> None:
+    watch = Refusals()
+    gate = gates(broker.port, watch=watch)
+    await gate.start()
+    with structlog.testing.capture_logs() as lines:
+        await eventually(lambda: watch.ups == [True], "it is there")
+        async with client(broker.port) as attacker:
+            for _ in range(40):
+                await attacker.publish("gate/v1/school/north/ack", b"nonsense", qos=1)
+        await eventually(lambda: watch.reasons == ["malformed"] * 40, "all of them are counted")
+    assert [line["count"] for line in lines if line["event"] == "message refused"] == [1, 2, 4, 8, 16, 32]
 
 
 async def test_a_restored_card_begins_a_new_epoch_and_loses_nothing(

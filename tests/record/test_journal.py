@@ -204,6 +204,8 @@ async def test_a_shut_down_executor_is_a_store_error(make: Make, entry: MakeEntr
         ({"detail": {"face": b"\x00\x01"}}, r"entry 'grant': detail\.face is bytes"),
         ({"detail": {"who": {"name": "x"}}}, r"detail\.who is dict"),
         ({"detail": {"n": 2**63}}, r"detail\.n is beyond 64 bits"),
+        ({"detail": {"text": "card \udcff"}}, r"entry 'grant': holds text that is no Unicode"),
+        ({"person": "p-\udcff"}, r"entry 'grant': holds text that is no Unicode"),
         ({"detail": {"text": "x" * 20_000}}, "its detail has 20011 bytes"),
         ({"wall": float("nan")}, "its times must be finite"),
     ],
