@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,6 +15,7 @@ import uvicorn
 from campus.alerts.mail import Mailer
 from campus.alerts.watch import AlertWatch
 from campus.api.app import make_app
+from campus.certificates import Certificates, files_of
 from campus.database import Database
 from campus.errors import HubConfigError, HubError
 from campus.gates.distribution import Distribution
@@ -76,6 +78,16 @@ class Hub:
             connected=lambda: None if self._intake is None else self._intake.connected,
         )
         self.web = WebServer(config.http, app)
+        self._certificates = Certificates(
+            files_of(config),
+            warn_days=config.alerts.certificate_days,
+            days_left=self._metrics.certificate_days,
+            renew=self._renewed,
+        )
+
+    def _renewed(self, name: str) -> None:
+        if name == "https":
+            self.web.renew()
 
     def _make_intake(self, broker: Broker) -> Intake:
         config = self._config
@@ -115,9 +127,11 @@ class Hub:
         tasks.create_task(self.web.run(), name="web")
         tasks.create_task(self._metrics.run(self.database), name="metrics")
         tasks.create_task(self.feed.run(), name="feed")
+        tasks.create_task(self._certificates.run(), name="certificates")
         if self._share.number == 1:
             tasks.create_task(self.webhooks.run(), name="webhooks")
-            tasks.create_task(AlertWatch(self.database, config.alerts, time.time()).run(), name="alerts")
+            alerts = AlertWatch(self.database, config.alerts, time.time(), self._certificates.wrong)
+            tasks.create_task(alerts.run(), name="alerts")
             if config.alerts.mail is not None:
                 mailer = Mailer(self.database, self.feed, config.campus, config.alerts.mail)
                 tasks.create_task(mailer.run(), name="mail")
@@ -184,6 +198,18 @@ class WebServer:
         self._app = app
         self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """Where it answers, once it does."""
+        self._tls: ssl.SSLContext | None = None
+
+    def renew(self) -> None:
+        """Answer with the certificate that lies there now; whoever is connected stays so."""
+        if self._tls is None or self._settings.cert is None:
+            return
+        try:
+            # Tried on another one first: one that took the certificate and not the key would answer nobody.
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._tls):
+                context.load_cert_chain(self._settings.cert, self._settings.key)
+        except OSError as error:  # ssl.SSLError is one
+            log.error("certificate not taken up", file=str(self._settings.cert), error=str(error))
 
     async def run(self) -> NoReturn:
         """Answer until cancelled; requests under way are finished. Raises `HubConfigError`."""
@@ -203,6 +229,7 @@ class WebServer:
                 timeout_graceful_shutdown=settings.grace,
             )
             config.load()
+            self._tls = config.ssl
             family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
             listening = socket.create_server((settings.host, settings.port), family=family, backlog=config.backlog)
         except OSError as error:  # ssl.SSLError is one

@@ -15,7 +15,7 @@ from controller.errors import EngineError
 from controller.follow.access import access_of, wall_clock
 from controller.footing_state import FootingState
 from controller.health.device import Health
-from controller.health.followed import Followed
+from controller.health.followed import Followed, Stated
 from controller.lane import events as ev
 from controller.lane.machine import Lane
 from controller.lane.model import FaultKind, Remark
@@ -121,6 +121,9 @@ class App:
         self._disk = self._follow("journal")
         self.link_health = None if config.link is None else self._follow("link")
         """Fed by whoever runs the link."""
+        encrypted = config.link is not None and config.link.tls is not None
+        self.certificate_health = Stated("certificate", board.clock, self._on_health) if encrypted else None
+        """Stated by whoever looks after the link's certificates."""
         self._reader_health = None if board.reader is None or credentials is None else self._follow("reader")
         self.runner = Runner(
             self.lane,
@@ -208,7 +211,12 @@ class App:
     def health(self) -> dict[str, Report]:
         """How each device is, and what else the lane leans on."""
         found = {capture.name: capture.report for capture in self.captures}
-        others = {"reader": self._reader_health, "journal": self._disk, "link": self.link_health}
+        others = {
+            "reader": self._reader_health,
+            "journal": self._disk,
+            "link": self.link_health,
+            "certificate": self.certificate_health,
+        }
         return found | {name: one.report for name, one in others.items() if one is not None}
 
     def _follow(self, name: str) -> Followed:

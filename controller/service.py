@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from controller.app import FAULTS, SELF_TEST_SECONDS, App
 from controller.errors import StoreError
 from controller.follow.access import PolicyWatch, access_of, hear_peers, passages_of, recall, wall_clock
+from controller.follow.certificates import certificate_watch
 from controller.follow.gallery import GalleryWatch
 from controller.follow.roster import RosterDesk
 from controller.gallery.credentials import open_book
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from controller.bank import Bank
     from controller.config import Config
     from controller.errors import GateError
+    from controller.follow.certificates import CertificateWatch
     from controller.gallery.credentials import CredentialBook
     from controller.health.device import Report
     from controller.health.followed import Followed
@@ -110,6 +112,8 @@ class _LinkWatch(LinkWatch):
     def __init__(self, metrics: Metrics, health: Callable[[], Followed | None]) -> None:
         self._metrics = metrics
         self._health = health
+        self.certificates: CertificateWatch | None = None
+        """Knows better than the broker's alert why it refuses."""
 
     def on_up(self, *, up: bool) -> None:
         """The broker was reached or lost."""
@@ -119,8 +123,9 @@ class _LinkWatch(LinkWatch):
 
     def on_trouble(self, reason: str) -> None:
         """The broker is away."""
+        fault = "" if self.certificates is None else self.certificates.fault
         if (health := self._health()) is not None:
-            health.fails(reason)
+            health.fails(f"{fault} ({reason})" if fault else reason)
 
     def on_sent(self, count: int) -> None:
         """Events were published."""
@@ -240,7 +245,16 @@ async def serve(
         stack.callback(rules.close)
         roster = _roster(config, board, boot_id, reload, stack, rules=rules)
         campus, reporters = _campus(
-            config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, rules=rules, roster=roster
+            config,
+            board,
+            journal,
+            boot_id,
+            metrics=metrics,
+            app=lambda: app,
+            reload=reload,
+            rules=rules,
+            roster=roster,
+            stack=stack,
         )
         seen += reporters
         vitals = Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None)
@@ -369,6 +383,7 @@ def _campus(
     reload: GalleryWatch,
     rules: PolicyWatch,
     roster: RosterDesk | None,
+    stack: contextlib.AsyncExitStack,
 ) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
     told = _LinkWatch(metrics, lambda: app().link_health)
@@ -381,6 +396,10 @@ def _campus(
     rules.changed = link.state_changed
     changes = _StateWatch(link.state_changed, lambda: app().lane.alarms)
     services: list[Service] = [link] if roster is None else [link, roster]
+    told.certificates = certificate_watch(config, board.clock, journal, metrics, app=app, renew=link.renew)
+    if told.certificates is not None:
+        services.append(told.certificates)
+        stack.callback(told.certificates.close)
     if desk is None:
         return tuple(services), (tally, changes)
     return (*services, ChallengeClock(desk.challenges, link.state_changed)), (tally, changes, desk)

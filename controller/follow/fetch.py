@@ -42,11 +42,8 @@ class Fetcher:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise LinkError(f"[roster] url: {url!r} is no http(s) address")
-        self._url, self._folder = parts, folder
-        try:
-            self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
-        except OSError as error:  # ssl.SSLError is one
-            raise LinkError(f"[roster] ca: {ca}: cannot be used ({error})") from error
+        self._url, self._folder, self._ca = parts, folder, ca
+        self._tls()
 
     def fetch(self, file: File, user: str, password: str) -> bytes:
         """The document's bytes, as long and with the hash as `file` says.
@@ -107,6 +104,14 @@ class Fetcher:
 
     def _connection(self) -> http.client.HTTPConnection:
         host = self._url.hostname or ""
-        if self._tls is None:
+        tls = self._tls()
+        if tls is None:
             return http.client.HTTPConnection(host, self._url.port, timeout=TIMEOUT)
-        return http.client.HTTPSConnection(host, self._url.port, timeout=TIMEOUT, context=self._tls)
+        return http.client.HTTPSConnection(host, self._url.port, timeout=TIMEOUT, context=tls)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """Made for each connection: an authority that was renewed counts from the next one on."""
+        try:
+            return ssl.create_default_context(cafile=self._ca) if self._url.scheme == "https" else None
+        except OSError as error:  # ssl.SSLError is one
+            raise LinkError(f"[roster] ca: {self._ca}: cannot be used ({error})") from error

@@ -89,7 +89,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one device of the gate is."""
 
     name: Text
-    """`thermal`, `camera`, `reader`, `journal` or `link`; a newer gate may know more."""
+    """`thermal`, `camera`, `reader`, `journal`, `link` or `certificate`; a newer gate may know more."""
     health: Text
     """`ok`, `degraded`, `lost`, `recovering` or `failed`; a newer gate may know more, so this is no enumeration."""
     reason: Text = ""

@@ -49,6 +49,10 @@ ORDERS_LIMIT = 16
 log = structlog.stdlib.get_logger("link")
 
 
+class _Renewed(Exception):  # noqa: N818 - not an error: ends the session
+    """Other certificates are to be used."""
+
+
 @dataclass(slots=True)
 class LinkCounters:
     """What the link has done since the program started."""
@@ -115,6 +119,7 @@ class Link:
         self._grown = asyncio.Event()
         self._state_due = asyncio.Event()
         self._birth_due = asyncio.Event()
+        self._renewed = asyncio.Event()
         self._window = self._new_window()
         self._orders: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue(ORDERS_LIMIT)
         self._may_retire = True
@@ -129,13 +134,20 @@ class Link:
         """The state message is due. On the loop's thread."""
         self._state_due.set()
 
+    def renew(self) -> None:
+        """Connect anew, at once, with the files as they are: certificates were replaced. On the loop's thread."""
+        self._renewed.set()
+
     async def run(self) -> NoReturn:
         """Connect, publish and listen until cancelled; a lost broker is tried again for ever."""
         loop = asyncio.get_running_loop()
         while True:
             started = loop.time()
+            self._renewed.clear()
             try:
                 await run_apart(self._session())
+            except* _Renewed:
+                self._backoff.reset()
             except* (aiomqtt.MqttError, LinkError, StoreError) as group:
                 self._report(_first(group))
             except* Exception:  # the gate decides without the campus: a mistake in here must not stop it
@@ -144,7 +156,9 @@ class Link:
                 self._set_up(up=False)
             if loop.time() - started > STABLE_SECONDS:
                 self._backoff.reset()
-            await asyncio.sleep(self._backoff.next())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._backoff.next()):
+                    await self._renewed.wait()
 
     async def _session(self) -> None:
         identifier = f"thermogate-{self._settings.campus}-{self._gate}"
@@ -161,6 +175,7 @@ class Link:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._listen(client), name="link-listen")
+                    tasks.create_task(self._until_renewed(), name="link-renewed")
                     tasks.create_task(self._introduce(publisher), name="link-introduce")
                     tasks.create_task(self._pump(publisher), name="link-pump")
                     tasks.create_task(self._hurry(publisher), name="link-hurry")
@@ -173,6 +188,12 @@ class Link:
             except asyncio.CancelledError:
                 await self._say_goodbye(publisher)
                 raise
+
+    async def _until_renewed(self) -> None:
+        await self._renewed.wait()
+        self._renewed.clear()
+        log.info("connecting anew, with other certificates", host=self._settings.host)
+        raise _Renewed
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         kinds: dict[Kind, object] = {"ack": self._outbox, "cmd": self._commands, "cfg/desired": self._documents}
