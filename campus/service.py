@@ -18,7 +18,7 @@ from campus.api.app import make_app
 from campus.certificates import Certificates, files_of
 from campus.database import Database
 from campus.errors import HubConfigError, HubError
-from campus.gates.distribution import Distribution
+from campus.gates.distribution import Distribution, roster_key
 from campus.gates.documents import Documents
 from campus.gates.orders import OrderDesk
 from campus.gates.peers import PeerNews
@@ -32,6 +32,7 @@ from campus.outward.webhooks import Webhooks
 from campus.people.records import People
 from campus.policy.versions import Policies
 from campus.retention import Retention
+from controller.link.peers import PeersSigner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,6 +99,7 @@ class Hub:
             gaps=config.gaps,
             metrics=self._metrics,
             policies=self.policies,
+            signer=PeersSigner(config.campus, roster_key(None if config.roster is None else config.roster.sign_with)),
             share=self._share,
         )
 
@@ -163,11 +165,12 @@ class Intake:
         gaps: GapSettings,
         metrics: HubMetrics,
         policies: Policies,
+        signer: PeersSigner | None = None,
         share: Share = EVERYTHING,
     ) -> None:
         self._detector = GapDetector(database, gaps, self._ask)
         told = [self._detector.committed, metrics.committed]
-        peers = PeerNews(database, policies)
+        peers = PeerNews(database, policies, signer or PeersSigner(campus, None))
         self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, peers=peers, share=share)
         metrics.watch(self._ingest)
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from controller.app import FAULTS, SELF_TEST_SECONDS, App
 from controller.errors import StoreError
-from controller.follow.access import PolicyWatch, access_of, hear_peers, passages_of, recall, wall_clock
+from controller.follow.access import PolicyWatch, access_of, passages_of, recall, wall_clock
 from controller.follow.certificates import certificate_watch
 from controller.follow.gallery import GalleryWatch
+from controller.follow.peers import peers_desk
 from controller.follow.roster import RosterDesk
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
@@ -57,12 +58,12 @@ if TYPE_CHECKING:
     from controller.health.device import Report
     from controller.health.followed import Followed
     from controller.lane.access.keeper import Access
-    from controller.link.messages import Peers
     from controller.link.settings import LinkSettings
     from controller.orders.desk import CommandDesk
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
+    from hw.clock import Clock
 
 JOURNAL_SECONDS = 60.0
 """How long opening and checking a journal of 100,000 entries on an SD card may take."""
@@ -389,7 +390,9 @@ def _campus(
     told = _LinkWatch(metrics, lambda: app().link_health)
     desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
     tally = _Tally()
-    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster, tally=tally)
+    link = _link(
+        config, board.clock, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster, tally=tally
+    )
     if link is None:
         return (), ()
     journal.add_listener(link.notify)
@@ -407,6 +410,7 @@ def _campus(
 
 def _link(
     config: Config,
+    clock: Clock,
     journal: Journal,
     boot_id: str,
     *,
@@ -446,9 +450,6 @@ def _link(
             reply_key="" if desk is None else desk.reply_key,
         )
 
-    def peers(told: Peers) -> None:
-        hear_peers(app().access, told, monotonic=app().board.clock.monotonic(), moment=wall_clock())
-
     return Link(
         config.link,
         config.site.name,
@@ -457,7 +458,7 @@ def _link(
         state=state,
         watch=watch,
         commands=desk,
-        peers=peers,
+        peers=peers_desk(config.link, config.roster, config.site.name, clock.monotonic, lambda: app().access),
         documents=roster,
         introduction=_introduction(config.link, config.site.name, version),
     )

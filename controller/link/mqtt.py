@@ -24,7 +24,8 @@ import structlog
 from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
 from controller.link.connection import end_if_cancelled, refusals, run_apart
-from controller.link.messages import Ack, Kind, Online, Peers, State
+from controller.link.messages import Ack, Kind, Online, State
+from controller.link.peers import PeersRefusedError
 from controller.link.ports import CommandPort, DocumentsPort, LinkWatch, OutboxPort
 from controller.link.session import Backoff, connect
 from controller.link.window import SendWindow
@@ -79,7 +80,8 @@ class Link:
         state: makes the state message, when one is due; None: there is none.
         watch: is told what happens, for metrics.
         commands: carries out what the campus orders; None: nothing is subscribed to.
-        peers: told what other gates have seen; None: nothing is subscribed to.
+        peers: given the campus' word of what other gates have seen, and raises `PeersRefusedError` for what it does
+            not take; None: nothing is subscribed to.
         documents: installs what the hub hands out; the same.
         introduction: a topic outside ours and what is retained there at each connection; None: nothing.
         rng: the dice of the pauses between attempts.
@@ -97,7 +99,7 @@ class Link:
         state: Callable[[], State] | None = None,
         watch: LinkWatch | None = None,
         commands: CommandPort | None = None,
-        peers: Callable[[Peers], None] | None = None,
+        peers: Callable[[bytes], None] | None = None,
         documents: DocumentsPort | None = None,
         introduction: tuple[str, bytes] | None = None,
         rng: random.Random | None = None,
@@ -310,9 +312,13 @@ class Link:
         if self._peers is None or message.retain:
             return
         try:
-            self._peers(messages.decode(str(message.topic), _payload(message), Peers))
-        except MessageError as error:
-            self._refuse("malformed", error=str(error))
+            self._peers(_payload(message))
+        except PeersRefusedError as error:
+            self.counters.refused[error.reason] += 1
+            self._watch.on_refused(error.reason)
+            count = self.counters.refused[error.reason]
+            if count & (count - 1) == 0:  # whoever floods the topic must not fill the log
+                log.warning("news of other gates refused", reason=error.reason, error=str(error), count=count)
 
     def _queue_order(self, message: aiomqtt.Message) -> None:
         """Leave an order to its own task: one that waits for the disk must not hold up acknowledgements."""
