@@ -78,7 +78,7 @@ class App:
     """One lane on one board.
 
     `bank`: what it shares with another one there; `access`: who may pass, None: as gate.toml says; `moment`: reads the
-    wall clock.
+    wall clock; `alarms`: that nobody had acknowledged when the program ended.
 
     Raises `EngineError` when a rehearsal-only engine is to stand before a real lock.
     """
@@ -98,6 +98,7 @@ class App:
         bank: Bank | None = None,
         access: Access | None = None,
         moment: Callable[[], Moment] = wall_clock,
+        alarms: tuple[str, ...] = (),
     ) -> None:
         if board.real and engine.rehearsal_only:
             raise EngineError(
@@ -113,6 +114,7 @@ class App:
             bank.lanes.append(self.lane)
         self.lane.when_free(lambda: self.post(ev.OtherLaneShut(now=board.clock.monotonic())))
         self.watches = watches
+        self._alarms = alarms
         self._services = services
         self._down = set(FAULTS.values())
         self._all_up = asyncio.Event()
@@ -365,7 +367,7 @@ class App:
     def _take_levels(self) -> None:
         """Levels found are no edges: the gate reports changes only. A fire that burns already waits for nothing."""
         clock = self.board.clock
-        self.post(ev.Booted(now=clock.monotonic()))
+        self.post(ev.Booted(now=clock.monotonic(), alarms=self._alarms))
         for signal in Signal:
             level = self.board.gate.read(signal)
             # A door's and a barrier's sensors say nothing before they said something, and that is not "clear".

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from controller.app import FAULTS, SELF_TEST_SECONDS, App
 from controller.errors import StoreError
 from controller.follow.access import PolicyWatch, access_of, passages_of, recall, wall_clock
+from controller.follow.alarms import alarms_of_before
 from controller.follow.certificates import certificate_watch
 from controller.follow.gallery import GalleryWatch
 from controller.follow.peers import peers_desk
@@ -242,6 +243,7 @@ async def serve(
         whereabouts = None if bank is None else bank.whereabouts
         access = access_of(config, gallery.person, whereabouts, lambda: roster is not None and roster.stale)
         await _recall(access, config, board, boot_id, writer)
+        alarms = await alarms_of_before(config.store.folder / "journal.sqlite3", writer)
         rules = PolicyWatch(config, access, board.clock)
         stack.callback(rules.close)
         roster = _roster(config, board, boot_id, reload, stack, rules=rules)
@@ -273,6 +275,7 @@ async def serve(
             history=history,
             bank=bank,
             access=access,
+            alarms=alarms,
         )
         notifier.starting("self-test", 2 * SELF_TEST_SECONDS)
         stack.callback(notifier.stopping)

@@ -11,6 +11,7 @@ import pytest
 from controller.config import Config, StoreSettings
 from controller.errors import StoreError
 from controller.gallery.index import GalleryIndex
+from controller.lane import events as ev
 from controller.observe.metrics import Metrics
 from controller.perception.engines import open_engine
 from controller.service import serve
@@ -19,6 +20,7 @@ from hw.sim.clock import VirtualClock
 from hw.sim.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from controller.app import App
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
 SECONDS = 12.0
 
 
-def run(folder: Path, metrics: Metrics) -> None:
+async def wait(app: App) -> None:
+    await app.ready.wait()
+    await asyncio.sleep(SECONDS)
+
+
+def run(folder: Path, metrics: Metrics, beside: Callable[[App], Awaitable[None]] = wait) -> None:
     clock = VirtualClock()
     config = Config(store=StoreSettings(folder=folder))
     board, simulation = simulated_board(
@@ -34,12 +41,8 @@ def run(folder: Path, metrics: Metrics) -> None:
     )
     engine = open_engine("demo")
 
-    async def wait(app: App) -> None:
-        await app.ready.wait()
-        await asyncio.sleep(SECONDS)
-
     try:
-        board.run(serve(config, board, engine, GalleryIndex.for_engine(engine), beside=wait, metrics=metrics))
+        board.run(serve(config, board, engine, GalleryIndex.for_engine(engine), beside=beside, metrics=metrics))
     finally:
         simulation.turnstile.close()
 
@@ -71,3 +74,23 @@ def test_a_journal_in_use_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite3").mkdir()
     with pytest.raises(StoreError, match=r"journal\.sqlite3"):
         run(tmp_path, Metrics())
+
+
+def test_an_alarm_that_nobody_acknowledged_outlives_the_program(tmp_path: Path) -> None:
+    found: list[tuple[dict[str, bool], str | None]] = []
+
+    async def intruded(app: App) -> None:
+        await app.ready.wait()
+        app.post(ev.Intrusion(now=app.board.clock.monotonic(), active=True))
+        await asyncio.sleep(1.0)
+
+    async def seen(app: App) -> None:
+        await app.ready.wait()
+        await asyncio.sleep(1.0)
+        found.append((dict(app.lane.alarms), app.runner.reason))
+        app.post(ev.Acknowledge(now=app.board.clock.monotonic(), actor="guard"))
+        await asyncio.sleep(1.0)
+
+    for beside in (intruded, seen, seen):
+        run(tmp_path, Metrics(), beside)
+    assert found == [({"intrusion": False}, "intrusion"), ({}, None)]

@@ -221,7 +221,7 @@ def test_a_passage_without_a_grant_is_an_intrusion(make_site: MakeSite) -> None:
         await site.app.ready.wait()
         site.turnstile.force(Side.A)
         await asyncio.sleep(1.0)
-        assert site.of(RecordKind.INTRUSION) == [{"direction": "entry", "state": "locked"}]
+        assert site.of(RecordKind.INTRUSION) == [{"direction": "entry", "state": "locked", "alarm": "intrusion"}]
         assert site.app.runner.prompt is Prompt.ALARM
         assert site.turnstile.active("lamp_stop") or site.turnstile.active("buzzer")
         await asyncio.sleep(5.0)
@@ -235,7 +235,7 @@ def test_the_turnstiles_own_sensor_tells_of_whoever_climbs(site: Site) -> None:
         await site.app.ready.wait()
         site.turnstile.force(Side.A)
         await asyncio.sleep(0.2)
-        assert site.of(RecordKind.INTRUSION) == [{"source": "sensor", "state": "locked"}]
+        assert site.of(RecordKind.INTRUSION) == [{"source": "sensor", "state": "locked", "alarm": "intrusion"}]
         assert site.app.runner.prompt is Prompt.ALARM
 
     site.play(scene)
