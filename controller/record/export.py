@@ -29,9 +29,9 @@ PSEUDONYM: Final = 16
 """Hex digits of a pseudonym: 64 bits."""
 WORDS: Final = frozenset(
     {
-        "after", "barrier", "before", "cause", "clock", "command", "credential", "direction", "epoch", "fault", "from",
-        "liveness", "liveness_reasons", "lock", "noted", "outcome", "reason", "refiled", "refused", "remarks", "risk",
-        "sensor", "source", "state", "to", "verdict", "warning",
+        "after", "alarm", "alarms", "barrier", "before", "cause", "clock", "command", "credential", "direction",
+        "epoch", "fault", "from", "liveness", "liveness_reasons", "lock", "noted", "outcome", "reason", "refiled",
+        "refused", "remarks", "risk", "sensor", "source", "state", "to", "verdict", "warning",
     }
 )  # fmt: skip
 """Keys of a detail whose texts are the program's own words, and so tell of no person."""

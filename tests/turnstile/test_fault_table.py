@@ -325,7 +325,7 @@ def test_an_opened_housing_is_recorded_and_alarms(site: Site) -> None:
         assert site.app.runner.prompt is Prompt.ALARM
         site.turnstile.open_cover(False)
         await asyncio.sleep(5.0)
-        assert site.of(RecordKind.TAMPER) == [{"active": True}, {"active": False}]
+        assert site.of(RecordKind.TAMPER) == [{"active": True, "alarm": "tamper"}, {"active": False}]
         assert site.state() is State.LOCKED
 
     site.play(scene)
