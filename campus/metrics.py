@@ -70,6 +70,12 @@ class HubMetrics:
         )
         self._gaps = Gauge("thermogate_hub_gaps", "Gaps that stay open", ["alerted"], registry=registry)
         self._holes = Gauge("thermogate_hub_holes", "Ranges of events lost to this hub", registry=registry)
+        self.certificate_days = Gauge(
+            "thermogate_hub_certificate_days_left",
+            "Days left of the hub's certificates",
+            ["of", "which"],
+            registry=registry,
+        )
         self._conflicts = Gauge("thermogate_hub_conflicts", "Other events at places that were taken", registry=registry)
 
     def watch(self, intake: Ingest) -> None:

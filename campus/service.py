@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,9 +15,10 @@ import uvicorn
 from campus.alerts.mail import Mailer
 from campus.alerts.watch import AlertWatch
 from campus.api.app import make_app
+from campus.certificates import Certificates, files_of
 from campus.database import Database
 from campus.errors import HubConfigError, HubError
-from campus.gates.distribution import Distribution
+from campus.gates.distribution import Distribution, roster_key
 from campus.gates.documents import Documents
 from campus.gates.orders import OrderDesk
 from campus.gates.peers import PeerNews
@@ -30,6 +32,7 @@ from campus.outward.webhooks import Webhooks
 from campus.people.records import People
 from campus.policy.versions import Policies
 from campus.retention import Retention
+from controller.link.peers import PeersSigner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,6 +79,16 @@ class Hub:
             connected=lambda: None if self._intake is None else self._intake.connected,
         )
         self.web = WebServer(config.http, app)
+        self._certificates = Certificates(
+            files_of(config),
+            warn_days=config.alerts.certificate_days,
+            days_left=self._metrics.certificate_days,
+            renew=self._renewed,
+        )
+
+    def _renewed(self, name: str) -> None:
+        if name == "https":
+            self.web.renew()
 
     def _make_intake(self, broker: Broker) -> Intake:
         config = self._config
@@ -86,6 +99,7 @@ class Hub:
             gaps=config.gaps,
             metrics=self._metrics,
             policies=self.policies,
+            signer=PeersSigner(config.campus, roster_key(None if config.roster is None else config.roster.sign_with)),
             share=self._share,
         )
 
@@ -115,9 +129,11 @@ class Hub:
         tasks.create_task(self.web.run(), name="web")
         tasks.create_task(self._metrics.run(self.database), name="metrics")
         tasks.create_task(self.feed.run(), name="feed")
+        tasks.create_task(self._certificates.run(), name="certificates")
         if self._share.number == 1:
             tasks.create_task(self.webhooks.run(), name="webhooks")
-            tasks.create_task(AlertWatch(self.database, config.alerts, time.time()).run(), name="alerts")
+            alerts = AlertWatch(self.database, config.alerts, time.time(), self._certificates.wrong)
+            tasks.create_task(alerts.run(), name="alerts")
             if config.alerts.mail is not None:
                 mailer = Mailer(self.database, self.feed, config.campus, config.alerts.mail)
                 tasks.create_task(mailer.run(), name="mail")
@@ -149,11 +165,12 @@ class Intake:
         gaps: GapSettings,
         metrics: HubMetrics,
         policies: Policies,
+        signer: PeersSigner | None = None,
         share: Share = EVERYTHING,
     ) -> None:
         self._detector = GapDetector(database, gaps, self._ask)
         told = [self._detector.committed, metrics.committed]
-        peers = PeerNews(database, policies)
+        peers = PeerNews(database, policies, signer or PeersSigner(campus, None))
         self._ingest = Ingest(campus, broker, HubStore(database), on_commit=told, peers=peers, share=share)
         metrics.watch(self._ingest)
 
@@ -184,6 +201,18 @@ class WebServer:
         self._app = app
         self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """Where it answers, once it does."""
+        self._tls: ssl.SSLContext | None = None
+
+    def renew(self) -> None:
+        """Answer with the certificate that lies there now; whoever is connected stays so."""
+        if self._tls is None or self._settings.cert is None:
+            return
+        try:
+            # Tried on another one first: one that took the certificate and not the key would answer nobody.
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._tls):
+                context.load_cert_chain(self._settings.cert, self._settings.key)
+        except OSError as error:  # ssl.SSLError is one
+            log.error("certificate not taken up", file=str(self._settings.cert), error=str(error))
 
     async def run(self) -> NoReturn:
         """Answer until cancelled; requests under way are finished. Raises `HubConfigError`."""
@@ -203,6 +232,7 @@ class WebServer:
                 timeout_graceful_shutdown=settings.grace,
             )
             config.load()
+            self._tls = config.ssl
             family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
             listening = socket.create_server((settings.host, settings.port), family=family, backlog=config.backlog)
         except OSError as error:  # ssl.SSLError is one

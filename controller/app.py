@@ -15,7 +15,7 @@ from controller.errors import EngineError
 from controller.follow.access import access_of, wall_clock
 from controller.footing_state import FootingState
 from controller.health.device import Health
-from controller.health.followed import Followed
+from controller.health.followed import Followed, Stated
 from controller.lane import events as ev
 from controller.lane.machine import Lane
 from controller.lane.model import FaultKind, Remark
@@ -78,7 +78,7 @@ class App:
     """One lane on one board.
 
     `bank`: what it shares with another one there; `access`: who may pass, None: as gate.toml says; `moment`: reads the
-    wall clock.
+    wall clock; `alarms`: that nobody had acknowledged when the program ended.
 
     Raises `EngineError` when a rehearsal-only engine is to stand before a real lock.
     """
@@ -98,6 +98,7 @@ class App:
         bank: Bank | None = None,
         access: Access | None = None,
         moment: Callable[[], Moment] = wall_clock,
+        alarms: tuple[str, ...] = (),
     ) -> None:
         if board.real and engine.rehearsal_only:
             raise EngineError(
@@ -113,6 +114,7 @@ class App:
             bank.lanes.append(self.lane)
         self.lane.when_free(lambda: self.post(ev.OtherLaneShut(now=board.clock.monotonic())))
         self.watches = watches
+        self._alarms = alarms
         self._services = services
         self._down = set(FAULTS.values())
         self._all_up = asyncio.Event()
@@ -121,6 +123,9 @@ class App:
         self._disk = self._follow("journal")
         self.link_health = None if config.link is None else self._follow("link")
         """Fed by whoever runs the link."""
+        encrypted = config.link is not None and config.link.tls is not None
+        self.certificate_health = Stated("certificate", board.clock, self._on_health) if encrypted else None
+        """Stated by whoever looks after the link's certificates."""
         self._reader_health = None if board.reader is None or credentials is None else self._follow("reader")
         self.runner = Runner(
             self.lane,
@@ -208,7 +213,12 @@ class App:
     def health(self) -> dict[str, Report]:
         """How each device is, and what else the lane leans on."""
         found = {capture.name: capture.report for capture in self.captures}
-        others = {"reader": self._reader_health, "journal": self._disk, "link": self.link_health}
+        others = {
+            "reader": self._reader_health,
+            "journal": self._disk,
+            "link": self.link_health,
+            "certificate": self.certificate_health,
+        }
         return found | {name: one.report for name, one in others.items() if one is not None}
 
     def _follow(self, name: str) -> Followed:
@@ -357,7 +367,7 @@ class App:
     def _take_levels(self) -> None:
         """Levels found are no edges: the gate reports changes only. A fire that burns already waits for nothing."""
         clock = self.board.clock
-        self.post(ev.Booted(now=clock.monotonic()))
+        self.post(ev.Booted(now=clock.monotonic(), alarms=self._alarms))
         for signal in Signal:
             level = self.board.gate.read(signal)
             # A door's and a barrier's sensors say nothing before they said something, and that is not "clear".

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 from controller.app import FAULTS, SELF_TEST_SECONDS, App
 from controller.errors import StoreError
-from controller.follow.access import PolicyWatch, access_of, hear_peers, passages_of, recall, wall_clock
+from controller.follow.access import PolicyWatch, access_of, passages_of, recall, wall_clock
+from controller.follow.alarms import alarms_of_before
+from controller.follow.certificates import certificate_watch
 from controller.follow.gallery import GalleryWatch
+from controller.follow.peers import peers_desk
 from controller.follow.roster import RosterDesk
 from controller.gallery.credentials import open_book
 from controller.gallery.index import GalleryIndex
@@ -52,16 +55,17 @@ if TYPE_CHECKING:
     from controller.bank import Bank
     from controller.config import Config
     from controller.errors import GateError
+    from controller.follow.certificates import CertificateWatch
     from controller.gallery.credentials import CredentialBook
     from controller.health.device import Report
     from controller.health.followed import Followed
     from controller.lane.access.keeper import Access
-    from controller.link.messages import Peers
     from controller.link.settings import LinkSettings
     from controller.orders.desk import CommandDesk
     from controller.perception.types import FaceEngine
     from controller.watch import Step
     from hw.board import Board
+    from hw.clock import Clock
 
 JOURNAL = "journal.sqlite3"
 """In [store] folder."""
@@ -113,6 +117,8 @@ class _LinkWatch(LinkWatch):
     def __init__(self, metrics: Metrics, health: Callable[[], Followed | None]) -> None:
         self._metrics = metrics
         self._health = health
+        self.certificates: CertificateWatch | None = None
+        """Knows better than the broker's alert why it refuses."""
 
     def on_up(self, *, up: bool) -> None:
         """The broker was reached or lost."""
@@ -122,8 +128,9 @@ class _LinkWatch(LinkWatch):
 
     def on_trouble(self, reason: str) -> None:
         """The broker is away."""
+        fault = "" if self.certificates is None else self.certificates.fault
         if (health := self._health()) is not None:
-            health.fails(reason)
+            health.fails(f"{fault} ({reason})" if fault else reason)
 
     def on_sent(self, count: int) -> None:
         """Events were published."""
@@ -240,11 +247,21 @@ async def serve(
         whereabouts = None if bank is None else bank.whereabouts
         access = access_of(config, gallery.person, whereabouts, lambda: roster is not None and roster.stale)
         await _recall(access, config, board, boot_id, writer)
+        alarms = await alarms_of_before(config.store.folder / "journal.sqlite3", writer)
         rules = PolicyWatch(config, access, board.clock)
         stack.callback(rules.close)
         roster = _roster(config, board, boot_id, reload, stack, rules=rules)
         campus, reporters = _campus(
-            config, board, journal, boot_id, metrics=metrics, app=lambda: app, reload=reload, rules=rules, roster=roster
+            config,
+            board,
+            journal,
+            boot_id,
+            metrics=metrics,
+            app=lambda: app,
+            reload=reload,
+            rules=rules,
+            roster=roster,
+            stack=stack,
         )
         seen += reporters
         vitals = Vitals(lambda: app, lateness, writer if config.lane.on_journal_failure_deny else None)
@@ -262,6 +279,7 @@ async def serve(
             history=history,
             bank=bank,
             access=access,
+            alarms=alarms,
         )
         notifier.starting("self-test", 2 * SELF_TEST_SECONDS)
         stack.callback(notifier.stopping)
@@ -373,18 +391,25 @@ def _campus(
     reload: GalleryWatch,
     rules: PolicyWatch,
     roster: RosterDesk | None,
+    stack: contextlib.AsyncExitStack,
 ) -> tuple[tuple[Service, ...], tuple[Watch, ...]]:
     """The link, where there is one, and the desk that takes its orders; and what they want to see of the lane."""
     told = _LinkWatch(metrics, lambda: app().link_health)
     desk = command_desk(config, journal, board, boot_id, app, reread=reload.hurry, on_refused=told.on_refused)
     tally = _Tally()
-    link = _link(config, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster, tally=tally)
+    link = _link(
+        config, board.clock, journal, boot_id, watch=told, app=app, desk=desk, rules=rules, roster=roster, tally=tally
+    )
     if link is None:
         return (), ()
     journal.add_listener(link.notify)
     rules.changed = link.state_changed
     changes = _StateWatch(link.state_changed, lambda: app().lane.alarms)
     services: list[Service] = [link] if roster is None else [link, roster]
+    told.certificates = certificate_watch(config, board.clock, journal, metrics, app=app, renew=link.renew)
+    if told.certificates is not None:
+        services.append(told.certificates)
+        stack.callback(told.certificates.close)
     if desk is None:
         return tuple(services), (tally, changes)
     return (*services, ChallengeClock(desk.challenges, link.state_changed)), (tally, changes, desk)
@@ -392,6 +417,7 @@ def _campus(
 
 def _link(
     config: Config,
+    clock: Clock,
     journal: Journal,
     boot_id: str,
     *,
@@ -431,9 +457,6 @@ def _link(
             reply_key="" if desk is None else desk.reply_key,
         )
 
-    def peers(told: Peers) -> None:
-        hear_peers(app().access, told, monotonic=app().board.clock.monotonic(), moment=wall_clock())
-
     return Link(
         config.link,
         config.site.name,
@@ -442,7 +465,7 @@ def _link(
         state=state,
         watch=watch,
         commands=desk,
-        peers=peers,
+        peers=peers_desk(config.link, config.roster, config.site.name, clock.monotonic, lambda: app().access),
         documents=roster,
         introduction=_introduction(config.link, config.site.name, version),
     )

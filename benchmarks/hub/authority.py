@@ -24,11 +24,11 @@ class Authority:
     Readable for everybody, as mosquitto gives up root before it reads them: for tests, not for a school.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, hours: int = HOURS) -> None:
         self._folder = folder
         self._name = name
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self.ca = self._write(f"{name}.pem", self._sign(name, self._key, None))
+        self.ca = self._write(f"{name}.pem", self._sign(name, self._key, None, hours=hours))
 
     def issue(self, name: str, *, hours: int = HOURS) -> tuple[Path, Path]:
         """A certificate for loopback that ends in so many hours, and its private key."""
@@ -47,7 +47,7 @@ class Authority:
             .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)]))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=24))
+            .not_valid_before(now - dt.timedelta(hours=48))
             .not_valid_after(now + dt.timedelta(hours=hours))
             .add_extension(x509.BasicConstraints(ca=address is None, path_length=None), critical=True)
             # From Python 3.13 on, certificates are checked as strictly as RFC 5280 has it.

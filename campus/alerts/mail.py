@@ -56,13 +56,14 @@ WORDS = {
     "device_lost": ("device lost", "设备丢失"),
     "gap": ("events are missing", "事件缺失"),
     "roster_lagging": ("roster is out of date", "名单未更新"),
+    "certificate": ("a certificate is about to end, or is unusable", "证书即将过期或不可用"),
     "webhook_disabled": ("webhook disabled", "推送已停用"),
     "test": ("a test", "测试"),
 }
 OVER = " (over 已恢复)"
 DEFAULT = (
     "fever", "intrusion", "tamper", "emergency", "fault", "gate_offline", "device_lost", "gap", "roster_lagging",
-    "webhook_disabled",
+    "webhook_disabled", "certificate",
 )  # fmt: skip
 
 log = structlog.stdlib.get_logger("hub")

@@ -1,4 +1,4 @@
-"""What the hub itself has to raise the alarm about: gates that are silent, devices that are lost, gaps, old rosters.
+"""What the hub itself has to raise the alarm about: silent gates, lost devices, gaps, old rosters, certificates.
 
 Each condition that begins or ends is a change of the kind `alert`, so the feed, webhooks and mail tell it like any
 other. What stands is kept in the database: a restart neither repeats an alert nor forgets to end it.
@@ -21,9 +21,10 @@ from campus.gates.tables import gate_key, snapshot
 from campus.gates.told import report_of, state_of
 from campus.outward import changes
 from campus.outward.tables import standing_alert
+from controller.link.certificates import WARN_DAYS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,6 +34,8 @@ LOOK = 10.0
 """Seconds between looks."""
 LOST = frozenset({"lost", "failed"})
 """Healths of a device that are an alert."""
+CERTIFICATE = "certificate"
+"""What a gate calls its certificates among its devices: whatever is not well with them is an alert of its own."""
 
 log = structlog.stdlib.get_logger("hub")
 Seconds = Annotated[float, msgspec.Meta(ge=1, le=86_400)]
@@ -45,6 +48,8 @@ class WatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Seconds of silence after which a gate is offline; it tells its state each minute."""
     roster_after: Seconds = 600.0
     """Seconds after which a gate should have installed what it was handed."""
+    certificate_days: Annotated[float, msgspec.Meta(ge=1, le=365)] = WARN_DAYS
+    """Days before one of the hub's certificates ends from which on it is an alert."""
 
 
 class Condition(NamedTuple):
@@ -70,9 +75,13 @@ class AlertWatch:
         database: where everything is.
         settings: `[alerts]`.
         started: Unix seconds since when the hub hears gates; who was silent before is given time.
+        certificates: what is wrong with the hub's own, by name.
     """
 
-    def __init__(self, database: Database, settings: WatchSettings, started: float) -> None:
+    def __init__(
+        self, database: Database, settings: WatchSettings, started: float, certificates: Mapping[str, str] = {}
+    ) -> None:
+        self._certificates = certificates
         self._database = database
         self._settings = settings
         self._started = started
@@ -108,6 +117,8 @@ class AlertWatch:
             if row.state is not None:  # of a gate that is silent, what it said last
                 for condition in _devices(row.gate, row.state):
                     yield condition
+        for name, reason in self._certificates.items():
+            yield Condition(CERTIFICATE, "", name, reason)
         gap = tables.gap
         for row in await query.execute(sa.select(gap).where(gap.c.alerted.is_not(None))):
             yield Condition("gap", row.gate, row.epoch, f"events from {row.first} on are missing")
@@ -131,14 +142,17 @@ _KEY = standing_alert.c.type, standing_alert.c.gate, standing_alert.c.subject
 def _devices(gate: str, payload: bytes) -> Iterator[Condition]:
     state = state_of(gate, payload)
     for device in () if state is None else state.devices:
-        if device.health in LOST:
+        if device.name == CERTIFICATE:
+            if device.health != "ok":
+                yield Condition(CERTIFICATE, gate, device.name, device.reason)
+        elif device.health in LOST:
             yield Condition("device_lost", gate, device.name, device.reason)
 
 
 def _change(condition: Condition, now: float, *, active: bool) -> changes.Change:
     detail = {"active": active, "subject": condition.subject, "reason": condition.reason}
     told = {name: value for name, value in detail.items() if value != ""}
-    return own_alert(condition.type, now, told, gate=condition.gate)
+    return own_alert(condition.type, now, told, gate=condition.gate or None)
 
 
 def own_alert(kind: str, now: float, detail: dict[str, object], *, gate: str | None = None) -> changes.Change:

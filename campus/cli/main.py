@@ -25,6 +25,7 @@ from campus.cli import roster as cli_roster
 from campus.config import load
 from campus.database import Database
 from campus.errors import HubError
+from campus.gates.distribution import roster_key
 from campus.intake.gaps import GapSettings
 from campus.intake.share import read_share
 from campus.intake.store import HubStore
@@ -32,6 +33,7 @@ from campus.metrics import HubMetrics
 from campus.policy.versions import Policies
 from campus.service import Hub, Intake
 from controller.errors import GateError
+from controller.link.peers import PeersSigner
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -81,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument(
         "--metrics-port", type=int, metavar="PORT", help="tell Prometheus there, on the loopback address"
     )
+    ingest.add_argument(
+        "--roster-key",
+        type=Path,
+        metavar="FILE",
+        help="sign with it what gates are told of each other; [roster] sign_with",
+    )
     ingest.set_defaults(run=_ingest)
     events = commands.add_parser("events", help="print events that arrived, oldest first")
     events.add_argument("--db", required=True, metavar="DATABASE", help=DATABASE)
@@ -121,12 +129,20 @@ def _add_worker(command: argparse.ArgumentParser) -> None:
 
 def _ingest(options: argparse.Namespace) -> int:
     share = read_share(options.worker)
+    signer = PeersSigner(options.campus, roster_key(options.roster_key))
 
     async def run() -> None:
         async with Database(options.db, options.campus) as database:
             broker, metrics = _broker(options), HubMetrics()
             intake = Intake(
-                options.campus, broker, database, gaps=GapSettings(), metrics=metrics, policies=Policies(), share=share
+                options.campus,
+                broker,
+                database,
+                gaps=GapSettings(),
+                metrics=metrics,
+                policies=Policies(),
+                signer=signer,
+                share=share,
             )
             with metrics.served(options.metrics_port):
                 await intake.run()

@@ -10,15 +10,13 @@ import msgspec
 
 from campus.auth import audit
 from campus.cli.admin import here, work
+from campus.cli.shutout import add_actions
 from campus.config import load
-from campus.errors import HubConfigError
 from campus.gates import keys as gate_keys
 from campus.gates.documents import start_over
 from campus.gates.told import report_of
 from campus.people.records import People, Person, PersonKind, Template, hold
 from controller.gallery.store import GalleryStore
-from controller.link.contract import CHANNELS
-from controller.link.messages import PREFIX
 
 if TYPE_CHECKING:
     import argparse
@@ -37,15 +35,9 @@ def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
     add.add_argument("name")
     add.add_argument("--key", required=True, metavar="BASE64", help="the gate's own, from its log at the start")
     add.set_defaults(run=_add)
-    revoke = what.add_parser(
-        "revoke", help="a gate was stolen: give it nothing more, and change the key for the others"
-    )
-    revoke.add_argument("name")
-    revoke.set_defaults(run=_revoke)
     listed = what.add_parser("list", help="print them, and what each has installed")
     listed.set_defaults(run=_list)
-    acl = what.add_parser("acl", help="print mosquitto's access list for the gates that count, and this hub")
-    acl.set_defaults(run=_acl)
+    add_actions(what)
     roster = parsers.add_parser("roster", help="what gates are given")
     actions = roster.add_subparsers(required=True, metavar="ACTION")
     again = actions.add_parser(
@@ -58,21 +50,12 @@ def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
     take.add_argument("folder", type=Path, help="as `thermogate enrol export` made it")
     take.add_argument("--kind", choices=get_args(PersonKind), default="student", help="of those who are new here")
     take.set_defaults(run=_take)
-    for parser in (add, revoke, listed, acl, again, take):
+    for parser in (add, listed, again, take):
         parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
 
 
 def _add(options: argparse.Namespace) -> int:
     work(options, lambda query: gate_keys.pin(query, here(), options.name, options.key, now=time.time()))
-    return 0
-
-
-def _revoke(options: argparse.Namespace) -> int:
-    people = People(load(options.config).people)
-    if not work(options, lambda query: gate_keys.revoke(query, here(), people, options.name, now=time.time())):
-        raise HubConfigError(f"{options.name}: is no gate that is given people")
-    print("It is told nothing more. Now shut it out of the broker: renew the access list (gate acl), and revoke its")
-    print("certificate or password there. If card numbers or templates may have been read: docs/roster.md.")
     return 0
 
 
@@ -83,18 +66,6 @@ def _list(options: argparse.Namespace) -> int:
             said = report_of(gate.gate, gate.reported)
             has = " ".join(f"{kind} {one.version}" for kind, one in said.documents.items())
         print(f"{gate.gate:<16} {'revoked' if gate.revoked else 'counts ':<8} {gate.public}  {has}".rstrip())
-    return 0
-
-
-def _acl(options: argparse.Namespace) -> int:
-    campus = load(options.config).campus
-    gates = [gate.gate for gate in work(options, gate_keys.gates) if gate.revoked is None]
-    for user, of in (("hub", "+"), *((gate, gate) for gate in gates)):
-        print(f"user {user}")
-        for channel in CHANNELS:
-            way = "write" if channel.gate_sends != (user == "hub") else "read"
-            print(f"topic {way} {PREFIX}/{campus}/{of}/{channel.kind}")
-        print()
     return 0
 
 

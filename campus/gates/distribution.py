@@ -84,10 +84,7 @@ class Distribution:
         self._database, self._people, self._documents = database, people, documents
         self._rng = random.Random()  # noqa: S311 - pauses, not secrets
         self._connected = False
-        try:
-            self._key: Ed25519PrivateKey = signing.read_private(settings.sign_with)
-        except ConfigError as error:
-            raise HubConfigError(f"[roster] sign_with: {error}") from error
+        self._key: Ed25519PrivateKey = _read_key(settings.sign_with)
 
     async def run(self) -> NoReturn:
         """Hand out until cancelled; a lost broker or database is tried again for ever."""
@@ -168,3 +165,15 @@ class Distribution:
             documents=dict(wanted),
         )
         return signing.sign(self._key, wire.SIGNED, wire.encode_desired(desired))
+
+
+def roster_key(path: Path | None) -> Ed25519PrivateKey | None:
+    """What the hub signs with; None: nothing. Raises `HubConfigError`."""
+    return None if path is None else _read_key(path)
+
+
+def _read_key(path: Path) -> Ed25519PrivateKey:
+    try:
+        return signing.read_private(path)
+    except ConfigError as error:
+        raise HubConfigError(f"[roster] sign_with: {error}") from error

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from campus.intake.store import Incoming
     from campus.policy.versions import Policies
     from controller.lane.access.document import Document
+    from controller.link.peers import PeersSigner
 
 FRESH: Final = 600.0
 """Seconds after which a passage is no news."""
@@ -28,12 +29,28 @@ MOST: Final = 200
 
 
 class PeerNews:
-    """Picks what each gate is told of a batch of events."""
+    """Picks what each gate is told of a batch of events.
 
-    def __init__(self, database: Database, policies: Policies) -> None:
+    Args:
+        database: where gates are.
+        policies: say what concerns whom.
+        signer: makes the messages.
+    """
+
+    def __init__(self, database: Database, policies: Policies, signer: PeersSigner) -> None:
         self._database = database
         self._policies = policies
+        self._signer = signer
         self._document: tuple[int, Document] | None = None
+
+    async def messages(self, batch: Sequence[Incoming], now: float) -> list[tuple[str, bytes]]:
+        """What is to be published, and for which gate, in this order. `now`: Unix seconds. Raises `HubStoreError`."""
+        told = await self.of(batch, now)
+        return [
+            (gate, message)
+            for gate, peers in told.items()
+            for message in self._signer.messages(gate, peers.passed, now)
+        ]
 
     async def of(self, batch: Sequence[Incoming], now: float) -> dict[str, Peers]:
         """By gate; empty where nobody has to hear. `now`: Unix seconds. Raises `HubStoreError`."""

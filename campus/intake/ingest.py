@@ -26,11 +26,10 @@ from controller.link.connection import arrived, end_if_cancelled, run_apart
 from controller.link.messages import Ack, EventMessage, Online, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from campus.gates.peers import PeerNews
     from campus.intake.store import HubStore
-    from controller.link.messages import Peers
 
 BATCH_LIMIT = 500
 """Messages of one COMMIT at most."""
@@ -152,7 +151,7 @@ class Ingest:
             for commit in await self.take_in(await lanes.take()):
                 await self._acknowledge(client, commit.marks)
                 if self._peers is not None:
-                    await self._tell_peers(client, await self._peers.of(commit.batch, time.time()))
+                    await self._tell_peers(client, await self._peers.messages(commit.batch, time.time()))
 
     async def take_in(self, batch: Sequence[Incoming]) -> list[Commit]:
         """Store a batch; what was, in one COMMIT as a rule. Raises `HubStoreError`.
@@ -192,11 +191,10 @@ class Ingest:
                 payload = messages.encode(Ack(epoch=epoch, seq=seq, chain=chain))
                 tasks.create_task(client.publish(messages.topic(self._campus, gate, "ack"), payload, qos=1))
 
-    async def _tell_peers(self, client: aiomqtt.Client, news: Mapping[str, Peers]) -> None:
+    async def _tell_peers(self, client: aiomqtt.Client, news: Sequence[tuple[str, bytes]]) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for gate, told in news.items():
-                topic = messages.topic(self._campus, gate, "peers")
-                tasks.create_task(client.publish(topic, messages.encode(told), qos=1))
+            for gate, payload in news:
+                tasks.create_task(client.publish(messages.topic(self._campus, gate, "peers"), payload, qos=1))
 
     def _read(self, message: aiomqtt.Message) -> Incoming | None:
         gate = "?"

@@ -16,6 +16,7 @@ from controller.cli import enrol as cli_enrol
 from controller.cli import eval as cli_eval
 from controller.cli import explain as cli_explain
 from controller.cli import gallery as cli_gallery
+from controller.cli import journal as cli_journal
 from controller.cli import models as cli_models
 from controller.cli import prompts as cli_prompts
 from controller.cli import replay as cli_replay
@@ -41,6 +42,7 @@ COMMANDS = (
     cli_credential,
     cli_explain,
     cli_gallery,
+    cli_journal,
     cli_models,
     cli_prompts,
     cli_calibrate,

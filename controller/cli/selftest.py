@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = Config() if arguments.config is None else load(arguments.config)
     findings = software(config, None if arguments.config is None else config.store.folder)
     if arguments.config is not None:
-        findings += board(config, arguments.config) + devices(config) + gate_wiring(config)
+        findings += board(config, arguments.config) + devices(config) + gate_wiring(config) + link(config)
         findings += [Finding(name, ok, text, severity="warning") for name, ok, text in looked_at(config)]
         if arguments.latency is not None:
             findings += latency(config, arguments.latency)
@@ -149,6 +149,14 @@ def devices(config: Config) -> list[Finding]:
         Finding(name, name not in lacking, lacking.get(name, well.get(name, "answers")))
         for name in ("thermal sensor", "camera", "gate", *(["reader"] if config.reader else []))
     ]
+
+
+def link(config: Config) -> list[Finding]:
+    """Look at the files of the link to the campus."""
+    from controller.record.boot import clock_state
+    from controller.selftest.link import certificates
+
+    return certificates(config, time.time() if clock_state() == "synchronised" else None)
 
 
 def gate_wiring(config: Config) -> list[Finding]:

@@ -48,11 +48,8 @@ class Fetcher:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise LinkError(f"[roster] url: {url!r} is no http(s) address")
-        self._url, self._folder = parts, folder
-        try:
-            self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
-        except OSError as error:  # ssl.SSLError is one
-            raise LinkError(f"[roster] ca: {ca}: cannot be used ({error})") from error
+        self._url, self._folder, self._ca = parts, folder, ca
+        self._tls()
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         """Of the fetch under way."""
@@ -137,6 +134,14 @@ class Fetcher:
 
     def _connection(self) -> http.client.HTTPConnection:
         host = self._url.hostname or ""
-        if self._tls is None:
+        tls = self._tls()
+        if tls is None:
             return http.client.HTTPConnection(host, self._url.port, timeout=CONNECT_TIMEOUT)
-        return http.client.HTTPSConnection(host, self._url.port, timeout=CONNECT_TIMEOUT, context=self._tls)
+        return http.client.HTTPSConnection(host, self._url.port, timeout=CONNECT_TIMEOUT, context=tls)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """Made for each connection: an authority that was renewed counts from the next one on."""
+        try:
+            return ssl.create_default_context(cafile=self._ca) if self._url.scheme == "https" else None
+        except OSError as error:  # ssl.SSLError is one
+            raise LinkError(f"[roster] ca: {self._ca}: cannot be used ({error})") from error

@@ -172,7 +172,7 @@ class DeviceHealth:
         self._tries += 1
         self._run = 0
         health = Health.FAILED if self._tries >= self.limits.failed_after else Health.LOST
-        self._become(health, _short(reason), now)
+        self._become(health, shortened(reason), now)
         cycle = self._can_cycle and self._tries % self.limits.power_after == 0
         self._power_cycles += cycle
         return Retry(self._pause(), cycle)
@@ -191,7 +191,7 @@ class DeviceHealth:
         slow = self._slow()
         limit = self.limits.degraded_share * (0.5 if self._health is Health.DEGRADED else 1.0)
         if bad > limit:
-            self._become(Health.DEGRADED, _short(f"{bad:.0%} of its {self.limits.unit} are bad: {self._flaw}"), now)
+            self._become(Health.DEGRADED, shortened(f"{bad:.0%} of its {self.limits.unit} are bad: {self._flaw}"), now)
         elif slow is not None:
             self._become(Health.DEGRADED, f"{slow:.1f} of {self.promised:g} frames a second", now)
         else:
@@ -213,6 +213,7 @@ class DeviceHealth:
             self._reason = reason
 
 
-def _short(reason: str) -> str:
+def shortened(reason: str) -> str:
+    """A reason on one line, no longer than is kept of one."""
     plain = " ".join(reason.split())
     return plain if len(plain) <= REASON_LENGTH else f"{plain[: REASON_LENGTH - 1]}…"

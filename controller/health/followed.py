@@ -1,4 +1,4 @@
-"""The health of what gives no frames: the card reader, the journal's disk, the link to the campus.
+"""The health of what gives no frames: the card reader, the journal's disk, the link to the campus, its certificates.
 
 The machine is the sensor's and the camera's (`controller.health.device`), fed with successes and failures.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from controller.health.device import DeviceHealth, HealthLimits
+from controller.health.device import DeviceHealth, Health, HealthLimits, Report, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from controller.health.device import Report, Retry
+    from controller.health.device import Retry
     from hw.clock import Clock
 
 LIMITS: Final = HealthLimits(steady_frames=1, unit="jobs")
@@ -63,3 +63,24 @@ class Followed:
         if (report.health, report.reason) != (self._told.health, self._told.reason):
             self._told = report
             self._tell(self._name, report)
+
+
+class Stated:
+    """One that is not tried, but judged by somebody else: its health is what they say. On the loop's thread.
+
+    Args: as `Followed`.
+    """
+
+    def __init__(self, name: str, clock: Clock, tell: Callable[[str, Report], None]) -> None:
+        self._name, self._clock, self._tell = name, clock, tell
+        self.report = Report(Health.OK, "", clock.monotonic(), 0, 0)
+        """How it is now."""
+
+    def become(self, health: Health, reason: str) -> None:
+        """It is so from now on."""
+        before, reason = self.report, shortened(reason)
+        if (health, reason) == (before.health, before.reason):
+            return
+        since = before.since if health is before.health else self._clock.monotonic()
+        self.report = Report(health, reason, since, 0, 0)
+        self._tell(self._name, self.report)

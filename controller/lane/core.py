@@ -65,6 +65,10 @@ class EffectList:
         self.records: list[fx.Effect] = []
         self.then: list[fx.Effect] = []
         """What must not happen unless the records are on disk."""
+        self.alarms: list[str] = []
+        """Alarms that no record tells of yet."""
+        self.remind = False
+        """The lane has come up: alarms of before are to be shown again."""
 
     def in_order(self) -> tuple[fx.Effect, ...]:
         """Return the list as the runner has to perform it."""
@@ -161,6 +165,10 @@ class Core:
 
     def take(self) -> tuple[fx.Effect, ...]:
         """Hand out what has been collected."""
+        for reason in self.effects.alarms:
+            if not self.effects.records:
+                self.record(fx.RecordKind.WARNING, {"reason": reason})
+            self._tag(reason)
         effects, self.effects = self.effects, EffectList()
         return effects.in_order()
 
@@ -184,14 +192,38 @@ class Core:
     def alarm(self, reason: str) -> None:
         """Show an alarm for a while, and sound it until it is acknowledged.
 
-        Not in an emergency: the way out must stay signed.
+        Not in an emergency: the way out must stay signed. The record of what it is about says so when it is new on the
+        list: a restart takes the list from there.
         """
         if self.facts.emergency:
             return
+        if reason not in self.alarms:
+            self.alarms[reason] = False
+            if self.effects.records:
+                self._tag(reason)
+            else:
+                self.effects.alarms.append(reason)
+        self._show_alarm(reason)
+
+    def remind(self) -> None:
+        """Show again, and sound, the first of those that nobody had acknowledged before a restart.
+
+        Once the lane has settled: the sign of one that is out of service would cover it.
+        """
+        waiting = sorted(reason for reason, known in self.alarms.items() if not known)
+        if self.effects.remind and waiting and not self.facts.emergency:
+            self._show_alarm(waiting[0])
+
+    def _show_alarm(self, reason: str) -> None:
         self._alarm = True
-        known = self.alarms.setdefault(reason, False)
-        self._display(fx.Prompt.ALARM, reason, self.effects.signs, silent=known)
+        self._display(fx.Prompt.ALARM, reason, self.effects.signs, silent=self.alarms[reason])
         self.arm(Timer.ALARM, self.settings.alarm_show)
+
+    def _tag(self, reason: str) -> None:
+        record = self.effects.records[-1]
+        if isinstance(record, fx.Append):
+            told = f"{record.detail['alarm']} {reason}" if "alarm" in record.detail else reason
+            self.effects.records[-1] = replace(record, detail={**record.detail, "alarm": told})
 
     def silence(self) -> None:
         """Go on showing an alarm without its sound."""

@@ -24,6 +24,9 @@ class Event:
 class Booted(Event):
     """The program runs; the self-test begins."""
 
+    alarms: tuple[str, ...] = ()
+    """Those that nobody had acknowledged when it ended, by their reason."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTestPassed(Event):

@@ -178,6 +178,7 @@ class Lane:
         core.tell_perception()
         core.undo = before if core.drive() else None
         self._mechanics.settle(core)
+        core.remind()
         alarms.end(core)
         core.note_open(mechanics=self._mechanics.stands_open(core))
         return core.take()

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 _NO_ENTRY = frozenset({Direction.ENTRY})
 
 
-def start(core: Core, _event: Booted) -> None:
-    """Begin the self-test; a second start is nothing."""
+def start(core: Core, event: Booted) -> None:
+    """Begin the self-test, with the alarms of before; a second start is nothing."""
     if core.facts.phase is Phase.BOOT:
         core.change(phase=Phase.SELFTEST)
+        core.alarms.update(dict.fromkeys(event.alarms, False))
 
 
 def pass_test(core: Core, _event: SelfTestPassed) -> None:
@@ -44,15 +45,19 @@ def pass_test(core: Core, _event: SelfTestPassed) -> None:
         for direction in sorted(core.contacts, key=lambda direction: direction.value):
             contacts.distrust(core, direction)
     if core.facts.phase is not Phase.BOOT:
+        begun = core.facts.phase is Phase.SELFTEST
         core.change(phase=Phase.READY)
         clear_faults(core, frozenset({FaultKind.SELF_TEST}), {})
+        core.effects.remind = begun
 
 
 def fail_test(core: Core, event: SelfTestFailed) -> None:
     """Come up out of service."""
+    begun = core.facts.phase is Phase.SELFTEST
     if core.facts.phase is not Phase.BOOT:
         core.change(phase=Phase.READY)
     raise_fault(core, event.fault)
+    core.effects.remind = begun
 
 
 def raise_fault(core: Core, fault: FaultKind, cause: str | None = None) -> None:

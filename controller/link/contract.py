@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from controller.link import commands, documents, messages, signing
+from controller.link import commands, documents, messages, peers, signing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ CHANNELS = (
     Channel("state", messages.State, gate_sends=True, retained=True),
     Channel("online", messages.Online, gate_sends=True, retained=True),
     Channel("ack", messages.Ack, gate_sends=False, retained=False),
-    Channel("peers", messages.Peers, gate_sends=False, retained=False),
+    Channel("peers", peers.PeersMessage, gate_sends=False, retained=False, signed=peers.News),
     Channel("cmd", signing.Signed, gate_sends=False, retained=False, signed=commands.Command),
     Channel("cmd/reply", signing.Signed, gate_sends=True, retained=False, signed=commands.Reply),
     Channel("cfg/desired", signing.Signed, gate_sends=False, retained=True, signed=documents.Desired),
@@ -123,7 +123,7 @@ def _message(channel: Channel) -> dict[str, Any]:
 
 def text() -> str:
     """The document as it stands in the file. Its version is the topics', and counts what was added since."""
-    return msgspec.json.format(msgspec.json.encode(document("1.1")), indent=1).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(document("1.2")), indent=1).decode() + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -92,7 +92,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one device of the gate is."""
 
     name: Word
-    """`thermal`, `camera`, `reader`, `journal` or `link`; a newer gate may know more."""
+    """`thermal`, `camera`, `reader`, `journal`, `link` or `certificate`; a newer gate may know more."""
     health: Text
     """`ok`, `degraded`, `lost`, `recovering` or `failed`; a newer gate may know more, so this is no enumeration."""
     reason: Text = ""
@@ -170,10 +170,7 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Peers(msgspec.Struct, frozen=True, kw_only=True):
-    """`peers`: what other gates have just seen, for anti-passback. QoS 1, never retained.
-
-    A help and no more: it may come late, twice or never, and then anti-passback is the softer for it.
-    """
+    """What other gates have just seen; `controller.link.peers` has the message that carries it."""
 
     passed: Annotated[list[Passed], msgspec.Meta(max_length=200)]
 
@@ -186,11 +183,11 @@ class Topic(NamedTuple):
     kind: Kind
 
 
-Message = TypeVar("Message", bound=EventMessage | Online | State | Ack | Peers)
+Message = TypeVar("Message", bound=EventMessage | Online | State | Ack)
 
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[object]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (EventMessage, Online, State, Ack, Peers)
+    kind: msgspec.json.Decoder(kind) for kind in (EventMessage, Online, State, Ack)
 }
 
 
@@ -230,7 +227,7 @@ def event_id(gate: str, epoch: str, seq: int) -> str:
     return f"{gate}-{epoch}-{seq}"
 
 
-def encode(message: EventMessage | Online | State | Ack | Peers) -> bytes:
+def encode(message: EventMessage | Online | State | Ack) -> bytes:
     """A message as JSON; equal messages give equal bytes."""
     return _encoder.encode(message)
 

@@ -24,7 +24,8 @@ import structlog
 from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
 from controller.link.connection import end_if_cancelled, refusals, run_apart
-from controller.link.messages import Ack, Kind, Online, Peers, State
+from controller.link.messages import Ack, Kind, Online, State
+from controller.link.peers import PeersRefusedError
 from controller.link.ports import CommandPort, DocumentsPort, LinkWatch, OutboxPort
 from controller.link.session import Backoff, connect
 from controller.link.window import SendWindow
@@ -47,6 +48,10 @@ ORDERS_LIMIT = 16
 """Commands that may wait; whoever sends more is not answered."""
 
 log = structlog.stdlib.get_logger("link")
+
+
+class _Renewed(Exception):  # noqa: N818 - not an error: ends the session
+    """Other certificates are to be used."""
 
 
 @dataclass(slots=True)
@@ -75,7 +80,8 @@ class Link:
         state: makes the state message, when one is due; None: there is none.
         watch: is told what happens, for metrics.
         commands: carries out what the campus orders; None: nothing is subscribed to.
-        peers: told what other gates have seen; None: nothing is subscribed to.
+        peers: given the campus' word of what other gates have seen, and raises `PeersRefusedError` for what it does
+            not take; None: nothing is subscribed to.
         documents: installs what the hub hands out; the same.
         introduction: a topic outside ours and what is retained there at each connection; None: nothing.
         rng: the dice of the pauses between attempts.
@@ -93,7 +99,7 @@ class Link:
         state: Callable[[], State] | None = None,
         watch: LinkWatch | None = None,
         commands: CommandPort | None = None,
-        peers: Callable[[Peers], None] | None = None,
+        peers: Callable[[bytes], None] | None = None,
         documents: DocumentsPort | None = None,
         introduction: tuple[str, bytes] | None = None,
         rng: random.Random | None = None,
@@ -115,6 +121,7 @@ class Link:
         self._grown = asyncio.Event()
         self._state_due = asyncio.Event()
         self._birth_due = asyncio.Event()
+        self._renewed = asyncio.Event()
         self._window = self._new_window()
         self._orders: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue(ORDERS_LIMIT)
         self._may_retire = True
@@ -129,13 +136,20 @@ class Link:
         """The state message is due. On the loop's thread."""
         self._state_due.set()
 
+    def renew(self) -> None:
+        """Connect anew, at once, with the files as they are: certificates were replaced. On the loop's thread."""
+        self._renewed.set()
+
     async def run(self) -> NoReturn:
         """Connect, publish and listen until cancelled; a lost broker is tried again for ever."""
         loop = asyncio.get_running_loop()
         while True:
             started = loop.time()
+            self._renewed.clear()
             try:
                 await run_apart(self._session())
+            except* _Renewed:
+                self._backoff.reset()
             except* (aiomqtt.MqttError, LinkError, StoreError) as group:
                 self._report(_first(group))
             except* Exception:  # the gate decides without the campus: a mistake in here must not stop it
@@ -144,7 +158,9 @@ class Link:
                 self._set_up(up=False)
             if loop.time() - started > STABLE_SECONDS:
                 self._backoff.reset()
-            await asyncio.sleep(self._backoff.next())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._backoff.next()):
+                    await self._renewed.wait()
 
     async def _session(self) -> None:
         identifier = f"thermogate-{self._settings.campus}-{self._gate}"
@@ -161,6 +177,7 @@ class Link:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._listen(client), name="link-listen")
+                    tasks.create_task(self._until_renewed(), name="link-renewed")
                     tasks.create_task(self._introduce(publisher), name="link-introduce")
                     tasks.create_task(self._pump(publisher), name="link-pump")
                     tasks.create_task(self._hurry(publisher), name="link-hurry")
@@ -173,6 +190,12 @@ class Link:
             except asyncio.CancelledError:
                 await self._say_goodbye(publisher)
                 raise
+
+    async def _until_renewed(self) -> None:
+        await self._renewed.wait()
+        self._renewed.clear()
+        log.info("connecting anew, with other certificates", host=self._settings.host)
+        raise _Renewed
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         kinds: dict[Kind, object] = {"ack": self._outbox, "cmd": self._commands, "cfg/desired": self._documents}
@@ -289,9 +312,13 @@ class Link:
         if self._peers is None or message.retain:
             return
         try:
-            self._peers(messages.decode(str(message.topic), _payload(message), Peers))
-        except MessageError as error:
-            self._refuse("malformed", error=str(error))
+            self._peers(_payload(message))
+        except PeersRefusedError as error:
+            self.counters.refused[error.reason] += 1
+            self._watch.on_refused(error.reason)
+            count = self.counters.refused[error.reason]
+            if count & (count - 1) == 0:  # whoever floods the topic must not fill the log
+                log.warning("news of other gates refused", reason=error.reason, error=str(error), count=count)
 
     def _queue_order(self, message: aiomqtt.Message) -> None:
         """Leave an order to its own task: one that waits for the disk must not hold up acknowledgements."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from controller.link.certificates import WARN_DAYS
 from controller.link.messages import Protocol
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -22,6 +23,8 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """This gate's certificate, where the broker asks for one."""
     key: Path | None = None
     """Its private key; None: it is in `cert`."""
+    warn_days: Annotated[float, msgspec.Meta(ge=1, le=365)] = WARN_DAYS
+    """Days before a certificate ends from which on gate and campus say so."""
 
 
 class RosterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from controller.errors import StoreError
-from controller.record import rows
+from controller.record import proof, rows
 from controller.record.entry import AckOutcome, Entry, Place, Stored
 from controller.record.files import RESERVE, DiskFullError, JournalDamagedError
 
@@ -35,7 +35,6 @@ _WAITING = """
     WHERE acked < coalesce((SELECT max(seq) FROM entry WHERE era = number), pruned) ORDER BY number"""
 _DAY = 86_400.0
 _MEGABYTE = 1_000_000
-THINNED = "journal_thinned"
 GIVEN_UP = "journal_epoch"
 ENOUGH = RESERVE // 2
 """Bytes free on a full disk, once its log is empty, from which nothing has to give way; thinning needs some itself."""
@@ -258,25 +257,11 @@ class Ledger:
 
         A screening part may be missing only where an entry says that it was thrown away.
         """
-        checked = 0
-        thinned = self._thinned()
         with self._database.connection() as query:
-            epochs = query.execute("SELECT number, epoch, pruned, pruned_chain FROM epoch ORDER BY number").fetchall()
-            for era, epoch, pruned, anchor in epochs:
-                expected, chain = pruned, anchor
-                for seq, *columns, kept in query.execute(f"{_SELECT} ORDER BY seq", (era,)):
-                    expected += 1
-                    row = rows.Row(*columns)
-                    chain = rows.link(chain, expected, row)
-                    where = f"journal {self._database.path}: entry {expected} of epoch {epoch:016x}"
-                    if seq != expected or chain != kept:
-                        raise StoreError(f"{where} is not what was written")
-                    if row.screening is not None and rows.digest(row.screening) != row.digest:
-                        raise StoreError(f"{where}: its screening part is not what was written")
-                    if row.digest is not None and row.screening is None and not _covered(thinned, epoch, seq):
-                        raise StoreError(f"{where}: its screening part is gone, and no entry says why")
-                checked += expected - pruned
-        return checked
+            proofs = proof.prove(query)
+        for fault in (found.fault for found in proofs if found.fault is not None):
+            raise StoreError(f"journal {self._database.path}: {fault}")
+        return sum(found.checked for found in proofs)
 
     def _load(self, replaced: Replaced | None) -> None:
         newest = "SELECT number, epoch, serial, pruned, pruned_chain FROM epoch ORDER BY number DESC LIMIT 1"
@@ -317,19 +302,6 @@ class Ledger:
         self._head = head  # only now: what was undone gives its places back
         self.depth += len(stored)
         return stored
-
-    def _thinned(self) -> list[tuple[int, int, int]]:
-        """(epoch, first, last) of what was thinned, by the entries that say so."""
-        found = []
-        with self._database.connection() as query:
-            said = query.execute(
-                "SELECT detail ->> 'epoch', detail ->> 'first', detail ->> 'last' FROM entry "
-                "WHERE kind = 'warning' AND detail ->> 'warning' = ?",
-                (THINNED,),
-            )
-            for epoch, first, last in said:
-                found.append((int(epoch, 16), first, last))
-        return found
 
     def _note(self, warning: str, **detail: Scalar) -> rows.Row:
         """What the journal has to say about itself, as a row."""
@@ -375,7 +347,7 @@ def _thin(query: sqlite3.Connection, limit: int) -> _GivenUp | None:
         if found:
             query.execute("UPDATE epoch SET thinned = ? WHERE number = ?", (found[-1], era))
             query.execute("DELETE FROM screening WHERE era = ? AND seq <= ?", (era, found[-1]))
-            return _GivenUp(THINNED, epoch, found[0], found[-1], len(found))
+            return _GivenUp(proof.THINNED, epoch, found[0], found[-1], len(found))
     return None
 
 
@@ -390,10 +362,6 @@ def _drop_oldest(query: sqlite3.Connection, limit: int) -> _GivenUp | None:
             _drop(query, era, pruned + count, query.execute(at, (era, pruned + count)).fetchone()[0])
             return _GivenUp("journal_shortened", epoch, pruned + 1, pruned + count, count)
     return None
-
-
-def _covered(ranges: Sequence[tuple[int, int, int]], epoch: int, seq: int) -> bool:
-    return any(epoch == of and first <= seq <= last for of, first, last in ranges)
 
 
 def _marks_waiting(query: sqlite3.Connection) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from controller.config import Config, StoreSettings
 from controller.errors import StoreError
 from controller.gallery.index import GalleryIndex
 from controller.gallery.store import GalleryStore
+from controller.lane import events as ev
 from controller.observe.metrics import Metrics
 from controller.perception.engines import open_engine
 from controller.service import gallery_of, serve
@@ -22,6 +23,7 @@ from hw.sim.clock import VirtualClock
 from hw.sim.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from controller.app import App
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
 SECONDS = 12.0
 
 
-def run(folder: Path, metrics: Metrics) -> None:
+async def wait(app: App) -> None:
+    await app.ready.wait()
+    await asyncio.sleep(SECONDS)
+
+
+def run(folder: Path, metrics: Metrics, beside: Callable[[App], Awaitable[None]] = wait) -> None:
     clock = VirtualClock()
     config = Config(store=StoreSettings(folder=folder))
     board, simulation = simulated_board(
@@ -37,12 +44,8 @@ def run(folder: Path, metrics: Metrics) -> None:
     )
     engine = open_engine("demo")
 
-    async def wait(app: App) -> None:
-        await app.ready.wait()
-        await asyncio.sleep(SECONDS)
-
     try:
-        board.run(serve(config, board, engine, GalleryIndex.for_engine(engine), beside=wait, metrics=metrics))
+        board.run(serve(config, board, engine, GalleryIndex.for_engine(engine), beside=beside, metrics=metrics))
     finally:
         simulation.turnstile.close()
 
@@ -89,3 +92,23 @@ def test_a_full_card_does_not_keep_a_gate_from_starting(small_disk: Path) -> Non
     metrics = Metrics()
     run(small_disk, metrics)
     assert (metrics.registry.get_sample_value("thermogate_frames_total", {"device": "thermal"}) or 0) > 0
+
+
+def test_an_alarm_that_nobody_acknowledged_outlives_the_program(tmp_path: Path) -> None:
+    found: list[tuple[dict[str, bool], str | None]] = []
+
+    async def intruded(app: App) -> None:
+        await app.ready.wait()
+        app.post(ev.Intrusion(now=app.board.clock.monotonic(), active=True))
+        await asyncio.sleep(1.0)
+
+    async def seen(app: App) -> None:
+        await app.ready.wait()
+        await asyncio.sleep(1.0)
+        found.append((dict(app.lane.alarms), app.runner.reason))
+        app.post(ev.Acknowledge(now=app.board.clock.monotonic(), actor="guard"))
+        await asyncio.sleep(1.0)
+
+    for beside in (intruded, seen, seen):
+        run(tmp_path, Metrics(), beside)
+    assert found == [({"intrusion": False}, "intrusion"), ({}, None)]

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from controller.lane import effects as fx
 from controller.lane import events as ev
 from controller.lane.alarms import CONDITIONS
 from controller.lane.model import Direction, FaultKind
 from controller.lane.sensed import Reading, Sensor
 from controller.lane.table import State
+from controller.record.alarms import standing
 
 if TYPE_CHECKING:
-    from tests.lane.conftest import Rig
+    from collections.abc import Callable
+
+    from tests.lane.conftest import MakeRig, Rig
 
 ENTRY = Direction.ENTRY
 
@@ -119,3 +127,80 @@ def test_each_condition_is_a_fault_that_ends_by_itself(door: Rig) -> None:
     door.feed(ev.Tamper, active=True)
     assert door.state() is State.EMERGENCY_OPEN
     assert door.lane.alarms == {}, "in a fire the way out stays signed"
+
+
+def test_the_record_that_tells_of_it_says_what_is_new_on_the_list(rig: Rig, door: Rig) -> None:
+    for _ in range(2):
+        rig.contact(ENTRY, active=True)
+        rig.contact(ENTRY, active=False)
+    assert [record.detail.get("alarm") for record in rig.records(fx.RecordKind.INTRUSION)] == ["intrusion", None]
+    hold_open(door)
+    assert [one.detail["alarm"] for one in door.journal if "alarm" in one.detail] == ["door_held_open"]
+    acknowledge(door)
+    door.advance(120.0)
+    assert door.lane.alarms == {"door_held_open": True}, "raised again, and known"
+    assert sum("alarm" in one.detail for one in door.journal) == 1
+
+
+def waiting(rig: Rig) -> tuple[str, ...]:
+    return tuple(sorted(reason for reason, known in rig.lane.alarms.items() if not known))
+
+
+def on_disk(rig: Rig) -> tuple[str, ...]:
+    """What a restart would find, whenever the program were killed now."""
+    written = [(one.kind.value, msgspec.json.encode(one.detail).decode()) for one in reversed(rig.journal)]
+    return standing(written)
+
+
+@pytest.mark.parametrize("kind", ["turnstile", "door", "barrier"])
+@given(
+    steps=st.lists(
+        st.sampled_from(
+            ["in", "out", "tamper", "shut", "sensor", "acknowledge", "wait", "long", "open", "close", "fire"]
+        ),
+        max_size=25,
+    )
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_journal_knows_the_list_at_every_moment(
+    make_rig: MakeRig, make_door: MakeRig, make_barrier: MakeRig, kind: str, steps: list[str]
+) -> None:
+    one = {"turnstile": lambda: make_rig().boot(), "door": make_door, "barrier": make_barrier}[kind]()
+    sensor = {"door": Sensor.DOOR, "barrier": Sensor.PHOTOCELL}.get(kind)
+    deeds: dict[str, Callable[[], object]] = {
+        "in": lambda: one.contact(ENTRY, active=True),
+        "out": lambda: one.contact(ENTRY, active=False),
+        "tamper": lambda: one.feed(ev.Tamper, active=True),
+        "shut": lambda: one.feed(ev.Tamper, active=False),
+        "sensor": lambda: one.feed(ev.Intrusion, active=True),
+        "acknowledge": lambda: one.feed(ev.Acknowledge, actor="guard"),
+        "wait": lambda: one.advance(3.0),
+        "long": lambda: one.advance(60.0),
+        "open": lambda: None if sensor is None else one.sense(sensor, Reading.ON),
+        "close": lambda: None if sensor is None else one.sense(sensor, Reading.OFF),
+        "fire": lambda: one.feed(ev.FireAlarm, active=True),
+    }
+    for step in steps:
+        deeds[step]()
+        assert on_disk(one) == waiting(one)
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_after_a_restart_it_is_shown_and_sounds_again_until_it_is_acknowledged(
+    make_rig: MakeRig, *, passes: bool
+) -> None:
+    one = make_rig()
+    one.feed(ev.Booted, alarms=("intrusion", "tamper"))
+    assert waiting(one) == ("intrusion", "tamper")
+    assert sounds(one) == [], "not before the lane has come up"
+    if passes:
+        one.feed(ev.SelfTestPassed)
+    else:
+        one.feed(ev.SelfTestFailed, fault=FaultKind.CAMERA)
+    assert sounds(one) == [True]
+    assert one.shown() == (fx.Prompt.ALARM, "intrusion")
+    assert not any("alarm" in record.detail for record in one.journal), "the journal has it already"
+    one.advance(one.settings.alarm_show)
+    assert one.shown()[0] is not fx.Prompt.ALARM
+    assert acknowledge(one)["alarms"] == "intrusion tamper"
+    assert one.lane.alarms == {}

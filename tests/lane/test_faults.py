@@ -152,7 +152,8 @@ def test_the_turnstiles_own_sensor_raises_the_alarm(rig: Rig) -> None:
     assert rig.shown() == (Prompt.ALARM, "intrusion")
     assert rig.moves() == []
     rig.feed(ev.Intrusion, active=False)
-    assert [record.detail for record in rig.records(RecordKind.INTRUSION)] == [{"source": "sensor", "state": "locked"}]
+    (record,) = rig.records(RecordKind.INTRUSION)
+    assert record.detail == {"source": "sensor", "state": "locked", "alarm": "intrusion"}
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_a_passage_without_a_grant_is_an_intrusion(rig: Rig) -> None:
     assert rig.state() is State.LOCKED
     assert rig.shown() == (Prompt.ALARM, "intrusion")
     (record,) = rig.records(RecordKind.INTRUSION)
-    assert record.detail == {"direction": "entry", "state": "locked"}
+    assert record.detail == {"direction": "entry", "state": "locked", "alarm": "intrusion"}
     rig.advance(0.4)
     rig.contact(ENTRY, active=False)
     assert rig.records(RecordKind.PASSAGE) == []

@@ -205,7 +205,7 @@ def test_the_fifth_failure_in_a_row_calls_the_guard(rig: Rig, someone: Someone) 
         rig.advance(rig.settings.alarm_show)
         assert rig.shown() == (Prompt.LOOK_HERE, None)
     (warning,) = rig.records(RecordKind.WARNING)
-    assert warning.detail == {"reason": "repeated_failures", "attempts": 5}
+    assert warning.detail == {"reason": "repeated_failures", "attempts": 5, "alarm": "repeated_failures"}
 
 
 def test_whoever_comes_next_starts_without_failures(rig: Rig, someone: Someone) -> None:

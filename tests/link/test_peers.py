@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from campus.auth.roles import Actor, Role
 from campus.broker import Broker
@@ -19,24 +22,30 @@ from campus.intake.store import Incoming
 from campus.policy import versions as policy
 from campus.policy.versions import Policies
 from controller.follow.access import CLOCKS_APART, hear_peers
+from controller.follow.peers import peers_desk
 from controller.gallery.model import Person
 from controller.lane.access import document as doc
 from controller.lane.access.keeper import Access
 from controller.lane.access.policy import Policy
 from controller.lane.access.times import Moment
 from controller.lane.model import Direction
+from controller.link import signing
 from controller.link.messages import EventMessage, Passed, Peers, State, encode, event_id
 from controller.link.mqtt import Link
+from controller.link.peers import PeersSigner
+from controller.link.settings import RosterSettings
 from controller.record.entry import AckOutcome, Entry, Place
 
 if TYPE_CHECKING:
     from campus.intake.ingest import Commit
+    from controller.lane.access.whereabouts import Place as Whereabout
     from controller.record.entry import Stored
 
 Eventually = Callable[[Callable[[], bool], str], Awaitable[None]]
 Make = Callable[..., Any]
 
 TIMED = {"anti_passback": "timed", "anti_passback_seconds": 600}
+HUB = Ed25519PrivateKey.generate()
 RULES: dict[str, Any] = {
     "timezone": "Asia/Shanghai",
     "zones": {"street": {"outside": True}, "school": {}, "pool": {}},
@@ -77,9 +86,10 @@ class NoEvents:
 async def test_a_passage_is_told_to_the_gate_next_door(
     broker: Any, gates: Make, hubs: Make, link_settings: Make, eventually: Eventually
 ) -> None:
-    hub, north, heard = hubs(broker.port), gates(broker.port), list[Peers]()
+    hub, north, access = hubs(broker.port), gates(broker.port), lane("timed", here="south", there="north")
+    roster = RosterSettings(hub_key=signing.public_text(HUB.public_key()), url="https://hub")
     database = hub.ingest.store.database
-    news = PeerNews(database, Policies())
+    news = PeerNews(database, Policies(), PeersSigner("school", HUB))
     known = asyncio.Event()
     where = Broker("127.0.0.1", broker.port)
     # The first thing that anybody says is the other gate's birth, and its state.
@@ -91,22 +101,40 @@ async def test_a_passage_is_told_to_the_gate_next_door(
     def state() -> State:
         return State(boot_id="b", time=time.time(), clock="synchronised", lane="locked", point="south")
 
-    south = Link(link_settings(broker.port), "gate-2", NoEvents(), boot_id="b", state=state, peers=heard.append)
+    settings = link_settings(broker.port)
+    right = partial(wall_now, known=True)
+    desk = peers_desk(settings, roster, "gate-2", time.monotonic, lambda: access, moment=right)
+    south = Link(settings, "gate-2", NoEvents(), boot_id="b", state=state, peers=desk)
     task = asyncio.ensure_future(south.run())
     async with asyncio.timeout(60):
         await known.wait()
     async with aiomqtt.Client("127.0.0.1", broker.port) as raw:
-        await raw.publish("gate/v1/school/gate-2/peers", b'{"passed": 1}', qos=1)
-        await eventually(lambda: south.counters.refused["malformed"] == 1, "it is refused, and the link goes on")
+        forged = Peers(passed=[Passed(point="north", direction="entry", time=time.time(), person="p")])
+        for payload in (b'{"passed": 1}', msgspec.json.encode(forged)):
+            await raw.publish("gate/v1/school/gate-2/peers", payload, qos=1)
+        await eventually(lambda: refused(south) == 2, "both are refused, and the link goes on")
+        assert (south.counters.refused["peers_malformed"], south.counters.refused["peers_unsigned"]) == (1, 1)
+        assert access.whereabouts.place("p", time.monotonic()) is None
     await north.start()
     told = {"direction": "entry", "outcome": "completed"}
-    await north.journal.append(Entry("passage", 1.0, time.time(), "synchronised", "g", "p-1", told))
+    await north.journal.append(Entry("passage", 1.0, time.time(), "synchronised", "g", "p", told))
     await north.drained()
-    await eventually(lambda: len(heard) > 0, "the gate next door hears of it")
-    assert [(one.point, one.person, one.direction) for one in heard[0].passed] == [("north", "p-1", "entry")]
+
+    def here() -> Whereabout | None:
+        return access.whereabouts.place("p", time.monotonic())
+
+    await eventually(lambda: here() is not None, "the gate next door hears of it")
+    found = here()
+    assert found is not None
+    assert found.zone == "school"
+    assert refused(south) == 2, "and the hub's own word is not"
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+def refused(link: Link) -> int:
+    return sum(count for reason, count in link.counters.refused.items() if reason.startswith("peers_"))
 
 
 def counted(messages: int, enough: asyncio.Event) -> Callable[[Commit], None]:
@@ -136,7 +164,7 @@ async def test_only_who_may_ask_is_told(hubs: Make) -> None:
     hub = hubs(0)
     database = hub.ingest.store.database
     async with database:
-        news = PeerNews(database, Policies())
+        news = PeerNews(database, Policies(), PeersSigner("school", None))
         assert await news.of([message("north", "p-1")], time.time()) == {}, "there is no policy"
         async with database.transaction() as query:
             await policy.change(query, SHELL, RULES, now=time.time())
@@ -163,17 +191,21 @@ async def test_only_who_may_ask_is_told(hubs: Make) -> None:
 NOW = Moment(1_796_000_000.0, known=True)
 
 
-def lane(mode: str) -> Access:
+def wall_now(*, known: bool) -> Moment:
+    return Moment(time.time(), known=known)
+
+
+def lane(mode: str, here: str = "here", there: str = "there") -> Access:
     seconds = 600.0 if mode == "timed" else 0.0
     point = doc.Point(from_="street", to="school", anti_passback=mode, anti_passback_seconds=seconds)  # type: ignore[arg-type]
     document = doc.Document(
         format=1,
         revision=1,
         zones={"street": doc.Zone(outside=True), "school": doc.Zone()},
-        points={"here": point, "there": point},
+        points={here: point, there: point},
         rules=(doc.Rule(groups=("*",), zones=("school",)),),
     )
-    return Access(Policy(document), "here", find={"p": Person("p")}.get)
+    return Access(Policy(document), here, find={"p": Person("p")}.get)
 
 
 def verdict(access: Access, told: list[Passed], moment: Moment = NOW) -> tuple[str | None, str | None]:

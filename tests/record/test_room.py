@@ -150,7 +150,7 @@ async def test_the_file_itself_refuses_to_lose_a_measurement(
         ),
         (
             "DROP TRIGGER screening_is_final; UPDATE screening SET detail = replace(detail, '36.61', '35.0')",
-            "entry 6 .*screening part is not what was written",
+            "entry 6 .* is not what was written: its screening part was changed",
         ),
         (
             "DROP TRIGGER entry_is_final; UPDATE entry SET screening_digest = NULL WHERE seq = 3",

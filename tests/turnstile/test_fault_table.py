@@ -221,7 +221,7 @@ def test_a_passage_without_a_grant_is_an_intrusion(make_site: MakeSite) -> None:
         await site.app.ready.wait()
         site.turnstile.force(Side.A)
         await asyncio.sleep(1.0)
-        assert site.of(RecordKind.INTRUSION) == [{"direction": "entry", "state": "locked"}]
+        assert site.of(RecordKind.INTRUSION) == [{"direction": "entry", "state": "locked", "alarm": "intrusion"}]
         assert site.app.runner.prompt is Prompt.ALARM
         assert site.turnstile.active("lamp_stop") or site.turnstile.active("buzzer")
         await asyncio.sleep(5.0)
@@ -235,7 +235,7 @@ def test_the_turnstiles_own_sensor_tells_of_whoever_climbs(site: Site) -> None:
         await site.app.ready.wait()
         site.turnstile.force(Side.A)
         await asyncio.sleep(0.2)
-        assert site.of(RecordKind.INTRUSION) == [{"source": "sensor", "state": "locked"}]
+        assert site.of(RecordKind.INTRUSION) == [{"source": "sensor", "state": "locked", "alarm": "intrusion"}]
         assert site.app.runner.prompt is Prompt.ALARM
 
     site.play(scene)
@@ -325,7 +325,7 @@ def test_an_opened_housing_is_recorded_and_alarms(site: Site) -> None:
         assert site.app.runner.prompt is Prompt.ALARM
         site.turnstile.open_cover(False)
         await asyncio.sleep(5.0)
-        assert site.of(RecordKind.TAMPER) == [{"active": True}, {"active": False}]
+        assert site.of(RecordKind.TAMPER) == [{"active": True, "alarm": "tamper"}, {"active": False}]
         assert site.state() is State.LOCKED
 
     site.play(scene)
