@@ -39,9 +39,7 @@ async def append(
     query: AsyncConnection, by: Actor, action: str, subject: str, detail: Mapping[str, object], *, now: float
 ) -> Head:
     """Add an entry to the transaction of `query`. `detail`: JSON's kinds; never a secret or a temperature."""
-    if query.dialect.name == "postgresql":
-        # One after the other; SQLite's transactions are so anyway.
-        await query.execute(sa.text("SELECT pg_advisory_xact_lock(8242)"))
+    await alone(query)
     seq, chain = await head(query)
     entry = {
         "seq": seq + 1,
@@ -55,6 +53,13 @@ async def append(
     entry["chain"] = _link(chain, tuple(entry.values()))
     await query.execute(tables.audit.insert().values(**entry))
     return Head(seq + 1, str(entry["chain"]))
+
+
+async def alone(query: AsyncConnection) -> None:
+    """Wait until nobody else's transaction that writes an entry is under way: to read what must still be so then."""
+    if query.dialect.name == "postgresql":
+        # One after the other; SQLite's transactions are so anyway.
+        await query.execute(sa.text("SELECT pg_advisory_xact_lock(8242)"))
 
 
 async def head(query: AsyncConnection) -> Head:
