@@ -132,7 +132,7 @@ async def _missing(config: HubConfig) -> int:
     """Whose templates, if any, are all of other models."""
     async with _at_desk(config) as (database, people, desk):
         model = (await desk.engine.engine()).template_model
-        known = await desk.enrolled()
+        known = (await desk.faces()).index
         found = 0
         async with database.transaction() as query:
             async for one in people.everybody(query):

@@ -130,10 +130,10 @@ class PhotographDesk:
         digest = self._people.photograph_digest(data)
         return Template(model, judged.embedding, judged.quality.overall, digest), judged
 
-    async def enrolled(self) -> frozenset[str]:
-        """The ids of everybody with a template of the engine's model."""
+    async def faces(self) -> Faces:
+        """Everybody's templates of the engine's model, as they are now."""
         async with self._turn:
-            return frozenset((await self._caught_up()).index.people())
+            return await self._caught_up()
 
     async def known(self, who: str, data: Sequence[bytes]) -> list[Template | None]:
         """For each photograph the template that somebody has of it already."""

@@ -148,14 +148,14 @@ async def test_templates_of_other_models_stay(office: Office) -> None:
     other = np.eye(16, dtype=np.float32)[0]
     async with office.database.transaction() as query:
         await office.people.set_templates(query, OFFICE, "2041", [Template("net:0", other, None)], now=time.time())
-    assert await office.desk.enrolled() == frozenset()
+    assert (await office.desk.faces()).index.people() == ()
     for method in ("POST", "PUT"):
         answer = await office.ask(
             method, "/people/2041/photographs", content=photograph(1), headers={"content-type": "image/png"}
         )
         assert answer.status_code == 200
         assert sorted(one.model for one in await office.templates("2041")) == ["colour:1", "net:0"]
-    assert await office.desk.enrolled() == {"2041"}
+    assert (await office.desk.faces()).index.people() == ("2041",)
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -386,7 +386,7 @@ async def test_more_people_than_are_read_at_once(office: Office) -> None:
             await office.people.set_templates(query, OFFICE, who, [Template("colour:1", mine, None)], now=time.time())
         # All of one number, as after a restored backup.
         await start_over(query, now=time.time())
-    assert len(await office.desk.enrolled()) == len(ids)
+    assert len((await office.desk.faces()).index) == len(ids)
     answer = await office.post("new", photograph(1))
     assert answer.status_code == 409
     assert "as p7 " in answer.json()["detail"]
