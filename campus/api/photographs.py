@@ -103,7 +103,7 @@ class PhotographAnswer(BaseModel):
     quality: QualityRecord
     findings: list[FindingRecord]
     alike: list[Alike]
-    """Who looks so much alike that both are marked for a second factor; the most alike first."""
+    """Who looks so much alike that both are marked for a second factor: told to whom may see people."""
 
 
 class PhotographProblem(ProblemDetail):
@@ -232,7 +232,7 @@ async def _take(
         raise Problem(503, "the hub cannot look at photographs now; its log says why", LATER) from error
     if done is None:
         raise _nobody(who)
-    return _answer(done, template, judged)
+    return _answer(by, done, template, judged)
 
 
 async def _read(request: Request, desk: PhotographDesk) -> bytes:
@@ -251,14 +251,15 @@ async def _read(request: Request, desk: PhotographDesk) -> bytes:
     return bytes(data)
 
 
-def _answer(done: Enrolled, template: Template, judged: Judged) -> PhotographAnswer:
+def _answer(by: Actor, done: Enrolled, template: Template, judged: Judged) -> PhotographAnswer:
+    named = done.alike if by.may(Permission.PEOPLE_READ) else {}
     return PhotographAnswer(
         result=done.change,
         template=TemplateName(id=(template.photograph or b"").hex()[:32], model=done.model),
         templates=done.templates,
         quality=_quality(judged.quality),
         findings=_findings((*judged.findings, *([LOOKALIKE] if done.alike else []))),
-        alike=[Alike(person=other, score=score) for other, score in done.alike.items()],
+        alike=[Alike(person=other, score=score) for other, score in named.items()],
     )
 
 

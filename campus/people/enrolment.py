@@ -20,6 +20,7 @@ from campus.people import lookalikes as pairs
 from campus.people.engine import PhotographEngine
 from campus.people.faces import Faces
 from campus.people.records import Template
+from controller.errors import GateError
 from controller.gallery import model as gallery
 from controller.gallery.judge import Code, Finding, PhotoRefusedError
 from controller.gallery.likeness import apart, lookalikes, thresholds
@@ -100,7 +101,7 @@ class PhotographDesk:
             await self.prepare()
             engine = await self.engine.engine()
             log.info("photographs are taken", engine=engine.name, template_model=engine.template_model)
-        except (HubEngineError, HubStoreError) as error:
+        except (HubEngineError, HubStoreError, GateError) as error:
             log.error("no photographs can be taken", error=str(error))
 
     async def require(self, who: str, consent: Consent | None = None) -> bool:

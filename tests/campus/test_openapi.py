@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json
 import re
 import subprocess
@@ -20,9 +19,7 @@ from campus.auth import tokens
 from campus.auth.roles import PERMISSIONS, Actor, Permission, Role
 from campus.database import Database
 from campus.intake.store import HubStore, Incoming
-from campus.people.records import People, PeopleSettings, Person
 from campus.policy import versions as policy
-from controller.gallery.model import Consent
 from controller.link.messages import Cursor, EventMessage, Online, State, encode, event_id
 
 if TYPE_CHECKING:
@@ -34,7 +31,6 @@ SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 EXAMPLES = 3
 """Drawn ones an operation and phase; the same each time. Those of the coverage phase are counted by the schema."""
 SHELL = Actor("root (shell)", Role.ADMIN)
-CONSENT = Consent("consent", dt.date(2026, 1, 1), "guardian", "face")
 EPOCH = "000000000000002a"
 POLICY = {
     "timezone": "Asia/Shanghai",
@@ -45,8 +41,8 @@ POLICY = {
 }
 
 
-async def _fill(address: str, people: People) -> dict[Role, str]:
-    """Two gates with events complete and behind a gap, a hole, a conflict; somebody; a token of each role."""
+async def _fill(address: str) -> dict[Role, str]:
+    """Two gates with events complete and behind a gap, a hole, a conflict; a token of each role."""
     batch: list[Incoming] = []
     for gate in ("north", "south"):
         for seq in (1, 2, 3, 6):
@@ -69,8 +65,6 @@ async def _fill(address: str, people: People) -> dict[Role, str]:
         await HubStore(database).apply(batch, time.time())
         async with database.transaction() as query:
             await policy.change(query, SHELL, POLICY, now=time.time())
-            # The id that is drawn first, so that some photographs are looked at.
-            await people.upsert(query, SHELL, Person(id="0", consent=CONSENT), now=time.time())
         for role in Role:
             async with database.transaction() as query:
                 made = await tokens.issue(query, SHELL, f"a {role}", role, now=time.time(), expires=None)
@@ -81,13 +75,12 @@ async def _fill(address: str, people: People) -> dict[Role, str]:
 @pytest.fixture
 def served(address: str, tmp_path: Path) -> Iterator[tuple[str, dict[Role, str]]]:
     """The address of a hub with something in it, as a process, and the tokens."""
-    key = tmp_path / "people.key"
-    issued = asyncio.run(_fill(address, People(PeopleSettings(key=key))))
+    issued = asyncio.run(_fill(address))
     config = tmp_path / "hub.toml"
     config.write_text(
         f'campus = "school"\ndatabase = "{address}"\n[broker]\nport = 1\n'
         "[http]\nport = 0\nfailures_per_minute = 1000000\n"
-        f'[people]\nkey = "{key}"\n[people.photographs]\nengine = "demo"\n'
+        f'[people]\nkey = "{tmp_path / "people.key"}"\n[people.photographs]\nengine = "demo"\n'
     )
     log = tmp_path / "hub.log"
     with log.open("w") as told, log.open() as heard:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import re
+import shlex
 import time
 import zipfile
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
 
 from campus.auth.roles import Actor, Role
-from campus.cli.main import main
+from campus.cli.main import _parser, main
+from campus.config import load
 from campus.database import Database
 from campus.errors import HubConfigError, HubStoreError
 from campus.people.batch import Batch, Result, counts, opened
@@ -21,12 +25,10 @@ from campus.people.enrolment import PhotographDesk
 from campus.people.photographs import PhotographSettings
 from campus.people.records import People, PeopleSettings, Person
 from controller.gallery.consent import legal_basis
+from controller.gallery.judge import Code
 from controller.gallery.model import Consent
 from hw.sim.scene import enrolment_photo
 from tests.campus.colours import ColourEngine, photograph
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHELL = Actor("root (shell)", Role.ADMIN)
 TODAY = dt.date(2026, 9, 1)
@@ -286,6 +288,20 @@ def test_without_the_section_it_says_which_is_missing(tmp_path: Path, capsys: py
     path.write_text(f'campus = "school"\ndatabase = "{tmp_path / "hub.sqlite3"}"\n')
     assert main(["people", "photos", "--missing", "--config", str(path)]) == 1
     assert "people.photographs: is missing from hub.toml" in capsys.readouterr().err
+
+
+def test_the_page_is_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "roster.md").read_text(encoding="utf-8")
+    (text,) = [one for one in re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL) if "photographs" in one]
+    path = tmp_path / "hub.toml"
+    path.write_text(f'campus = "school"\ndatabase = "x"\n{text}', encoding="utf-8")
+    assert load(path).people.photographs == PhotographSettings(models=Path("/var/lib/thermogate-hub/models"))
+    commands = re.findall(r"^(thermogate-hub people .*)$", page, flags=re.MULTILINE)
+    assert len(commands) == 2
+    for line in commands:
+        _parser().parse_args(shlex.split(line)[1:])
+    for code in Code:
+        assert f"`{code}`" in page
 
 
 @pytest.mark.parametrize(
