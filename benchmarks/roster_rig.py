@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from campus.people.photographs import PhotographSettings
+    from controller.perception.types import FaceEngine
+
 ADMIN = Actor("administrator", Role.ADMIN)
 MODEL, DIM = "net:1", 128
 CONSENT = Consent("consent", dt.date(2026, 1, 1), "guardian", "face")
@@ -62,9 +65,9 @@ def somebody(number: int, **more: Any) -> Person:
 
 
 class RigHub:
-    """A hub on SQLite, in `folder`; `port`: the broker's on loopback."""
+    """A hub on SQLite, in `folder`; `port`: the broker's on loopback. `photographs`: None: it takes none."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, photographs: PhotographSettings | None = None) -> None:
         key = folder / "hub.key"
         private = read_private(key) if key.exists() else create_private(key)
         self.public = public_text(private.public_key())
@@ -73,7 +76,7 @@ class RigHub:
             database=str(folder / "hub.sqlite3"),
             broker=BrokerSettings(port=port),
             http=HttpSettings(port=0),
-            people=PeopleSettings(key=folder / "people.key"),
+            people=PeopleSettings(key=folder / "people.key", photographs=photographs),
             roster=RosterSettings(sign_with=key, folder=folder / "documents"),
         )
         self.hub = Hub(self.config)
@@ -121,15 +124,18 @@ class RigHub:
 
 
 class RigGate:
-    """What follows the hub on a board, in `folder`."""
+    """What follows the hub on a board, in `folder`. `engine`: whose templates it searches; None: those of `face`."""
 
-    def __init__(self, folder: Path, name: str, port: int, hub: RigHub, url: str) -> None:
+    def __init__(
+        self, folder: Path, name: str, port: int, hub: RigHub, url: str, *, engine: FaceEngine | None = None
+    ) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self.name, self.folder = name, folder
         self.key = key_text(gate_key(folder).public_key())
         self.forgotten: list[str] = []
         clock = SystemClock()
-        self.index = GalleryIndex(DIM, MODEL, threshold=0.5, margin=0.0)
+        plain = GalleryIndex(DIM, MODEL, threshold=0.5, margin=0.0)
+        self.index = plain if engine is None else GalleryIndex.for_engine(engine)
         with GalleryStore.open(folder, create=True) as store:
             self.index.load(store)
             self.book = open_book(store)
@@ -192,11 +198,19 @@ async def until(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> 
 
 
 @contextlib.asynccontextmanager
-async def campus(folder: Path, port: int, gates: int) -> AsyncIterator[tuple[RigHub, list[RigGate]]]:
+async def campus(
+    folder: Path,
+    port: int,
+    gates: int,
+    photographs: PhotographSettings | None = None,
+    engine: FaceEngine | None = None,
+) -> AsyncIterator[tuple[RigHub, list[RigGate]]]:
     """A hub with so many gates that are pinned and follow it."""
-    hub = RigHub(folder, port)
+    hub = RigHub(folder, port, photographs)
     url = await hub.url()
-    made = [RigGate(folder / f"gate-{number}", f"gate-{number}", port, hub, url) for number in range(gates)]
+    made = [
+        RigGate(folder / f"gate-{number}", f"gate-{number}", port, hub, url, engine=engine) for number in range(gates)
+    ]
     try:
         for gate in made:
             await hub.pin(gate)

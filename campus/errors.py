@@ -31,7 +31,7 @@ class HubGateAwayError(HubOrderError):
     """The gate is not there, or takes no orders: nothing was sent."""
 
 
-class HubBusyError(HubOrderError):
+class HubLateOrderError(HubOrderError):
     """The hub itself took too long to come to the order: nothing was sent."""
 
 
@@ -45,3 +45,11 @@ class HubAuditError(HubError, ValueError):
 
 class HubConflictError(HubError, RuntimeError):
     """What was asked for does not fit what is there now; the message says what that is."""
+
+
+class HubBusyError(HubError, RuntimeError):
+    """So much is under way that no more is taken on; it may be tried again in a moment."""
+
+
+class HubEngineError(HubError, RuntimeError):
+    """Photographs cannot be turned into templates here; the message names the key or the file, and what to do."""

@@ -29,6 +29,7 @@ from campus.intake.store import HubStore
 from campus.metrics import HubMetrics
 from campus.outward.feed import Feed
 from campus.outward.webhooks import Webhooks
+from campus.people.enrolment import PhotographDesk
 from campus.people.records import People
 from campus.policy.versions import Policies
 from campus.retention import Retention
@@ -67,6 +68,8 @@ class Hub:
         self.feed = Feed(self.database)
         egress = config.webhooks.egress()
         self.webhooks = Webhooks(self.database, self.people, self.feed, config.webhooks, egress)
+        photographs = config.people.photographs
+        self.photographs = None if photographs is None else PhotographDesk(self.database, self.people, photographs)
         app = make_app(
             self.database,
             self.people,
@@ -75,6 +78,7 @@ class Hub:
             handed_out=self._documents,
             feed=self.feed,
             egress=egress,
+            photograph_desk=self.photographs,
             settings=config.http,
             connected=lambda: None if self._intake is None else self._intake.connected,
         )
@@ -120,6 +124,8 @@ class Hub:
         except* HubError as group:
             raise _first(group) from group
         finally:
+            if self.photographs is not None:
+                self.photographs.close()
             await self.database.close()
         raise AssertionError("its parts run for ever")
 
@@ -138,6 +144,8 @@ class Hub:
                 mailer = Mailer(self.database, self.feed, config.campus, config.alerts.mail)
                 tasks.create_task(mailer.run(), name="mail")
         tasks.create_task(Retention(self.database, config.retention).run(), name="retention")
+        if self.photographs is not None:
+            tasks.create_task(self.photographs.warm_up(), name="photographs")
         if self._broker is None or self._intake is None:
             return
         tasks.create_task(self._intake.run(), name="intake")

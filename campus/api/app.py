@@ -21,6 +21,7 @@ from campus.api import (
     muster,
     orders,
     people,
+    photographs,
     policy,
     problems,
     tickets,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from campus.database import Database
     from campus.gates.documents import Documents
     from campus.gates.orders import OrderDesk
+    from campus.people.enrolment import PhotographDesk
 
 PREFIX = "/api/v1"
 
@@ -62,12 +64,13 @@ def make_app(
     connected: Callable[[], bool | None] = lambda: None,
     feed: Feed | None = None,
     egress: Egress | None = None,
+    photograph_desk: PhotographDesk | None = None,
 ) -> FastAPI:
     """The application over an open database.
 
     `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
     `connected`: whether the broker is; None: it is another program's.
-    `egress`: where webhooks may lead; None: to public addresses.
+    `egress`: where webhooks may lead; None: to public addresses. `photograph_desk`: None: no photographs are taken.
     """
     app = FastAPI(
         title="Thermogate hub",
@@ -86,6 +89,7 @@ def make_app(
     app.state.connected = connected
     app.state.feed = feed or Feed(database)
     app.state.egress = egress or Egress(())
+    app.state.photographs = photograph_desk
     problems.install(app)
     for topic in (
         audit,
@@ -97,6 +101,7 @@ def make_app(
         muster,
         orders,
         people,
+        photographs,
         policy,
         tickets,
         tokens,
@@ -106,7 +111,9 @@ def make_app(
     app.include_router(health.router)
     app.middleware("http")(_guard)
     limits = settings or HttpSettings()
-    app.add_middleware(Limits, body=limits.body_limit, failures=Failures(limits.failures_per_minute))
+    photograph = 0 if photograph_desk is None else photograph_desk.settings.max_bytes
+    failures = Failures(limits.failures_per_minute)
+    app.add_middleware(Limits, body=limits.body_limit, failures=failures, photograph=photograph)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
     return app
 

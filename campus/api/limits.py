@@ -21,6 +21,8 @@ MINUTE = 60.0
 ADDRESSES = 10_000
 """Of which failures are remembered; the one that failed longest ago is forgotten first."""
 
+PHOTOGRAPHS = "/photographs"
+
 log = structlog.stdlib.get_logger("http")
 
 
@@ -64,12 +66,13 @@ class Limits:
     Args:
         body: bytes of a request at most.
         failures: who tried too much.
+        photograph: the same of a request whose path ends in `PHOTOGRAPHS`.
     """
 
-    def __init__(self, app: ASGIApp, body: int, failures: Failures) -> None:
+    def __init__(self, app: ASGIApp, body: int, failures: Failures, photograph: int = 0) -> None:
         self._app = app
         self._body = body
-        self._too_large = f"a request has {body} bytes at most"
+        self._photograph = max(body, photograph)
         self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,17 +89,19 @@ class Limits:
             await answer(429, "too many tokens that do not count", later)(scope, receive, send)
             return
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self._body:
-            await answer(413, self._too_large)(scope, receive, send)
+        most = self._photograph if scope["path"].endswith(PHOTOGRAPHS) else self._body
+        too_large = f"a request has {most} bytes at most"
+        if length.isdecimal() and int(length) > most:
+            await answer(413, too_large)(scope, receive, send)
             return
-        left = self._body
+        left = most
 
         async def counted() -> Message:
             nonlocal left
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise Problem(413, self._too_large)
+                raise Problem(413, too_large)
             return message
 
         async def watched(message: Message) -> None:
@@ -108,7 +113,7 @@ class Limits:
 
         await self._app(scope, counted, watched)
         if left < 0:
-            await answer(413, self._too_large)(scope, receive, send)
+            await answer(413, too_large)(scope, receive, send)
 
 
 def _network(address: str) -> str:

@@ -21,7 +21,7 @@ from campus.api.times import moment_or_none
 from campus.auth import audit
 from campus.auth.roles import Actor, Permission
 from campus.database import Database
-from campus.errors import HubBusyError, HubGateAwayError, HubNoAnswerError, HubOrderError, HubStoreError
+from campus.errors import HubGateAwayError, HubLateOrderError, HubNoAnswerError, HubOrderError, HubStoreError
 from campus.gates.orders import OrderDesk
 from controller.link import commands
 
@@ -91,7 +91,7 @@ async def give_order(by: Commander, database: Data, request: Request, gate: Gate
     try:
         # Who had to wait for another program's transaction has given up, or asked again: nobody watches the gate now.
         if time.monotonic() - request.state.began > desk.patience:
-            raise HubBusyError(f"nothing was sent: the hub was busy for more than {desk.patience:g} s")
+            raise HubLateOrderError(f"nothing was sent: the hub was busy for more than {desk.patience:g} s")
         reply = await desk.give(gate, order.action, by, order.reason)
         outcome |= {"cmd_id": reply.cmd_id, "accepted": reply.accepted, "refused": reply.refused, "lane": reply.lane}
     except HubOrderError as error:
@@ -130,6 +130,6 @@ def _told(order: Order, actor: str) -> dict[str, object]:
 def _status(error: HubOrderError) -> http.HTTPStatus:
     if isinstance(error, HubGateAwayError):
         return http.HTTPStatus.CONFLICT
-    if isinstance(error, HubBusyError):
+    if isinstance(error, HubLateOrderError):
         return http.HTTPStatus.SERVICE_UNAVAILABLE
     return http.HTTPStatus.GATEWAY_TIMEOUT if isinstance(error, HubNoAnswerError) else http.HTTPStatus.BAD_GATEWAY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -102,7 +103,12 @@ def _methods(app: FastAPI, request: Request) -> str:
     return ", ".join(taken)
 
 
-def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """An error, answered."""
-    content = {"status": status, "title": http.HTTPStatus(status).phrase, "detail": detail}
+def answer(
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] = MappingProxyType({}),
+) -> JSONResponse:
+    """An error, answered. `more`: members beside the usual ones (RFC 9457, 3.2)."""
+    content = {"status": status, "title": http.HTTPStatus(status).phrase, "detail": detail, **more}
     return JSONResponse(content, status, dict(headers or {}), MEDIA)

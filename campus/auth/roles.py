@@ -16,6 +16,8 @@ class Permission(enum.StrEnum):
     """The change feed: passages and alerts."""
     PEOPLE_READ = "people:read"
     PEOPLE_WRITE = "people:write"
+    PEOPLE_OVERRULE = "people:overrule"
+    """To say that two people whose faces are as one are two."""
     POLICY_READ = "policy:read"
     POLICY_WRITE = "policy:write"
     HEALTH_READ = "health:read"
@@ -51,6 +53,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.EVENTS_READ,
             P.CHANGES_READ,
             P.PEOPLE_READ,
+            P.PEOPLE_OVERRULE,
             P.POLICY_READ,
             P.POLICY_WRITE,
             P.ORDERS,

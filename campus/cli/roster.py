@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from campus.auth import audit
+from campus.cli import photographs as cli_photographs
 from campus.cli.admin import here, work
 from campus.cli.shutout import add_actions
 from campus.config import load
@@ -50,6 +51,7 @@ def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
     take.add_argument("folder", type=Path, help="as `thermogate enrol export` made it")
     take.add_argument("--kind", choices=get_args(PersonKind), default="student", help="of those who are new here")
     take.set_defaults(run=_take)
+    cli_photographs.add_parsers(deeds)
     for parser in (add, listed, again, take):
         parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
 

@@ -17,6 +17,7 @@ import functools
 import hashlib
 import hmac
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -25,8 +26,9 @@ import sqlalchemy as sa
 
 from campus.auth import audit
 from campus.errors import HubConfigError, HubStoreError
+from campus.people.photographs import PhotographSettings
 from campus.people.sources import SourceSettings
-from campus.people.tables import credential, person, template
+from campus.people.tables import credential, lookalike, person, template
 from controller.errors import GalleryError
 from controller.gallery.consent import refusal
 from controller.gallery.credentials import parse
@@ -35,7 +37,7 @@ from controller.gallery.model import Consent, check_person_id
 from controller.gallery.sealing import Sealed, Sealer, SealError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -60,6 +62,8 @@ class PeopleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Word that the consent to a template must contain in its scope."""
     source: SourceSettings | None = None
     """Where the school keeps its people, if in a database."""
+    photographs: PhotographSettings | None = None
+    """How photographs are turned into templates here; None: finished templates alone are taken."""
     removal_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
     """Part of a source's people that one import may remove or suspend unasked."""
 
@@ -103,6 +107,8 @@ class Template(NamedTuple):
     """float32[dim], L2-normalised."""
     quality: float | None
     """0..1, of the photograph; None: not known."""
+    photograph: bytes | None = None
+    """`People.photograph_digest` of the file it was made from here; None: it came finished."""
 
 
 class _Private(msgspec.Struct, frozen=True):
@@ -175,15 +181,25 @@ class People:
         number = await next_number(query, now)
         for table in (template, credential):
             await query.execute(sa.delete(table).where(table.c.person == who))
+        await query.execute(sa.delete(lookalike).where(sa.or_(lookalike.c.first == who, lookalike.c.second == who)))
         gone = Person(id=who, active=False, second_factor=False, no_face=False)
         row = self._row(gone) | {"removed": now, "changed": number, "faces_changed": number}
         await query.execute(sa.update(person).where(person.c.id == who).values(row))
         return True
 
     async def set_templates(
-        self, query: AsyncConnection, by: Actor, who: str, templates: Sequence[Template], *, now: float
+        self,
+        query: AsyncConnection,
+        by: Actor,
+        who: str,
+        templates: Sequence[Template],
+        *,
+        now: float,
+        noted: Mapping[str, object] = MappingProxyType({}),
     ) -> bool:
         """Keep these templates of somebody in place of theirs; none erases them. False where nobody has that id.
+
+        `noted`: goes into the audit entry besides.
 
         Raises `HubConfigError`: no consent that holds, known without a face, or what is no template.
         """
@@ -193,7 +209,7 @@ class People:
             return False
         if templates:
             await self._check_templates(found, templates, now)
-        detail = {"templates": len(templates), "models": sorted({one.model for one in templates})}
+        detail = {"templates": len(templates), "models": sorted({one.model for one in templates}), **noted}
         await audit.append(query, by, "templates_set" if templates else "templates_erased", who, detail, now=now)
         await query.execute(sa.delete(template).where(template.c.person == who))
         rows = []
@@ -201,7 +217,7 @@ class People:
             plain = np.ascontiguousarray(one.embedding, dtype="<f4").tobytes()
             sealed = self.sealer.seal(plain, ("template", who, one.model, str(position)))
             place = {"person": who, "model": one.model, "position": position, "quality": one.quality}
-            rows.append(place | sealed._asdict())
+            rows.append(place | {"photograph": one.photograph} | sealed._asdict())
         if rows:
             await query.execute(template.insert(), rows)
         number = await next_number(query, now)
@@ -253,13 +269,21 @@ class People:
             for row in await query.execute(sa.select(template).where(of).order_by(*order)):
                 label = ("template", row.person, row.model, str(row.position))
                 numbers = np.frombuffer(self._open(row, label), dtype="<f4").astype(np.float32)
-                found[row.person].append(Template(row.model, numbers, row.quality))
+                found[row.person].append(Template(row.model, numbers, row.quality, row.photograph))
         return found
 
-    async def _check_templates(self, found: Person, templates: Sequence[Template], now: float) -> None:
+    def photograph_digest(self, data: bytes) -> bytes:
+        """By which a photograph's file is known again: an HMAC under this hub's key, 32 bytes."""
+        return hmac.digest(self._keys[1], b"photograph\0" + hashlib.sha256(data).digest(), hashlib.sha256)
+
+    def against_faces(self, found: Person, now: float) -> str:
+        """Why no template of somebody may be kept now; empty where it may."""
         if found.no_face:
-            raise HubConfigError(f"{found.id}: is known without a face, and no template is kept of them")
-        against = refusal(found.consent, dt.datetime.fromtimestamp(now, dt.UTC).date(), self._settings.consent_scope)
+            return "is known without a face, and no template is kept of them"
+        return refusal(found.consent, dt.datetime.fromtimestamp(now, dt.UTC).date(), self._settings.consent_scope)
+
+    async def _check_templates(self, found: Person, templates: Sequence[Template], now: float) -> None:
+        against = self.against_faces(found, now)
         if against:
             raise HubConfigError(f"{found.id}: {against}")
         if len(templates) > MOST_TEMPLATES:

@@ -52,5 +52,16 @@ template = Table(
     Column("model", Words, primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("quality", Float, comment="0..1; null: not known"),
+    Column("photograph", LargeBinary, comment="HMAC of the file it was made from at this hub; null: it came finished"),
     *_sealed(),
 )
+
+lookalike = Table(
+    "lookalike",
+    metadata,
+    Column("first", String(64), ForeignKey("person.id"), primary_key=True),
+    Column("second", String(64), ForeignKey("person.id"), primary_key=True, comment="the greater id of both"),
+    Column("since", Float, nullable=False, comment="Unix seconds"),
+    Index("lookalike_second", "second"),
+)
+"""Two people who may be enrolled though their faces are as one, as twins are; who said so is in the audit log."""

@@ -122,7 +122,7 @@ class GalleryWatch:
         for person in tuple(self._dropped):
             # Dropped while the file was read, which is followed by another look.
             self._take_out(person)
-        log.info("gallery loaded anew", people=len(self._index), gone=len(gone))
+        log.info("gallery loaded anew", people=len(self._index), gone=len(gone), strange=self._index.strange)
         return True
 
     def signature(self) -> Signature:

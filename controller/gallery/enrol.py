@@ -23,10 +23,11 @@ import msgspec
 
 from controller.errors import EngineError, GalleryError, ImageError
 from controller.gallery.consent import CONSENT, refusal
+from controller.gallery.judge import judge_photo
+from controller.gallery.likeness import apart, lookalikes, thresholds
 from controller.gallery.model import Enrolment, Origin, Picture, Template
 from controller.gallery.settings import EnrolmentSettings
 from controller.perception.photo import decode_photo, photo_bytes
-from controller.perception.quality import assess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -40,17 +41,7 @@ if TYPE_CHECKING:
     from controller.gallery.model import Consent, Person
     from controller.gallery.roll import Candidate
     from controller.gallery.store import GalleryStore
-    from controller.perception.types import Face, FaceEngine
-
-LEAST_QUALITY = 0.3
-SECOND_FACE = 0.5
-"""A second face at least so wide as this share of the first makes a photograph ambiguous."""
-ALIKE = 12
-"""People that one face is compared with for its likeness: the most alike ones."""
-DUPLICATE = {"opencv": 0.60, "tflite": 0.60}
-"""Scores from which two ids are one person's. Of 1,697,425 pairs of different people (LFW, 852 people, every picture
-with every other) none reached it by either engine, the highest 0.54 and 0.55; of 3,665 pairs of one person's pictures
-60 and 65 % did (docs/enrolment.md)."""
+    from controller.perception.types import FaceEngine
 
 
 class Change(enum.Enum):
@@ -224,12 +215,12 @@ class Enroller:
             try:
                 if isinstance(data, ImageError):
                     raise data
-                embedding, quality = self._template(data)
+                judged = judge_photo(self._engine, data)
             except (ImageError, EngineError) as error:
                 results.append(PhotoResult(photo, str(error), None))
             else:
-                results.append(PhotoResult(photo, "", quality))
-                templates.append(embedding)
+                results.append(PhotoResult(photo, "", judged.quality.overall))
+                templates.append(judged.embedding)
                 taken.append(data)
         return _Reading(tuple(results), templates, taken)
 
@@ -237,17 +228,12 @@ class Enroller:
         """Scores of others who look much like this person. Raises `GalleryError` with the reason against enrolment."""
         if not embeddings:
             raise GalleryError("no usable photograph")
-        alike: dict[str, float] = {}
-        for embedding in embeddings:
-            for other, score in self._index.rank(embedding, ALIKE):
-                if other != person.person and score >= self.resemblance:
-                    alike[other] = max(round(score, 3), alike.get(other, -1.0))
-        worst = max(alike, key=lambda other: alike[other], default="")
+        alike = lookalikes(self._index, person.person, embeddings, self.resemblance)
+        worst = next(iter(alike), "")
         if worst and alike[worst] >= self.duplicate and self._settings.on_duplicate == "refuse":
             raise GalleryError(f"this face is already enrolled as {worst} (score {alike[worst]:.2f})")
-        least = self._engine.threshold / 2
-        similar = min(float(one @ embeddings[0]) for one in embeddings)
-        if similar < least:
+        similar = apart(self._engine, embeddings)
+        if similar is not None:
             raise GalleryError(f"the photographs show different people (score {similar:.2f})")
         return alike
 
@@ -293,28 +279,6 @@ class Enroller:
         pixels = map(decode_photo, files)
         return tuple(Picture(cv2.imencode(".jpg", picture)[1].tobytes(), today) for picture in pixels)
 
-    def _template(self, data: bytes) -> tuple[NDArray[np.float32], float]:
-        """Embedding and quality of a photograph's face. Raises `ImageError` with the reason against it."""
-        pixels = decode_photo(data)
-        face = _only_face(self._engine.detect(pixels))
-        quality = assess(pixels, face)
-        if quality.overall < LEAST_QUALITY:
-            weakest = min(("size", "sharpness", "exposure", "pose"), key=lambda term: float(getattr(quality, term)))
-            raise ImageError(f"{weakest} is not good enough ({quality.overall:.2f} of {LEAST_QUALITY})")
-        return self._engine.embed(pixels, face), quality.overall
-
-
-def thresholds(engine: FaceEngine, index: GalleryIndex, settings: EnrolmentSettings) -> tuple[float, float]:
-    """(duplicate, resemblance) in force: the settings', else the engine's.
-
-    Whoever scores above the index's threshold could be taken for the other, so that is where resemblance begins. An
-    engine without a measured `DUPLICATE` refuses from there, and marks nobody.
-    """
-    default = max(index.threshold, DUPLICATE.get(engine.name, index.threshold))
-    duplicate = default if settings.duplicate is None else settings.duplicate
-    resemblance = index.threshold if settings.resemblance is None else settings.resemblance
-    return duplicate, min(resemblance, duplicate)
-
 
 def _file(photo: Path) -> bytes | ImageError:
     """A photograph's bytes, or the reason why there are none."""
@@ -330,11 +294,3 @@ def _limited(person: Person, consent: Consent | None) -> Person:
     if expires is None or (person.valid_until is not None and person.valid_until <= expires):
         return person
     return dataclasses.replace(person, valid_until=expires)
-
-
-def _only_face(faces: list[Face]) -> Face:
-    if not faces:
-        raise ImageError("shows no face")
-    if len(faces) > 1 and faces[1].box.width >= SECOND_FACE * faces[0].box.width:
-        raise ImageError(f"shows {len(faces)} faces")
-    return faces[0]

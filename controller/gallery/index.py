@@ -68,6 +68,8 @@ class GalleryIndex:
         """Each person's templates, for 1:1."""
         self._owner: dict[int, str] = {}
         self._next_key = 0
+        self.strange = 0
+        """People at the last load whose templates are all another embedder's: their faces are not known."""
 
     @classmethod
     def for_engine(
@@ -120,22 +122,26 @@ class GalleryIndex:
     ) -> None:
         """Replace all content by the store's; `incomplete` leaves people without fitting templates out.
 
-        Templates of another embedder are left out where a person also has fitting ones. `on_damage` is told of what is
-        damaged, and the rest is used; None refuses it. Raises `EvaluationError` for more people than thresholds are
-        known for, and `GalleryError` that says what to do when somebody has no
-        template that fits; the index is as it was then.
+        Templates of another embedder are left out where a person also has fitting ones, or is a hub's (`strange`).
+        `on_damage` is told of what is damaged, and the rest is used; None refuses it. Raises `EvaluationError` for more
+        people than thresholds are known for, and `GalleryError` that says what to do when somebody has no template that
+        fits; the index is as it was then.
         """
         enrolments = store.enrolments() if on_damage is None else _intact(store, on_damage)
         follows = store.follows_hub()
         fresh = GalleryIndex(self.dim, self.template_model, threshold=self._rule, margin=self.margin)
         without: list[Enrolment] = []
+        strange = 0
         for enrolment in enrolments:
             fitting = [one.embedding for one in enrolment.templates if one.model == self.template_model]
-            # Who has none at all may still come by card: a hub's, or where damage took them, which was told.
-            by_card = not enrolment.templates and (on_damage is not None or follows)
-            if not (fitting or enrolment.person.no_face or by_card):
-                without.append(enrolment)
-                continue
+            # They may still come by card: a hub's, whose engine may be ahead of this gate's, and must not stop it from
+            # hearing of everybody else; or where damage took their templates, which was told.
+            by_card = follows or (not enrolment.templates and on_damage is not None)
+            if not (fitting or enrolment.person.no_face):
+                strange += bool(enrolment.templates)
+                if not by_card:
+                    without.append(enrolment)
+                    continue
             try:
                 fresh.add(enrolment.person, fitting)
             except ValueError as error:
@@ -146,6 +152,7 @@ class GalleryIndex:
             self._gallery, self._people, self._keys = fresh._gallery, fresh._people, fresh._keys
             self._owner, self._next_key, self._rows = fresh._owner, fresh._next_key, fresh._rows
             self._limit = fresh._limit
+            self.strange = strange
 
     def _misfits(self, without: list[Enrolment], people: int) -> str:
         """Who cannot be searched, and the way out."""

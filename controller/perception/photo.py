@@ -15,6 +15,7 @@ from _fastcore.picture_header import read_header, require_size
 from controller.errors import ImageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -27,6 +28,10 @@ decoded (36 MB measured for 60 million); the others are decoded whole (6 bytes a
 LONGEST_SIDE = 1600
 """Larger photographs are reduced before a face is looked for, pixels."""
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+
+
+class PhotoTooLargeError(ImageError):
+    """It has more bytes or pixels than are read."""
 
 
 def read_photo(path: Path) -> NDArray[np.uint8]:
@@ -43,7 +48,7 @@ def photo_bytes(path: Path) -> bytes:
         if not path.is_file() and path.exists():
             raise ImageError("is no file")
         if path.stat().st_size > LARGEST_BYTES:
-            raise ImageError(f"is larger than {LARGEST_BYTES // 1_000_000} MB")
+            raise PhotoTooLargeError(f"is larger than {LARGEST_BYTES // 1_000_000} MB")
         return path.read_bytes()
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
@@ -51,33 +56,38 @@ def photo_bytes(path: Path) -> bytes:
         raise ImageError(f"cannot be read: {error}") from error
 
 
-def decode_photo(data: bytes) -> NDArray[np.uint8]:
+def decode_photo(data: bytes, *, kinds: Collection[str] | None = None, pixels: int | None = None) -> NDArray[np.uint8]:
     """As `read_photo`, from a file's bytes.
 
-    JPEG (grey, colour and CMYK), PNG (any depth; transparency is left out), WebP and BMP. Raises `ImageError` with the
-    reason.
+    JPEG (grey, colour and CMYK), PNG (any depth; transparency is left out), WebP and BMP; `kinds` takes some of them
+    only. `pixels`: that are decoded at most; never more than the largest. Raises `ImageError` with the reason.
     """
     if len(data) > LARGEST_BYTES:
-        raise ImageError(f"is larger than {LARGEST_BYTES // 1_000_000} MB")
+        raise PhotoTooLargeError(f"is larger than {LARGEST_BYTES // 1_000_000} MB")
     try:
         header = read_header(data)
-        pixels_read = LARGEST_JPEG if header.kind == "JPEG" else LARGEST_OTHER
-        require_size(header, side=LARGEST_SIDE, pixels=pixels_read)
     except ValueError as error:
         raise ImageError(str(error)) from error
+    if kinds is not None and header.kind not in kinds:
+        raise ImageError(f"is a {header.kind}, and only {' and '.join(kinds)} are taken here")
+    most = LARGEST_JPEG if header.kind == "JPEG" else LARGEST_OTHER
+    try:
+        require_size(header, side=LARGEST_SIDE, pixels=most if pixels is None else min(pixels, most))
+    except ValueError as error:
+        raise PhotoTooLargeError(str(error)) from error
     flag = cv2.IMREAD_COLOR
     if header.kind == "JPEG":
         # libjpeg reduces while it decodes: a twelfth of the memory and a third of the time of a telephone's picture.
         fits = [factor for factor in _REDUCED if max(header.width, header.height) >= factor * LONGEST_SIDE]
         flag = _REDUCED[max(fits)] if fits else flag
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flag)
+        picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flag)
     except cv2.error as error:
         raise ImageError("is damaged: it cannot be decoded") from error
-    if pixels is None:
+    if picture is None:
         raise ImageError("is damaged: it cannot be decoded")
-    scale = LONGEST_SIDE / max(pixels.shape[:2])
+    scale = LONGEST_SIDE / max(picture.shape[:2])
     if scale < 1:
-        size = tuple(max(1, round(side * scale)) for side in pixels.shape[1::-1])
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(pixels, dtype=np.uint8)
+        size = tuple(max(1, round(side * scale)) for side in picture.shape[1::-1])
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(picture, dtype=np.uint8)

@@ -80,6 +80,7 @@ def served(address: str, tmp_path: Path) -> Iterator[tuple[str, dict[Role, str]]
     config.write_text(
         f'campus = "school"\ndatabase = "{address}"\n[broker]\nport = 1\n'
         "[http]\nport = 0\nfailures_per_minute = 1000000\n"
+        f'[people]\nkey = "{tmp_path / "people.key"}"\n[people.photographs]\nengine = "demo"\n'
     )
     log = tmp_path / "hub.log"
     with log.open("w") as told, log.open() as heard:

@@ -15,6 +15,7 @@ import pytest
 
 from controller.errors import MessageError
 from controller.gallery.credentials import add_credential, open_book
+from controller.gallery.index import GalleryIndex
 from controller.gallery.install import heard, hub_state, install, unheard
 from controller.gallery.store import GalleryStore
 from controller.link.documents import Document, FaceEntry, PersonEntry
@@ -193,3 +194,21 @@ def test_killed_anywhere_it_is_the_old_one_or_the_new(tmp_path: Path, kind: str,
         if not is_new:
             install(store, new)
         assert known(store) == after
+
+
+def test_whoever_has_templates_of_another_model_alone_comes_by_card_and_stops_nobody(store: GalleryStore) -> None:
+    """A hub's engine may be ahead of the gate's: what the gate hears of everybody else must still be in force."""
+    install(store, people(1, "a", "b"))
+    install(store, faces(1, "a"))
+    index = GalleryIndex(16, "net:1", threshold=0.9, margin=0.0)
+    index.load(store)
+    ahead = document("gallery", 2, 1, {"b": FaceEntry(templates=(("net:2", face(2)),))})
+    install(store, ahead)
+    index.load(store)
+    assert set(index.people()) == {"a", "b"}
+    assert index.strange == 1
+    assert index.identify(np.frombuffer(face(2), dtype="<f4")).match is None
+    install(store, people(3, since=1, removed=("a",)))
+    index.load(store)
+    assert index.people() == ("b",)
+    assert index.identify(np.frombuffer(face(1), dtype="<f4")).match is None
