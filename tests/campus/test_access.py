@@ -31,6 +31,11 @@ GET    /people/{who}                     doctor enrolment admin
 PUT    /people/{who}                     enrolment
 DELETE /people/{who}                     enrolment
 DELETE /people/{who}/consent             enrolment
+GET    /people/{who}/lookalikes          doctor enrolment admin
+PUT    /people/{who}/lookalikes/{other}  admin
+DELETE /people/{who}/lookalikes/{other}  admin
+POST   /people/{who}/photographs         enrolment
+PUT    /people/{who}/photographs         enrolment
 PUT    /people/{who}/templates           enrolment
 GET    /policy                           guard enrolment admin auditor
 PATCH  /policy                           admin
