@@ -97,6 +97,12 @@ class Ingest:
 
     async def run(self) -> NoReturn:
         """Take in until cancelled; a lost broker is tried again for ever. Raises `HubError` where that cannot help."""
+        try:
+            await self._keep_on()
+        finally:
+            self._lost()
+
+    async def _keep_on(self) -> NoReturn:
         pause = RECONNECT_LEAST
         while True:
             try:
@@ -105,10 +111,13 @@ class Ingest:
             except* (aiomqtt.MqttError, HubStoreError) as group:
                 log.warning("intake interrupted", host=self._broker.host, error=str(_first(group)))
             pause = RECONNECT_LEAST if self.connected.is_set() else pause
-            self.connected.clear()
-            self._client = None
+            self._lost()
             pause = min(RECONNECT_MOST, self._rng.uniform(RECONNECT_LEAST, pause * 3))
             await asyncio.sleep(pause)
+
+    def _lost(self) -> None:
+        self.connected.clear()
+        self._client = None
 
     async def _session(self) -> None:
         async with connect(self._broker, f"thermogate-hub-{self._campus}{self._share.suffix}") as client:
