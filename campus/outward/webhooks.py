@@ -270,9 +270,9 @@ class Webhooks:
         headers = {
             "content-type": "application/json",
             "user-agent": "thermogate-hub",
-            "webhook-id": one.id,
+            "webhook-id": one.message_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signer.sign(one.id, now, body),
+            "webhook-signature": signer.sign(one.message_id, now, body),
         }
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
