@@ -8,7 +8,7 @@ or inserts one breaks the chain from there on; who cuts off the end is found by 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from campus import tables
 from campus.errors import HubAuditError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -39,22 +39,34 @@ async def append(
     query: AsyncConnection, by: Actor, action: str, subject: str, detail: Mapping[str, object], *, now: float
 ) -> Head:
     """Add an entry to the transaction of `query`. `detail`: JSON's kinds; never a secret or a temperature."""
+    return await append_all(query, by, [(action, subject, detail)], now=now)
+
+
+async def append_all(
+    query: AsyncConnection, by: Actor, entries: Iterable[tuple[str, str, Mapping[str, Any]]], *, now: float
+) -> Head:
+    """Add several, each an action, a subject and a detail, with few statements; the log's head then."""
     if query.dialect.name == "postgresql":
         # One after the other; SQLite's transactions are so anyway.
         await query.execute(sa.text("SELECT pg_advisory_xact_lock(8242)"))
     seq, chain = await head(query)
-    entry = {
-        "seq": seq + 1,
-        "time": now,
-        "actor": by.name,
-        "role": by.role.value,
-        "action": action,
-        "subject": subject,
-        "detail": msgspec.json.encode(detail, order="sorted").decode(),
-    }
-    entry["chain"] = _link(chain, tuple(entry.values()))
-    await query.execute(tables.audit.insert().values(**entry))
-    return Head(seq + 1, str(entry["chain"]))
+    rows = []
+    for action, subject, detail in entries:
+        seq += 1
+        row = {
+            "seq": seq,
+            "time": now,
+            "actor": by.name,
+            "role": by.role.value,
+            "action": action,
+            "subject": subject,
+            "detail": msgspec.json.encode(detail, order="sorted").decode(),
+        }
+        chain = _link(chain, tuple(row.values()))
+        rows.append(row | {"chain": chain})
+    if rows:
+        await query.execute(tables.audit.insert(), rows)
+    return Head(seq, chain)
 
 
 async def head(query: AsyncConnection) -> Head:
