@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 LOOK = 1.0
 """Seconds between two looks for duties that have become free; the holder says as often that it is there."""
-ANSWER_WITHIN = 4.0
-"""Seconds after which a hub that PostgreSQL does not answer gives its duties up."""
-SILENCE = 8.0
+ANSWER_WITHIN = 8.0
+"""Seconds after which a hub that PostgreSQL does not answer gives its duties up; a machine that has much to do answers
+sooner."""
+SILENCE = 15.0
 """Seconds after which PostgreSQL ends the session of a hub that says nothing."""
 LOCKS = 8250
 """The class of our advisory locks (the first of their two numbers)."""

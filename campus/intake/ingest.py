@@ -40,8 +40,8 @@ REPEAT_AFTER = 2.0
 """Seconds in which a mark is not acknowledged again for events that it has. A gate that waits long sends them again
 before it can have heard; it would take each of those answers as a request to send again (`controller.link.window`), and
 so a hub under load would make its load. Where the answer was lost, the gate sends them once more."""
-RECONNECT_LEAST, RECONNECT_MOST = 0.5, 30.0
-"""Bounds of the random pause between attempts to connect, seconds."""
+RECONNECT_LEAST, RECONNECT_MOST = 0.5, 5.0
+"""Bounds of the random pause between attempts to connect, seconds: one client, for which every gate waits."""
 
 ONLINE: messages.Kind = "online"
 
