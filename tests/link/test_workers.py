@@ -15,6 +15,7 @@ import pytest
 
 from campus.broker import Broker
 from campus.database import Database
+from campus.duties import FREE
 from campus.errors import HubConfigError
 from campus.intake.gaps import GapSettings
 from campus.intake.share import Share, read_share
@@ -88,6 +89,15 @@ async def test_a_worker_that_is_killed_and_started_again(
     assert await stored(postgresql_address) == dict.fromkeys(GATES, 2 * EVENTS)
 
 
+async def looking(address: str) -> int:
+    """Workers that hold their duty, or look whether it is free."""
+    reader = await asyncpg.connect(address)
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE query = $1 AND datname = current_database()"
+    found = await reader.fetchval(sessions, FREE)
+    await reader.close()
+    return int(found)
+
+
 @pytest.mark.asyncio
 async def test_a_worker_in_reserve_takes_over_from_one_that_is_killed(
     postgresql_address: str, broker: Any, gates: Make, start: Callable[[int], subprocess.Popen[bytes]]
@@ -102,6 +112,9 @@ async def test_a_worker_in_reserve_takes_over_from_one_that_is_killed(
         await gate.drained()
     for number in range(1, WORKERS + 1):
         start(number)
+    async with asyncio.timeout(120):
+        while await looking(postgresql_address) < 2 * WORKERS:  # noqa: ASYNC110 - a database tells nobody
+            await asyncio.sleep(0.1)
     for gate in made.values():
         await gate.append(EVENTS)
     for worker in first:
