@@ -130,7 +130,7 @@ async def _fill(hub: RigHub, people: int, faces: int) -> None:
     rows, cards, templates = [], [], []
     for number in range(people):
         one = somebody(number)
-        row = hub.people._row(one) | {"changed": number + 1, "faces_changed": number + 1}  # noqa: SLF001 - as above
+        row = hub.people.row(one) | {"changed": number + 1, "faces_changed": number + 1}
         rows.append(row)
         (card,) = one.credentials or ()
         sealed = seal(card.number.encode(), ("credential", one.id, card.kind))

@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import fcntl
+import functools
+import os
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,13 +28,19 @@ from campus.errors import HubConfigError, HubDataError, HubStoreError, HubTakenE
 from controller.link import messages
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 LOCK_WAIT = 10.0
 """Seconds to wait for another program's transaction."""
+DRIVER_ERRORS = (
+    OSError, sa.exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+)  # fmt: skip
+"""What PostgreSQL's driver raises; the last where a connection ends in an unlucky moment."""
+OLDEST = 140_000
+"""PostgreSQL's version from which there is `idle_session_timeout`."""
 MONTHS_AHEAD = 2
 """Partitions that are there before they are needed."""
 
@@ -113,23 +122,60 @@ class Database:
         if not self.is_postgresql:
             yield Listening()
             return
+        async with self.apart() as driver:
+            heard = Listening()
+            driver.add_termination_listener(heard.end)
+            await driver.add_listener(channel, heard.hear)
+            try:
+                yield heard
+            finally:
+                driver.remove_termination_listener(heard.end)
+
+    @contextlib.asynccontextmanager
+    async def apart(self) -> AsyncIterator[Any]:
+        """PostgreSQL's own connection (asyncpg), for what is a session's; it ends with the block.
+
+        Raises `HubStoreError`, for errors of the block's too.
+        """
         if self._engine is None:
             raise HubStoreError(f"{self.address}: is not open")
         try:
             async with self._engine.connect() as connection:
-                driver: Any = (await connection.get_raw_connection()).driver_connection
-                heard = Listening()
-                driver.add_termination_listener(heard.end)
-                await driver.add_listener(channel, heard.hear)
                 try:
-                    yield heard
+                    yield (await connection.get_raw_connection()).driver_connection
                 finally:
-                    driver.remove_termination_listener(heard.end)
                     await connection.invalidate()
-        except (OSError, sa.exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DRIVER_ERRORS as error:
             if isinstance(error, HubStoreError):
                 raise
             raise HubStoreError(f"{self.address}: {_plain(error)}") from error
+
+    @contextlib.contextmanager
+    def of_one_hub(self) -> Iterator[None]:
+        """See that a file is one hub's alone, for the block; hubs share a PostgreSQL (`campus.duties`).
+
+        Raises `HubStoreError` where another hub has it. Commands for a moment, such as an import, are no hubs.
+        """
+        if self.is_postgresql:
+            yield
+            return
+        path = Path(f"{self.address}-hub")  # beside SQLite's own -wal and -shm
+        try:
+            file = path.open("a+", encoding="ascii")
+        except OSError as error:
+            raise HubStoreError(f"{path}: cannot be made: {error.strerror}") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it however the hub ends
+            except OSError as error:
+                file.seek(0)
+                whose = file.read(20).strip() or "?"
+                told = f"is in use by another hub, process {whose}; several need PostgreSQL (docs/hub.md)"
+                raise HubStoreError(f"{self.address}: {told}") from error
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
 
     async def provide_months(self, received: float) -> None:
         """See that rows received then have a partition, and the next months' too; nothing to do on SQLite."""
@@ -167,6 +213,7 @@ class Database:
         """Migrate, and note or check the campus."""
         if self.is_postgresql:
             await _alone(query)
+            await self._check_version(query)
         await query.run_sync(self._migrate)
         found = (await query.execute(sa.select(tables.hub.c.campus))).scalar()
         if found is None:
@@ -176,20 +223,28 @@ class Database:
         elif self._campus not in (None, found):
             raise HubStoreError(f"{self.address}: holds the events of campus {found!r}, not of {self._campus!r}")
 
+    async def _check_version(self, query: AsyncConnection) -> None:
+        """Refuse a PostgreSQL that cannot end a session which says nothing."""
+        version = int((await query.execute(sa.text("SHOW server_version_num"))).scalar_one())
+        if version < OLDEST:
+            told = f"is PostgreSQL {version // 10_000}, {OLDEST // 10_000} or newer is needed"
+            raise HubStoreError(f"{self.address}: {told}")
+
     def _migrate(self, connection: sa.Connection) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-        config.attributes["connection"] = connection
         names = set(sa.inspect(connection).get_table_names())
         if names and "alembic_version" not in names:
             raise HubStoreError(f"{self.address}: holds another program's tables, or those of an early hub")
         if self._campus is None and not names:
             raise HubStoreError(f"{self.address}: is no hub's database")
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        known = _versions()
         if names:
             (version,) = connection.execute(sa.text("SELECT version_num FROM alembic_version")).one()
+            if version == known[0]:
+                return
             if version not in known:
                 raise HubStoreError(f"{self.address}: has version {version}, newer than this program's")
+        config = _alembic()
+        config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
@@ -223,6 +278,18 @@ async def _alone(query: AsyncConnection) -> None:
     """Change tables one hub after the other, however many start together and however long one takes."""
     await query.execute(sa.text("SET LOCAL lock_timeout = 0"))
     await query.execute(sa.text("SELECT pg_advisory_xact_lock(8241)"))
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    return config
+
+
+@functools.cache
+def _versions() -> tuple[str, ...]:
+    """The migrations, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions())
 
 
 def _url(address: str) -> sa.URL:

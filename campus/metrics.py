@@ -76,7 +76,12 @@ class HubMetrics:
             ["of", "which"],
             registry=registry,
         )
+        self._duties = Gauge("thermogate_hub_duty", "1: this hub does it, 0: another", ["duty"], registry=registry)
         self._conflicts = Gauge("thermogate_hub_conflicts", "Other events at places that were taken", registry=registry)
+
+    def duty(self, name: str, held: bool) -> None:  # noqa: FBT001 - a value, not a switch
+        """Whether a duty is this hub's; fits `Duties(told=...)`."""
+        self._duties.labels(name).set(held)
 
     def watch(self, intake: Ingest) -> None:
         """Tell what this intake counts."""

@@ -17,6 +17,7 @@ from campus.alerts.watch import AlertWatch
 from campus.api.app import make_app
 from campus.certificates import Certificates, files_of
 from campus.database import Database
+from campus.duties import Duties
 from campus.errors import HubConfigError, HubError
 from campus.gates.distribution import Distribution, roster_key
 from campus.gates.documents import Documents
@@ -36,10 +37,11 @@ from campus.retention import Retention
 from controller.link.peers import PeersSigner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from fastapi import FastAPI
 
+    from campus.api.health import BrokerState
     from campus.api.settings import HttpSettings
     from campus.broker import Broker
     from campus.config import HubConfig
@@ -57,6 +59,7 @@ class Hub:
         self._share = share
         self._metrics = HubMetrics()
         self.database = Database(config.database, config.campus)
+        self.duties = Duties(self.database, self._metrics.duty)
         self.people = People(config.people)
         self.policies = Policies()
         self._broker = None if config.broker is None else config.broker.broker()
@@ -80,7 +83,7 @@ class Hub:
             egress=egress,
             photograph_desk=self.photographs,
             settings=config.http,
-            connected=lambda: None if self._intake is None else self._intake.connected,
+            broker=self._state_of_intake,
         )
         self.web = WebServer(config.http, app)
         self._certificates = Certificates(
@@ -93,6 +96,13 @@ class Hub:
     def _renewed(self, name: str) -> None:
         if name == "https":
             self.web.renew()
+
+    def _state_of_intake(self) -> BrokerState:
+        if self._intake is None:
+            return "none"
+        if not self.duties.holds(self._intake.duty):
+            return "standby"
+        return "connected" if self._intake.connected else "away"
 
     def _make_intake(self, broker: Broker) -> Intake:
         config = self._config
@@ -116,9 +126,10 @@ class Hub:
 
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
+        _check_share(self.database, self._share)
         await self.database.open()
         try:
-            with self._metrics.served(self._config.metrics.port):
+            with self.database.of_one_hub(), self._metrics.served(self._config.metrics.port):
                 async with asyncio.TaskGroup() as tasks:
                     self._start(tasks)
         except* HubError as group:
@@ -130,39 +141,43 @@ class Hub:
         raise AssertionError("its parts run for ever")
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
-        """Start every part."""
-        config = self._config
+        """Start every part: what each hub does, and the duties of which each is one hub's at a time."""
         tasks.create_task(self.web.run(), name="web")
         tasks.create_task(self._metrics.run(self.database), name="metrics")
         tasks.create_task(self.feed.run(), name="feed")
         tasks.create_task(self._certificates.run(), name="certificates")
-        if self._share.number == 1:
-            tasks.create_task(self.webhooks.run(), name="webhooks")
-            alerts = AlertWatch(self.database, config.alerts, time.time(), self._certificates.wrong)
-            tasks.create_task(alerts.run(), name="alerts")
-            if config.alerts.mail is not None:
-                mailer = Mailer(self.database, self.feed, config.campus, config.alerts.mail)
-                tasks.create_task(mailer.run(), name="mail")
-        tasks.create_task(Retention(self.database, config.retention).run(), name="retention")
         if self.photographs is not None:
             tasks.create_task(self.photographs.warm_up(), name="photographs")
+        tasks.create_task(self.duties.run(self._works()), name="duties")
+
+    def _works(self) -> dict[str, Callable[[], Awaitable[NoReturn]]]:
+        """The duties, by name."""
+        config = self._config
+        works: dict[str, Callable[[], Awaitable[NoReturn]]] = {
+            "webhooks": self.webhooks.run,
+            # Made anew: gates were not heard here until now.
+            "alerts": lambda: AlertWatch(self.database, config.alerts, time.time(), self._certificates.wrong).run(),
+            "retention": Retention(self.database, config.retention).run,
+        }
+        if config.alerts.mail is not None:
+            works["mail"] = Mailer(self.database, self.feed, config.campus, config.alerts.mail).run
         if self._broker is None or self._intake is None:
-            return
-        tasks.create_task(self._intake.run(), name="intake")
-        if config.roster is not None and self._documents is not None and self._share.number == 1:
-            distribution = Distribution(
+            return works
+        works[self._intake.duty] = self._intake.run
+        if config.roster is not None and self._documents is not None:
+            works["roster"] = Distribution(
                 config.campus,
                 config.roster,
                 self.database,
                 self.people,
                 documents=self._documents,
                 broker=self._broker,
-            )
-            tasks.create_task(distribution.run(), name="distribution")
+            ).run
+        return works
 
 
 class Intake:
-    """Takes in what the gates report, and asks for what stays away."""
+    """Takes in what the gates report, and asks for what stays away; one hub at a time for each share of the gates."""
 
     def __init__(
         self,
@@ -176,6 +191,8 @@ class Intake:
         signer: PeersSigner | None = None,
         share: Share = EVERYTHING,
     ) -> None:
+        self.duty = f"intake {share.number}/{share.workers}"
+        """Its name among the duties."""
         self._detector = GapDetector(database, gaps, self._ask)
         told = [self._detector.committed, metrics.committed]
         peers = PeerNews(database, policies, signer or PeersSigner(campus, None))
@@ -184,6 +201,7 @@ class Intake:
 
     async def run(self) -> NoReturn:
         """Do so until cancelled. Raises `HubError` where trying again cannot help."""
+        self._detector.forget()  # what was known before another hub had this duty
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._ingest.run(), name="ingest")
@@ -199,6 +217,22 @@ class Intake:
 
     async def _ask(self, marks: Sequence[Mark]) -> bool:
         return await self._ingest.ask(marks)
+
+
+async def take_in(intake: Intake, database: Database, share: Share, metrics: HubMetrics) -> NoReturn:
+    """An intake alone, until cancelled. Raises `HubError` where trying again cannot help."""
+    _check_share(database, share)
+    with database.of_one_hub():
+        try:
+            await Duties(database, metrics.duty).run({intake.duty: intake.run})
+        except* HubError as group:
+            raise _first(group) from group
+    raise AssertionError("it runs for ever")
+
+
+def _check_share(database: Database, share: Share) -> None:
+    if not (share.is_everything or database.is_postgresql):
+        raise HubConfigError(f"--worker: several need PostgreSQL, and {database.address} is a file (docs/hub.md)")
 
 
 class WebServer:

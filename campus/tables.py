@@ -32,6 +32,8 @@ event = Table(
     Column("person", Text),
     Column("chain", String(64), nullable=False),
     Column("payload", LargeBinary, nullable=False, comment="as it came"),
+    Column("happened", Float, comment="Unix seconds; null: `time` is right (campus.intake.dating)"),
+    Column("happened_error", Float, comment="null beside a `happened`: nobody knows when; that is when it came"),
 )
 
 pending = Table(
@@ -49,6 +51,9 @@ arrived = sa.union_all(
 ).subquery("arrived")
 """Every event that is here, once. One that becomes complete keeps its `received`."""
 
+dates = arrived.c.time, arrived.c.happened, arrived.c.happened_error
+"""What `campus.intake.dating.moment_of` wants to know."""
+
 boot = Table(
     "boot",
     metadata,
@@ -60,18 +65,6 @@ boot = Table(
     Column("last_time", Float, nullable=False),
 )
 """The first and the last moment of each start of a board at which it knew the time."""
-
-dated = arrived.outerjoin(boot, sa.and_(arrived.c.gate == boot.c.gate, arrived.c.boot_id == boot.c.boot_id))
-dates = (
-    arrived.c.time,
-    arrived.c.clock,
-    arrived.c.monotonic,
-    boot.c.first_monotonic,
-    boot.c.first_time,
-    boot.c.last_monotonic,
-    boot.c.last_time,
-)
-"""Of `dated`: what `campus.intake.dating.moment_of` wants to know."""
 
 mark = Table(
     "mark",

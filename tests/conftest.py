@@ -1,8 +1,15 @@
-"""What every test may lean on: research data and models where they are, and a loop that is never blocked."""
+"""What every test may lean on: research data and models where they are, and databases for a hub.
+
+The tests' PostgreSQL starts once. Each test's database is a copy of one that a hub has made, as making its tables takes
+longer than most tests.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from controller.perception.types import Face
+
+
+NUMBERS = itertools.count()
 
 
 def _folder(variable: str) -> Path:
@@ -78,3 +88,76 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+# What a hub needs is imported where it is used: tests of the kernels run where it is not installed.
+
+
+async def _make(address: str) -> None:
+    """Let a hub of the campus `school` make its tables."""
+    from campus.database import Database
+
+    async with Database(address, "school"):
+        pass
+
+
+async def _tell(server: str, statement: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(server)
+    await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A running PostgreSQL on a socket of its own; its address but for the database's `{name}`."""
+    from benchmarks.hub import services
+
+    try:
+        # A process that is killed loses nothing without fsync; only a machine would.
+        server = services.PostgreSQL("-c fsync=off", "-c full_page_writes=off", "-c max_connections=100")
+    except services.MissingError as error:
+        pytest.skip(str(error))
+    try:
+        server.start()
+        yield server.address_of("{name}")
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: str) -> str:
+    """The name of a database that has a hub's tables, and nobody's connections."""
+    asyncio.run(_tell(postgresql.format(name="postgres"), "CREATE DATABASE hub_template"))
+    asyncio.run(_make(postgresql.format(name="hub_template")))
+    return "hub_template"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that has a hub's tables."""
+    path = tmp_path_factory.mktemp("template") / "hub.sqlite3"
+    asyncio.run(_make(str(path)))
+    return path
+
+
+@pytest.fixture
+def postgresql_address(postgresql: str, postgresql_template: str) -> Iterator[str]:
+    """The address of a PostgreSQL database with the tables of a hub of the campus `school`."""
+    server, name = postgresql.format(name="postgres"), f"hub_{next(NUMBERS)}"
+    asyncio.run(_tell(server, f"CREATE DATABASE {name} TEMPLATE {postgresql_template}"))
+    yield postgresql.format(name=name)
+    asyncio.run(_tell(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def sqlite_address(sqlite_template: Path, tmp_path: Path) -> str:
+    """The same as a file."""
+    return str(shutil.copy(sqlite_template, tmp_path / "hub.sqlite3"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest) -> str:
+    """A database of a hub, of either kind."""
+    return str(request.getfixturevalue(f"{request.param}_address"))

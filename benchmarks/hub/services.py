@@ -116,7 +116,10 @@ def wait_for_port(port: int, process: Process, host: str = "127.0.0.1") -> None:
 
 
 class PostgreSQL:
-    """A database server of our own, on a socket in a folder of its own; with its defaults, fsync among them."""
+    """A database server of our own, on a socket in a folder of its own; with its defaults, fsync among them.
+
+    `options`: of the server, as `-c name=value`. Raises `MissingError` where it is not installed.
+    """
 
     def __init__(self, *options: str) -> None:
         found = shutil.which("pg_ctl")
@@ -138,7 +141,11 @@ class PostgreSQL:
     @property
     def address(self) -> str:
         """Of the database that the server comes with."""
-        return f"postgresql://hub@/postgres?host={self.folder}"
+        return self.address_of("postgres")
+
+    def address_of(self, name: str) -> str:
+        """Of the database of this name."""
+        return f"postgresql://hub@/{name}?host={self.folder}"
 
     @property
     def pid(self) -> int:
@@ -148,6 +155,10 @@ class PostgreSQL:
     def start(self) -> None:
         """Start, and return when it answers."""
         self._run("pg_ctl", "-D", self._data, "-l", str(self.folder / "log"), "-o", self._options, "-w", "start")
+
+    def create(self, name: str) -> None:
+        """Make a database."""
+        self._run("createdb", "-h", str(self.folder), "-U", "hub", name)
 
     def stop(self) -> None:
         """At once, as a crash does: it recovers when it is started again."""

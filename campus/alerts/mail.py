@@ -139,7 +139,8 @@ class Mailer:
         if wanted:
             await send(self._settings, await self._message(wanted))
         async with self._database.transaction() as query:
-            await query.execute(sa.update(consumer).where(consumer.c.name == NAME).values(position=head))
+            mine = consumer.c.name == NAME, consumer.c.position == position
+            await query.execute(sa.update(consumer).where(*mine).values(position=head))
         return bool(wanted)
 
     async def _position(self) -> int:

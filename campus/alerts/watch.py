@@ -104,8 +104,9 @@ class AlertWatch:
             if began:
                 rows = [dict(zip(standing_alert.c.keys(), (*key, now), strict=True)) for key in sorted(began)]
                 await query.execute(standing_alert.insert(), rows)
-            if ended:
-                await query.execute(sa.delete(standing_alert).where(sa.tuple_(*_KEY).in_(list(ended))))
+            if ended:  # those that nobody else has ended since they were read
+                gone = sa.delete(standing_alert).where(sa.tuple_(*_KEY).in_(list(ended)))
+                ended = {tuple(row) for row in await query.execute(gone.returning(*_KEY))}
             told = [_change(present[key], now, active=True) for key in sorted(began)]
             told += [_change(Condition(*key), now, active=False) for key in sorted(ended)]
             await changes.append(query, told)

@@ -61,7 +61,7 @@ def make_app(
     metrics: HubMetrics | None = None,
     handed_out: Documents | None = None,
     settings: HttpSettings | None = None,
-    connected: Callable[[], bool | None] = lambda: None,
+    broker: Callable[[], health.BrokerState] = lambda: "none",
     feed: Feed | None = None,
     egress: Egress | None = None,
     photograph_desk: PhotographDesk | None = None,
@@ -69,7 +69,7 @@ def make_app(
     """The application over an open database.
 
     `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
-    `connected`: whether the broker is; None: it is another program's.
+    `broker`: how it stands with it.
     `egress`: where webhooks may lead; None: to public addresses. `photograph_desk`: None: no photographs are taken.
     """
     app = FastAPI(
@@ -86,7 +86,7 @@ def make_app(
     app.state.orders = order_desk
     app.state.metrics = metrics or HubMetrics()
     app.state.documents = handed_out
-    app.state.connected = connected
+    app.state.broker = broker
     app.state.feed = feed or Feed(database)
     app.state.egress = egress or Egress(())
     app.state.photographs = photograph_desk

@@ -81,7 +81,6 @@ async def list_events(
     """
     event = tables.arrived.c
     chosen = sa.select(event.gate, event.received, event.payload, event.epoch, event.seq, *tables.dates)
-    chosen = chosen.select_from(tables.dated)
     for column, value in ((event.gate, gate), (event.person, person), (event.type, type)):
         if value is not None:
             chosen = chosen.where(column == value)

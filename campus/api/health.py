@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from campus.api import problems
 from campus.api.auth import Data
 
+BrokerState = Literal["connected", "away", "standby", "none"]
+
 router = APIRouter(tags=["health"])
 
 
@@ -24,8 +26,9 @@ class Ready(BaseModel):
     """It can do its work."""
 
     status: Literal["ok"] = "ok"
-    broker: Literal["connected", "away", "none"]
-    """`away`: what gates report does not come in; REST is answered all the same. `none`: it is another program's."""
+    broker: BrokerState
+    """`away`: what gates report does not come in; REST is answered all the same. `standby`: another hub takes it in,
+    and this one would take over. `none`: it is another program's."""
 
 
 @router.get("/health")
@@ -39,5 +42,4 @@ async def ready(database: Data, request: Request) -> Ready:
     """Whether it can answer for its database; 503 where it cannot."""
     async with database.transaction() as query:
         await query.execute(sa.select(1))
-    connected: bool | None = request.app.state.connected()
-    return Ready(broker="none" if connected is None else "connected" if connected else "away")
+    return Ready(broker=request.app.state.broker())

@@ -31,7 +31,7 @@ from campus.intake.share import read_share
 from campus.intake.store import HubStore
 from campus.metrics import HubMetrics
 from campus.policy.versions import Policies
-from campus.service import Hub, Intake
+from campus.service import Hub, Intake, take_in
 from controller.errors import GateError
 from controller.link.peers import PeersSigner
 
@@ -145,7 +145,7 @@ def _ingest(options: argparse.Namespace) -> int:
                 share=share,
             )
             with metrics.served(options.metrics_port):
-                await intake.run()
+                await take_in(intake, database, share, metrics)
 
     _configure_log()
     asyncio.run(_until_signal(run()))

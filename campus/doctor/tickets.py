@@ -18,7 +18,6 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from campus.doctor.tables import ticket, ticket_entry
 from campus.errors import HubConflictError
-from campus.intake.happened import happened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from campus.auth.roles import Actor
+    from campus.intake.dating import Moment
     from controller.link.messages import EventMessage
 
 EVENT = "ticket"
@@ -68,6 +68,7 @@ class Flagged(NamedTuple):
     gate: str
     message: EventMessage
     received: float
+    moment: Moment
 
 
 class TicketRow(NamedTuple):
@@ -107,8 +108,7 @@ async def gather(query: AsyncConnection, flagged: Iterable[Flagged]) -> list[int
 
 
 async def _gather_one(query: AsyncConnection, event: Flagged) -> int:
-    gate, message, received = event
-    when = happened(message, received)
+    gate, message, received, when = event
     day = dt.datetime.fromtimestamp(when.time, dt.UTC).astimezone().date().isoformat()
     # Nobody is flagged without being known; an event that lacks the person all the same still is somebody's.
     row = {"person": message.person or "", "day": day, "opened": received, "version": 1, "dated": when.dated}

@@ -98,6 +98,10 @@ class GapDetector:
         self._ask = ask
         self._gates: dict[str, _Known] = {}
 
+    def forget(self) -> None:
+        """Begin anew: gates say again what they are, and what they have, when somebody listens to them."""
+        self._gates.clear()
+
     def committed(self, commit: Commit) -> None:
         """Note what the intake has stored; fits `Ingest(on_commit=...)`."""
         now = commit.received

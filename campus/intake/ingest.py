@@ -36,8 +36,12 @@ BATCH_LIMIT = 500
 LANE_LIMIT = 5000
 """Messages of a lane that may wait for the database; the newest beyond it are dropped, which shows as a gap and is sent
 again."""
-RECONNECT_LEAST, RECONNECT_MOST = 0.5, 30.0
-"""Bounds of the random pause between attempts to connect, seconds."""
+REPEAT_AFTER = 2.0
+"""Seconds in which a mark is not acknowledged again for events that it has. A gate that waits long sends them again
+before it can have heard; it would take each of those answers as a request to send again (`controller.link.window`), and
+so a hub under load would make its load. Where the answer was lost, the gate sends them once more."""
+RECONNECT_LEAST, RECONNECT_MOST = 0.5, 5.0
+"""Bounds of the random pause between attempts to connect, seconds: one client, for which every gate waits."""
 
 ONLINE: messages.Kind = "online"
 
@@ -91,12 +95,20 @@ class Ingest:
         self._on_commit = on_commit
         self._share = share
         self._followed: set[str] = set()
+        self._answered: dict[tuple[str, str], tuple[int, float]] = {}
+        """By gate and epoch: the mark that was acknowledged last on this connection, and when (monotonic seconds)."""
         self._client: aiomqtt.Client | None = None
         self._peers = peers
         self._rng = random.Random()  # noqa: S311 - pauses, not secrets
 
     async def run(self) -> NoReturn:
         """Take in until cancelled; a lost broker is tried again for ever. Raises `HubError` where that cannot help."""
+        try:
+            await self._keep_on()
+        finally:
+            self._lost()
+
+    async def _keep_on(self) -> NoReturn:
         pause = RECONNECT_LEAST
         while True:
             try:
@@ -105,14 +117,18 @@ class Ingest:
             except* (aiomqtt.MqttError, HubStoreError) as group:
                 log.warning("intake interrupted", host=self._broker.host, error=str(_first(group)))
             pause = RECONNECT_LEAST if self.connected.is_set() else pause
-            self.connected.clear()
-            self._client = None
+            self._lost()
             pause = min(RECONNECT_MOST, self._rng.uniform(RECONNECT_LEAST, pause * 3))
             await asyncio.sleep(pause)
+
+    def _lost(self) -> None:
+        self.connected.clear()
+        self._client = None
 
     async def _session(self) -> None:
         async with connect(self._broker, f"thermogate-hub-{self._campus}{self._share.suffix}") as client:
             self._followed = set()
+            self._answered = {}
             # A worker hears of every gate, and asks for what its own ones report when it does (`_follow`).
             for kind in _KINDS if self._share.is_everything else (ONLINE,):
                 await client.subscribe(messages.every_gate(self._campus, kind), qos=1)
@@ -149,7 +165,7 @@ class Ingest:
         """Store what has come, batch by batch, and acknowledge each after its COMMIT."""
         while True:
             for commit in await self.take_in(await lanes.take()):
-                await self._acknowledge(client, commit.marks)
+                await self._acknowledge(client, self._worth_saying(commit.batch, commit.marks))
                 if self._peers is not None:
                     await self._tell_peers(client, await self._peers.messages(commit.batch, time.time()))
 
@@ -173,6 +189,23 @@ class Ingest:
             told(commit)
         return [commit]
 
+    def _worth_saying(self, batch: Sequence[Incoming], marks: Sequence[Mark]) -> list[Mark]:
+        """Those of the marks that a gate does not know, that it asked for, or that ask it to close a gap."""
+        asked, newest = set(), dict[tuple[str, str], int]()
+        for gate, message, _, _ in batch:
+            if isinstance(message, Online):
+                asked.add(gate)
+            elif isinstance(message, EventMessage):
+                newest[gate, message.epoch] = max(message.seq, newest.get((gate, message.epoch), 0))
+        now, said = time.monotonic(), []
+        for mark in marks:
+            place = mark.gate, mark.epoch
+            seq, told = self._answered.get(place, (-1, 0.0))
+            news = seq != mark.seq or newest.get(place, 0) > mark.seq
+            if news or mark.gate in asked or now - told > REPEAT_AFTER:
+                said.append(mark)
+        return said
+
     async def ask(self, marks: Sequence[Mark]) -> bool:
         """Ask gates for what comes after these marks, by acknowledging them again; whether it could be said."""
         client, said = self._client, False
@@ -188,6 +221,7 @@ class Ingest:
     async def _acknowledge(self, client: aiomqtt.Client, marks: Sequence[Mark]) -> None:
         async with asyncio.TaskGroup() as tasks:
             for gate, epoch, seq, chain in marks:
+                self._answered[gate, epoch] = seq, time.monotonic()
                 payload = messages.encode(Ack(epoch=epoch, seq=seq, chain=chain))
                 tasks.create_task(client.publish(messages.topic(self._campus, gate, "ack"), payload, qos=1))
 

@@ -18,7 +18,8 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from campus import tables
 from campus.doctor import tickets
-from campus.intake.dating import Anchor, Moment, moment_of
+from campus.intake.boots import Boots
+from campus.intake.dating import Moment, moment_of
 from campus.outward import changes
 from controller.link.messages import EventMessage, Online, State, decode, event_id
 
@@ -114,7 +115,7 @@ class HubStore:
         """Events in the order they were received, the newest `limit` of them (-1: all), dated as well as can be."""
         event = tables.arrived.c
         place = event.gate, event.epoch, event.seq, event.received, event.payload, event.complete
-        chosen = sa.select(*place, *tables.dates).select_from(tables.dated)
+        chosen = sa.select(*place, *tables.dates)
         if gate is not None:
             chosen = chosen.where(event.gate == gate)
         newest = (event.received, event.gate, event.epoch, event.seq)
@@ -171,6 +172,7 @@ class _Batch:
         self._insert: Any = insert_postgresql if postgresql else insert_sqlite
         self._marks: dict[Place, tuple[int, str]] = {}
         self._fresh: list[tuple[str, EventMessage]] = []
+        self._boots = Boots(query, received, postgresql=postgresql)
         self._moved: set[Place] = set()
         self._stored: Counter[Place] = Counter()
         """Rows of `event` that are not counted yet; where there are some, the mark has moved."""
@@ -191,20 +193,20 @@ class _Batch:
             elif isinstance(message, Online):
                 touched |= {(gate, cursor.epoch): True for cursor in message.cursors}
         await self._lock(sorted(touched))
+        dated = await self._boots.learn((gate, message) for gate, message, _, _ in batch)
         before = dict(self._marks)
         for place, arrived in events.items():
             touched[place] |= await self._take(place, arrived)
         await self._write()
         for (gate, _), arrived in events.items():
             await self._settle(gate, (message for message, _ in arrived))
-        await self._anchor(batch)
         # By gate, as the marks: two intakes that tell of the same gates in another order would wait for each other.
         for gate, message, payload, _ in sorted(batch, key=lambda incoming: incoming.gate):
             if isinstance(message, Online):
                 await self._introduce(gate, message)
             elif isinstance(message, State):
                 await self._tell(gate, {"state": payload})
-        await self._follow()
+        await self._follow(dated)
         # A live event that moves no mark is not answered: a mark that is repeated asks the gate to start over.
         asked = [place for place, asks in touched.items() if asks or self._marks[place] != before[place]]
         return [Mark(*place, *self._marks[place]) for place in asked]
@@ -243,7 +245,8 @@ class _Batch:
                 continue
             if chain is None and not belies:
                 known[message.seq] = message.chain
-                fresh[message.seq] = _row(gate, message, payload, self._received)
+                when = self._boots.moment(gate, message)
+                fresh[message.seq] = _row(gate, message, payload, self._received) | when.columns
                 self._fresh.append((gate, message))
                 self.counts["stored"] += 1
             elif chain == message.chain:
@@ -305,21 +308,30 @@ class _Batch:
             chain = self._complete[-1]["chain"]
         self._set_mark(place, (seq, chain))
 
-    async def _follow(self) -> None:
-        """What follows from events that were not known before: tickets, and what the school's programs are told."""
+    async def _follow(self, dated: Mapping[str, Moment]) -> None:
+        """What follows from events that were not known before: tickets, and what the school's programs are told.
+
+        `dated`: events that were here, by id, of which it is known now when they happened.
+        """
         again = {id(message): event_id(gate, *old) for gate, message in self._fresh if (old := _old_place(message))}
         # What a gate wrote again at another place was told of from its first one.
         known = await changes.known(self._query, again.values())
         fresh = [(gate, message) for gate, message in self._fresh if again.get(id(message)) not in known]
-        flagged = [tickets.Flagged(*event, self._received) for event in fresh if event[1].type == tickets.EVENT]
+        moments = [self._boots.moment(*event) for event in fresh]
+        flagged = [
+            tickets.Flagged(*event, self._received, moment)
+            for event, moment in zip(fresh, moments, strict=True)
+            if event[1].type == tickets.EVENT
+        ]
         numbers = iter(await tickets.gather(self._query, flagged))
         told = [
-            changes.of_ticket(*event, self._received, next(numbers))
+            changes.of_ticket(*event, self._received, moment, next(numbers))
             if event[1].type == tickets.EVENT
-            else changes.of_event(*event, self._received)
-            for event in fresh
+            else changes.of_event(*event, self._received, moment)
+            for event, moment in zip(fresh, moments, strict=True)
         ]
-        await changes.append(self._query, [one for one in told if one is not None])
+        again_told = await changes.again(self._query, dated)
+        await changes.append(self._query, [*again_told, *(one for one in told if one is not None)])
 
     async def _close(self, place: Place, seq: int) -> int:
         """Take out what waits right behind `seq`; where that ends."""
@@ -380,28 +392,6 @@ class _Batch:
                 else:
                     place = f"{message.epoch}-{message.seq}"
                     await self._query.execute(sa.update(table).where(*there).values(refiled=place))
-
-    async def _anchor(self, batch: Sequence[Incoming]) -> None:
-        """Keep the first and the last moment of each boot at which its gate knew the time."""
-        moments: dict[tuple[str, str], list[Anchor]] = defaultdict(list)
-        for gate, message, _, _ in batch:
-            if isinstance(message, Online) or message.clock != "synchronised" or message.monotonic is None:
-                continue
-            moments[gate, message.boot_id].append(Anchor(message.monotonic, message.time))
-        if not moments:
-            return
-        boot = tables.boot
-        rows = [
-            dict(zip(boot.c.keys(), (*place, *min(known), *max(known)), strict=True))
-            for place, known in sorted(moments.items())
-        ]
-        statement = self._insert(boot)
-        new = statement.excluded
-        earlier = new.first_monotonic < boot.c.first_monotonic
-        later = new.last_monotonic > boot.c.last_monotonic
-        news = {name: sa.case((earlier, new[name]), else_=boot.c[name]) for name in ("first_monotonic", "first_time")}
-        news |= {name: sa.case((later, new[name]), else_=boot.c[name]) for name in ("last_monotonic", "last_time")}
-        await self._query.execute(statement.on_conflict_do_update(index_elements=["gate", "boot_id"], set_=news), rows)
 
     def _set_mark(self, place: Place, now: tuple[int, str]) -> None:
         if now != self._marks[place]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from campus.intake.happened import happened
 from campus.outward.tables import change, change_head
 
 if TYPE_CHECKING:
@@ -23,11 +22,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from campus.intake.dating import Moment
     from controller.link.messages import EventMessage
 
 CHANNEL = "thermogate_change"
 """What PostgreSQL notifies at the COMMIT of a change; its payload is empty."""
 Kind = Literal["passage", "alert", "health"]
+LOOKED_UP = 500
+"""Ids of one query."""
 PASSAGE = "passage"
 ALERTS = frozenset(
     {"emergency", "fault", "fault_cleared", "intrusion", "reverse", "self_test", "tailgate", "tamper", "warning"}
@@ -46,7 +48,7 @@ class Change(NamedTuple):
     happened: float
     """Unix seconds."""
     dated: bool
-    """The gate's clock told when; else it is when the hub heard of it."""
+    """The gate told when, by its clock then or later; else it is when the hub heard of it."""
     received: float
     """Unix seconds by the hub's clock."""
     gate: str | None = None
@@ -54,6 +56,13 @@ class Change(NamedTuple):
     direction: str | None = None
     outcome: str | None = None
     detail: Mapping[str, Any] = {}
+    revision: int = 1
+    """2: told again, as the gate's time became known later; but for `happened` and `dated` as it was."""
+
+    @property
+    def message_id(self) -> str:
+        """Unlike `id` another one for each revision: who drops what they have had takes both."""
+        return self.id if self.revision == 1 else f"{self.id}.{self.revision}"
 
 
 class Positioned(NamedTuple):
@@ -63,9 +72,9 @@ class Positioned(NamedTuple):
     change: Change
 
 
-def of_event(gate: str, event: EventMessage, received: float) -> Change | None:
+def of_event(gate: str, event: EventMessage, received: float, moment: Moment) -> Change | None:
     """What an event has to tell; None: nothing."""
-    when = happened(event, received)
+    when = moment.time, moment.dated
     detail = event.detail
     if event.type == PASSAGE:
         told = {key: detail[key] for key in PASSAGE_KEYS if detail.get(key) is not None}
@@ -83,9 +92,23 @@ def _word(value: object) -> str | None:
     return None if value is None else str(value).replace("\0", "")
 
 
-def of_ticket(gate: str, event: EventMessage, received: float, ticket: int) -> Change:
+def of_ticket(gate: str, event: EventMessage, received: float, moment: Moment, ticket: int) -> Change:
     """That somebody is to see the doctor; who, the ticket says to those who may read it."""
-    return Change(event.id, "health", "fever", *happened(event, received), received, gate, detail={"ticket": ticket})
+    when = moment.time, moment.dated
+    return Change(event.id, "health", "fever", *when, received, gate, detail={"ticket": ticket})
+
+
+async def again(query: AsyncConnection, moments: Mapping[str, Moment]) -> list[Change]:
+    """What the feed has told of these events, by id, as it is to be told now that they are dated."""
+    found = []
+    ids = list(moments)
+    for start in range(0, len(ids), LOOKED_UP):
+        wanted = sa.select(change).where(change.c.id.in_(ids[start : start + LOOKED_UP]), ~change.c.dated)
+        for row in await query.execute(wanted.order_by(change.c.position)):
+            told = _read(row)
+            moment = moments[told.id]
+            found.append(told._replace(happened=moment.time, dated=moment.dated, revision=told.revision + 1))
+    return found
 
 
 async def append(query: AsyncConnection, changes: Sequence[Change]) -> None:
@@ -126,13 +149,20 @@ async def after(query: AsyncConnection, position: int, kinds: Collection[str], l
     """What comes behind `position`, in order."""
     wanted = sa.select(change).where(change.c.position > position, change.c.kind.in_(kinds))
     rows = await query.execute(wanted.order_by(change.c.position).limit(limit))
-    return [Positioned(row.position, Change._make([*row[1:-1], msgspec.json.decode(row.detail)])) for row in rows]
+    return [Positioned(row.position, _read(row)) for row in rows]
+
+
+def _read(row: sa.Row[*tuple[Any, ...]]) -> Change:
+    values = row._asdict()
+    del values["position"]
+    return Change(**values | {"detail": msgspec.json.decode(row.detail)})
 
 
 def document(one: Change) -> dict[str, Any]:
     """A change as the feed and webhooks tell it."""
     return {
         "id": one.id,
+        "revision": one.revision,
         "kind": one.kind,
         "type": one.type,
         "time": _moment(one.happened),

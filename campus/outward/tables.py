@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
 from campus.tables import metadata
 
@@ -18,17 +18,19 @@ change = Table(
     "change",
     metadata,
     Column("position", BigInteger, primary_key=True, autoincrement=False),
-    Column("id", Text, nullable=False, unique=True, comment="of the event, or one of the hub's own"),
+    Column("id", Text, nullable=False, comment="of the event, or one of the hub's own"),
     Column("kind", String(16), nullable=False, comment="passage, alert or health"),
     Column("type", Text, nullable=False),
     Column("happened", Float, nullable=False, comment="Unix seconds"),
-    Column("dated", Boolean, nullable=False, comment="by the gate's clock; else it is when the event arrived"),
+    Column("dated", Boolean, nullable=False, comment="by the gate's clock, then or later; else it is when it came"),
     Column("received", Float, nullable=False, comment="Unix seconds by the hub's clock"),
     Column("gate", String(32)),
     Column("person", Text),
     Column("direction", Text),
     Column("outcome", Text),
     Column("detail", Text, nullable=False, comment="JSON; never a measurement"),
+    Column("revision", Integer, nullable=False, comment="1; 2 where it is told again, as it was dated later"),
+    UniqueConstraint("id", "revision"),
 )
 
 webhook = Table(

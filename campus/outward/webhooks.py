@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 BATCH = 100
 ANSWER_WITHIN = 15.0
 """Seconds; the specification recommends 15 to 30."""
+NOTE_AFTER = 1.0
+"""Seconds after which progress is written down, so that whoever goes on repeats no more than that."""
 PAUSES = 1.0, 600.0
 """Seconds before the second attempt, doubling up to the most."""
 LONGEST_PAUSE = 3600.0
@@ -140,6 +142,12 @@ async def enable(query: AsyncConnection, by: Actor, identifier: str, *, now: flo
     return True
 
 
+async def note(query: AsyncConnection, to: Subscription, values: dict[str, object]) -> bool:
+    """Write down what became of it, unless it has gone on since `to` was read; whether it was."""
+    unchanged = webhook.c.id == to.id, webhook.c.position == to.position, webhook.c.disabled.is_(None)
+    return bool((await query.execute(sa.update(webhook).where(*unchanged).values(**values))).rowcount)
+
+
 class Webhooks:
     """The sender.
 
@@ -204,7 +212,7 @@ class Webhooks:
             head = await changes.head(query)
             told = await changes.after(query, found[0].position, found[0].kinds, BATCH)
             if not told and head > found[0].position:  # nothing of its kinds
-                await self._note(query, identifier, {"position": head})
+                await note(query, found[0], {"position": head})
                 found = await everyone(query, identifier)
             row = (await query.execute(sa.select(webhook).where(webhook.c.id == identifier))).one()
         try:
@@ -216,10 +224,12 @@ class Webhooks:
     async def _deliver(
         self, pool: httpcore.AsyncConnectionPool, to: Subscription, secret: str, told: list[Positioned]
     ) -> float | None:
-        """Send some changes, one after the other, and note how far that went; None: all of it arrived.
+        """Send some changes, one after the other, and note how far that went; None: what was sent arrived.
 
-        Else seconds that the receiver asked to be left alone for.
+        Else seconds that the receiver asked to be left alone for. Nothing is noted where it has gone on meanwhile, by
+        another hub that took the duty over.
         """
+        noted = time.monotonic()
         signer = standardwebhooks.Webhook(secret)
         reached = to.position
         failure: _Failure | None = None
@@ -228,18 +238,19 @@ class Webhooks:
             if failure is not None:
                 break
             reached = position
+            if time.monotonic() - noted > NOTE_AFTER:
+                break
         now = time.time()
         async with self._database.transaction() as query:
             progress = {"position": reached} if reached > to.position else {}
             if failure is None:
-                await self._note(query, to.id, progress | {"failing": None, "failure": None})
+                await note(query, to, progress | {"failing": None, "failure": None})
                 return None
             failing = now if progress or to.failing is None else to.failing
             values: dict[str, object] = progress | {"failing": failing, "failure": failure.reason}
-            if failure.gone or now - failing > self._give_up:
+            given_up = failure.gone or now - failing > self._give_up
+            if await note(query, to, values | ({"disabled": now} if given_up else {})) and given_up:
                 await self._disable(query, to, failure.reason, now)
-                values["disabled"] = now
-            await self._note(query, to.id, values)
         if failing == now:
             log.warning("webhook fails", webhook=to.id, reason=failure.reason)
         return failure.asked
@@ -259,9 +270,9 @@ class Webhooks:
         headers = {
             "content-type": "application/json",
             "user-agent": "thermogate-hub",
-            "webhook-id": one.id,
+            "webhook-id": one.message_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signer.sign(one.id, now, body),
+            "webhook-signature": signer.sign(one.message_id, now, body),
         }
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
@@ -283,9 +294,6 @@ class Webhooks:
     async def _disable(self, query: AsyncConnection, to: Subscription, reason: str, now: float) -> None:
         log.error("webhook disabled", webhook=to.id, reason=reason)
         await changes.append(query, [own_alert("webhook_disabled", now, {"webhook": to.id, "reason": reason})])
-
-    async def _note(self, query: AsyncConnection, identifier: str, values: dict[str, object]) -> None:
-        await query.execute(sa.update(webhook).where(webhook.c.id == identifier).values(**values))
 
 
 class _Failure(msgspec.Struct, frozen=True):

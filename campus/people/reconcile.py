@@ -14,6 +14,7 @@ import msgspec
 
 from campus.auth import audit
 from campus.errors import HubConfigError
+from campus.people.many import PersonError, upsert_all
 from campus.people.records import Number, Person, hold
 
 if TYPE_CHECKING:
@@ -81,14 +82,12 @@ async def _apply(
     await log.append(query, by, "people_imported", source.name, detail, now=now)
     for who in sorted(removed):  # before others come: a card may change hands
         await people.remove(query, by, who, now=now, log=log.append)
-    changed = set()
-    for record in source.records:
-        one = wanted[record.id]
-        try:
-            if one != before.get(record.id) and await people.upsert(query, by, one, now=now, log=log.append):
-                changed.add(record.id)
-        except HubConfigError as error:
-            raise HubConfigError(f"{record.place}: {error}") from error
+    try:
+        everybody = [wanted[one.id] for one in source.records]
+        changed = await upsert_all(query, people, by, everybody, before, now=now, log=log.append)
+    except PersonError as error:
+        place = next(record.place for record in source.records if record.id == error.who)
+        raise HubConfigError(f"{place}: {error}") from error
     await log.write(query)
     added = changed - before.keys()
     return Plan(

@@ -149,10 +149,10 @@ class People:
         `log`: takes the audit entry. Raises `HubConfigError` naming the person and what is wrong; nothing of them is
         written then.
         """
-        numbers = _check(wanted)
+        numbers = check(wanted)
         await hold(query)
         before = await self.get(query, wanted.id)
-        after = _over(before, wanted)
+        after = over(before, wanted)
         if before == after:
             return False
         # Whoever was away from the gates comes back with their faces.
@@ -160,7 +160,7 @@ class People:
         fewer = bool(after.no_face) and before is not None and not before.no_face
         await log(query, by, "person_changed" if before else "person_added", after.id, {}, now=now)
         number = await next_number(query, now)
-        row = self._row(after) | {"removed": None, "changed": number}
+        row = self.row(after) | {"removed": None, "changed": number}
         if returns or fewer:
             row["faces_changed"] = number
         await self._put(query, row, number)
@@ -183,7 +183,7 @@ class People:
             await query.execute(sa.delete(table).where(table.c.person == who))
         await query.execute(sa.delete(lookalike).where(sa.or_(lookalike.c.first == who, lookalike.c.second == who)))
         gone = Person(id=who, active=False, second_factor=False, no_face=False)
-        row = self._row(gone) | {"removed": now, "changed": number, "faces_changed": number}
+        row = self.row(gone) | {"removed": now, "changed": number, "faces_changed": number}
         await query.execute(sa.update(person).where(person.c.id == who).values(row))
         return True
 
@@ -231,7 +231,7 @@ class People:
         if found is None:
             return False
         await audit.append(query, by, "consent_withdrawn", who, {}, now=now)
-        row = self._row(msgspec.structs.replace(found, consent=None)) | {"changed": await next_number(query, now)}
+        row = self.row(msgspec.structs.replace(found, consent=None)) | {"changed": await next_number(query, now)}
         await query.execute(sa.update(person).where(person.c.id == who).values(row))
         return await self.set_templates(query, by, who, (), now=now)
 
@@ -293,7 +293,8 @@ class People:
             if one.embedding.ndim != 1 or not abs(length - 1.0) < 1e-3:  # also false for NaN
                 raise HubConfigError(f"{found.id}: template {number}: is no vector of length 1")
 
-    def _row(self, one: Person) -> dict[str, Any]:
+    def row(self, one: Person) -> dict[str, Any]:
+        """Somebody as a row of `person`, but for what is counted."""
         private = _Private(one.name or "", one.consent)
         sealed = self.sealer.seal(msgspec.json.encode(private), ("person", one.id))
         return {
@@ -340,7 +341,7 @@ class People:
     async def _put_credentials(self, query: AsyncConnection, who: str, numbers: Sequence[Number]) -> None:
         await query.execute(sa.delete(credential).where(credential.c.person == who))
         for one in numbers:
-            digest = hmac.digest(self._keys[1], f"{one.kind}\0{one.number}".encode(), hashlib.sha256)
+            digest = self.digest(one)
             place = sa.and_(credential.c.kind == one.kind, credential.c.digest == digest)
             owner = (await query.execute(sa.select(credential.c.person).where(place))).scalar()
             if owner is not None:
@@ -348,6 +349,10 @@ class People:
             sealed = self.sealer.seal(one.number.encode(), ("credential", who, one.kind))
             row = {"kind": one.kind, "digest": digest, "person": who} | sealed._asdict()
             await query.execute(credential.insert().values(row))
+
+    def digest(self, one: Number) -> bytes:
+        """By which a number is found."""
+        return hmac.digest(self._keys[1], f"{one.kind}\0{one.number}".encode(), hashlib.sha256)
 
     async def _read(self, query: AsyncConnection, wanted: sa.Select[Any]) -> list[Person]:
         rows = (await query.execute(wanted)).all()
@@ -384,7 +389,7 @@ async def _is_there(query: AsyncConnection, who: str) -> bool:
     return (await query.execute(wanted)).first() is not None
 
 
-def _check(wanted: Person) -> tuple[Number, ...] | None:
+def check(wanted: Person) -> tuple[Number, ...] | None:
     """The numbers as they are kept. Raises `HubConfigError` for what cannot be."""
     try:
         check_person_id(wanted.id)
@@ -405,7 +410,7 @@ def _numbers(who: str, given: Iterable[Number]) -> tuple[Number, ...]:
     return tuple(sorted(found, key=msgspec.structs.astuple))
 
 
-def _over(before: Person | None, wanted: Person) -> Person:
+def over(before: Person | None, wanted: Person) -> Person:
     """What `wanted` makes of somebody."""
     base = before or Person(id=wanted.id)
     numbers = base.credentials if wanted.credentials is None else _numbers(wanted.id, wanted.credentials)

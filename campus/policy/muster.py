@@ -114,7 +114,7 @@ async def passages(
     points = await points_of_gates(query)
     event = tables.arrived.c
     columns = event.gate, event.received, event.person, event.payload
-    chosen = sa.select(*columns, *tables.dates).select_from(tables.dated)
+    chosen = sa.select(*columns, *tables.dates)
     lately = chosen.where(event.type == RecordKind.PASSAGE.value, event.received >= now - FORGOTTEN_AFTER)
     for row in await query.execute(lately.order_by(event.received, event.gate, event.seq)):
         name = points.get(row.gate, row.gate)
@@ -124,8 +124,7 @@ async def passages(
                 strangers.add(row.gate)
             continue
         detail = decode("evt", row.payload, EventMessage).detail
-        moment = moment_of(row)
-        time = row.received if moment.source == "unknown" or moment.time > row.received + AHEAD else moment.time
+        time = moment.time if (moment := moment_of(row)).time <= row.received + AHEAD else row.received
         if detail.get("outcome") != Outcome.COMPLETED.value or now - time >= FORGOTTEN_AFTER:
             continue
         entered = detail.get("direction") == Direction.ENTRY.value

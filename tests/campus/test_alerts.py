@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import email
-import email.policy
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
-from aiosmtpd.controller import Controller
 
 from campus import tables
 from campus.alerts import mail
@@ -31,43 +27,14 @@ from controller.link.documents import Installed, Reported, encode_reported
 from controller.link.messages import Device, EventMessage, State, encode, event_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from email.message import EmailMessage
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from aiosmtpd.smtp import SMTP, Envelope, Session
+    from tests.campus.conftest import Postbox
+
 
 EPOCH = "000000000000002a"
 NOW = 1_790_000_000.0
-
-
-class Postbox:
-    """A mail server on loopback, which may refuse."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        self.refuses = 0
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
-
-    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        if self.refuses:
-            self.refuses -= 1
-            return "451 not now"
-        content = envelope.content
-        assert isinstance(content, bytes)
-        self.mails.append(email.message_from_bytes(content, policy=email.policy.default))
-        return "250 OK"
-
-
-@pytest.fixture
-def postbox() -> Iterator[Postbox]:
-    made = Postbox()
-    made.controller.start()
-    yield made
-    made.controller.stop()
 
 
 @pytest_asyncio.fixture

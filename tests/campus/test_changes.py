@@ -20,7 +20,7 @@ from campus.intake.store import HubStore, Incoming
 from campus.outward import changes
 from campus.outward.changes import Change
 from campus.outward.feed import Feed
-from controller.link.messages import EventMessage, encode, event_id
+from controller.link.messages import EventMessage, State, encode, event_id
 
 if TYPE_CHECKING:
     from tests.campus.conftest import Api
@@ -34,11 +34,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "integration.md").read_text(encodin
 
 def event(seq: int, kind: str = "passage", *, gate: str = "north", **more: Any) -> Incoming:
     detail = {"direction": "entry", "outcome": "completed", "seconds": 1.5}
-    values: dict[str, Any] = {"time": NOON + seq, "clock": "synchronised", "person": "p-1", "detail": detail} | more
+    clock: dict[str, Any] = {"time": NOON + seq, "clock": "synchronised", "monotonic": 1.0}
+    values: dict[str, Any] = clock | {"person": "p-1", "detail": detail} | more
     message = EventMessage(
-        id=event_id(gate, EPOCH, seq), epoch=EPOCH, seq=seq, boot_id="b", monotonic=1.0, type=kind, chain="0" * 64,
-        **values,
-    )  # fmt: skip
+        id=event_id(gate, EPOCH, seq), epoch=EPOCH, seq=seq, boot_id="b", type=kind, chain="0" * 64, **values
+    )
     return Incoming(gate, message, encode(message))
 
 
@@ -50,7 +50,7 @@ async def test_a_page_at_a_time_and_then_from_where_it_ended(api: Api) -> None:
     rest = (await api.get(Role.READER, "/changes", after=first["next"])).json()
     assert ([one["position"] for one in rest["changes"]], rest["next"]) == ([4, 5], 5)
     assert rest["changes"][0] == {
-        "position": 4, "id": f"north-{EPOCH}-5", "kind": "passage", "type": "passage",
+        "position": 4, "id": f"north-{EPOCH}-5", "revision": 1, "kind": "passage", "type": "passage",
         "time": "2026-09-21T14:13:25+00:00", "dated": True, "received": "2026-09-21T14:13:20+00:00", "gate": "north",
         "person": "p-1", "direction": "entry", "outcome": "completed", "detail": {"seconds": 1.5},
     }  # fmt: skip
@@ -197,6 +197,64 @@ async def test_views_tell_passages_presence_and_alerts(api: Api) -> None:
     assert passages[0][1] == f"north-{EPOCH}-1"
     assert str(passages[0].time).startswith(("2026-09-21 14:13:21", "2026-09-21T14:13:21"))
     assert [tuple(one) for one in alerts] == [("tamper", '{"active":true}')]
+
+
+async def tell(api: Api, *arrived: Incoming, after: int) -> tuple[list[dict[str, Any]], dict[str, str], dict[str, str]]:
+    """Store; what the feed tells behind `after`, and when each passage was by REST and by the view."""
+    await api.store.apply(arrived, NOON)
+    feed = (await api.get(Role.DOCTOR, "/changes", after=after, kind=["passage", "health"])).json()["changes"]
+    rest = {
+        f"{one['gate']}-{one['epoch']}-{one['seq']}": one["happened"]
+        for one in (await api.get(Role.DOCTOR, "/events")).json()["events"] if one["type"] == "passage"
+    }  # fmt: skip
+    async with api.database.transaction() as query:
+        rows = (await query.execute(sa.text("SELECT id, time, dated FROM v1_passage ORDER BY position"))).all()
+    return feed, rest, {row.id: str(row.time) for row in rows if row.dated}
+
+
+async def test_what_is_dated_later_is_told_again_and_all_tell_the_same(api: Api) -> None:
+    lost: dict[str, Any] = {"time": 12.0, "clock": "unsynchronised"}
+    ahead = event(9, person="p-2", **lost)
+    before = [event(1, **lost), event(2, "ticket", **lost), ahead._replace(live=True)]
+    feed, rest, view = await tell(api, *before, after=0)
+    ids = [f"north-{EPOCH}-{seq}" for seq in (1, 2, 9)]
+    assert [(one["id"], one["revision"], one["dated"]) for one in feed] == [(one, 1, False) for one in ids]
+    assert {one["time"] for one in feed} == {"2026-09-21T14:13:20+00:00"}, "when it came"
+    assert not any(rest.values())
+    assert not view
+    state = State(boot_id="b", time=NOON + 5, monotonic=101.0, clock="synchronised", lane="locked")
+    again, rest, view = await tell(api, Incoming("north", state, encode(state)), after=3)
+    assert [(one["id"], one["revision"], one["dated"]) for one in again] == [(one, 2, True) for one in ids]
+    same = [{**new, "position": 0, "revision": 0, "time": 0, "dated": 0} for new in again]
+    assert same == [{**old, "position": 0, "revision": 0, "time": 0, "dated": 0} for old in feed]
+    moment = "2026-09-21T14:11:45"  # five seconds later, less the hundred that had passed
+    assert [one["time"] for one in again] == [f"{moment}+00:00"] * 3
+    assert {one: when[:19] for one, when in rest.items()} == {ids[0]: moment, ids[2]: moment}
+    assert {one: when[:19].replace(" ", "T") for one, when in view.items()} == {ids[0]: moment, ids[2]: moment}
+    # Once is enough; and what comes of that boot now is dated when it comes.
+    state = State(boot_id="b", time=NOON + 6, monotonic=101.5, clock="synchronised", lane="locked")
+    feed, _, view = await tell(api, Incoming("north", state, encode(state)), event(3, **lost), after=6)
+    assert [(one["id"], one["revision"], one["dated"]) for one in feed] == [(f"north-{EPOCH}-3", 1, True)]
+    assert len(view) == 3
+
+
+async def test_a_later_boot_dates_no_other_and_presence_follows_the_right_time(api: Api) -> None:
+    """Who went out by a gate without a clock, and came in before: the hub heard of it in the wrong order."""
+    out = {"direction": "exit", "outcome": "completed"}
+    away = event(1, gate="south", time=12.0, clock="unsynchronised", monotonic=50.0, detail=out)
+    await api.store.apply([event(1, time=NOON - 500)], NOON - 400)
+    await api.store.apply([away], NOON)
+    presence = sa.text("SELECT inside, gate, dated FROM v1_presence")
+
+    async def inside() -> list[tuple[bool, str, bool]]:
+        async with api.database.transaction() as query:
+            return [(bool(row[0]), row[1], bool(row[2])) for row in await query.execute(presence)]
+
+    assert await inside() == [(False, "south", False)]
+    for boot, told in (("another", [(False, "south", False)]), ("b", [(True, "north", True)])):
+        state = State(boot_id=boot, time=NOON, monotonic=1050.0, clock="synchronised", lane="locked")
+        await api.store.apply([Incoming("south", state, encode(state))], NOON + 1)
+        assert await inside() == told
 
 
 async def test_the_reader_of_the_page_reads_views_and_nothing_else(postgresql: str) -> None:

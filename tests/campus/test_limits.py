@@ -80,9 +80,9 @@ Ask = tuple[httpx.AsyncClient, str]
 
 
 @pytest_asyncio.fixture
-async def asked(tmp_path: Path) -> AsyncIterator[Ask]:
+async def asked(address: str) -> AsyncIterator[Ask]:
     """A client of an application with small limits, and an administrator's token."""
-    async with Database(str(tmp_path / "hub.sqlite3"), "school") as database:
+    async with Database(address, "school") as database:
         async with database.transaction() as query:
             token, _ = await tokens.issue(query, SHELL, "desk", Role.ADMIN, now=time.time(), expires=None)
         app = make_app(database, settings=HttpSettings(body_limit=1000, failures_per_minute=3))
@@ -156,10 +156,10 @@ def certificate(folder: Path) -> HttpSettings:
 
 
 @pytest_asyncio.fixture
-async def serve(tmp_path: Path) -> AsyncIterator[Callable[[HttpSettings], Any]]:
+async def serve(address: str) -> AsyncIterator[Callable[[HttpSettings], Any]]:
     """Serve over a real port; ends what serves."""
     running: list[asyncio.Task[None]] = []
-    async with Database(str(tmp_path / "hub.sqlite3"), "school") as database:
+    async with Database(address, "school") as database:
 
         async def start(settings: HttpSettings) -> tuple[int, asyncio.Task[None], str]:
             async with database.transaction() as query:

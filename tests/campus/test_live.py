@@ -92,21 +92,26 @@ async def test_neither_lane_starves_the_other() -> None:
 
 async def test_events_of_a_board_without_a_clock_are_dated(store: HubStore) -> None:
     wrong: dict[str, Any] = {"time": 12.0, "clock": "unsynchronised"}
-    await store.apply([event(1, monotonic=10.0, **wrong), event(2, monotonic=400.0, **wrong)], 1.0)
-    assert [row.moment for row in await store.events()] == [(12.0, None, "unknown")] * 2
     right = 1_790_000_000.0
-    await store.apply([event(3, monotonic=1000.0, time=right, clock="synchronised")], 2.0)
+    await store.apply([event(1, monotonic=10.0, **wrong), event(2, monotonic=400.0, **wrong)], right)
+    assert [row.moment for row in await store.events()] == [(right, None, "unknown")] * 2
+    await store.apply([event(3, monotonic=1000.0, time=right, clock="synchronised")], right + 1)
     first, second, third = [row.moment for row in await store.events()]
     assert first == (right - 990.0, CLOCK_ERROR + DRIFT * 990, "estimated")
     assert second == (right - 600.0, CLOCK_ERROR + DRIFT * 600, "estimated")
     assert third == (right, CLOCK_ERROR, "clock")
     # The clock is lost again, and another boot begins: each is dated from the nearest moment of its own boot.
     state = State(boot_id="b", time=right + 4000.5, monotonic=5000.0, clock="synchronised", lane="locked")
-    await store.apply([Incoming("north", state, encode(state)), event(4, monotonic=4990.0, **wrong)], 3.0)
-    await store.apply([event(5, boot_id="c", monotonic=20.0, **wrong)], 4.0)
+    await store.apply([Incoming("north", state, encode(state)), event(4, monotonic=4990.0, **wrong)], right + 2)
+    await store.apply([event(5, boot_id="c", monotonic=20.0, **wrong)], right + 3)
     *_, fourth, fifth = [row.moment for row in await store.events()]
     assert fourth == (right + 3990.5, CLOCK_ERROR + DRIFT * 10, "estimated")
     assert fifth.source == "unknown"
+    # A clock that says what cannot be is not believed, and dates nothing.
+    mad: dict[str, Any] = {"time": right + 9e7, "clock": "synchronised", "boot_id": "c"}
+    await store.apply([event(6, monotonic=30.0, **mad)], right + 4)
+    assert [row.moment.source for row in await store.events()][-2:] == ["unknown", "unknown"]
+    assert [row.moment for row in await store.events()][2:4] == [third, fourth], "what is dated stays so"
 
 
 async def test_what_was_written_again_explains_the_conflict(store: HubStore) -> None:

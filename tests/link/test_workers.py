@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import aiomqtt
+import asyncpg
 import pytest
 
 from campus.broker import Broker
 from campus.database import Database
+from campus.duties import FREE
 from campus.errors import HubConfigError
 from campus.intake.gaps import GapSettings
 from campus.intake.share import Share, read_share
@@ -24,13 +24,9 @@ from campus.policy.versions import Policies
 from campus.service import Intake
 from controller.link.messages import Ack, Cursor, EventMessage, Online, decode, encode, event_id
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 pytestmark = pytest.mark.service
 
 Make = Callable[..., Any]
-Eventually = Callable[[Callable[[], bool], str], Awaitable[None]]
 WORKERS = 4
 GATES = [f"gate-{number}" for number in range(8)]
 EVENTS = 40
@@ -38,14 +34,14 @@ EPOCH = "000000000000002a"
 
 
 @pytest.fixture
-def start(tmp_path: Path, broker: Any) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
+def start(postgresql_address: str, broker: Any) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
     """Start a worker by the command line; none is left behind."""
     started: list[subprocess.Popen[bytes]] = []
 
     def worker(number: int) -> subprocess.Popen[bytes]:
         command = [
             sys.executable, "-m", "campus", "ingest", "--broker", f"127.0.0.1:{broker.port}", "--campus", "school",
-            "--db", str(tmp_path / "hub.sqlite3"), "--worker", f"{number}/{WORKERS}",
+            "--db", postgresql_address, "--worker", f"{number}/{WORKERS}",
         ]  # fmt: skip
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         started.append(process)
@@ -57,15 +53,17 @@ def start(tmp_path: Path, broker: Any) -> Iterator[Callable[[int], subprocess.Po
         process.wait()
 
 
-def stored(path: Path) -> dict[str, int]:
+async def stored(address: str) -> dict[str, int]:
     """Events by gate."""
-    with contextlib.closing(sqlite3.connect(path)) as reader:
-        return dict(reader.execute("SELECT gate, count(*) FROM event GROUP BY gate"))
+    reader = await asyncpg.connect(address)
+    rows = await reader.fetch("SELECT gate, count(*) FROM event GROUP BY gate")
+    await reader.close()
+    return dict(map(tuple, rows))
 
 
 @pytest.mark.asyncio
 async def test_a_worker_that_is_killed_and_started_again(
-    tmp_path: Path, broker: Any, gates: Make, eventually: Eventually, start: Callable[[int], subprocess.Popen[bytes]]
+    postgresql_address: str, broker: Any, gates: Make, start: Callable[[int], subprocess.Popen[bytes]]
 ) -> None:
     """Its gates wait for it, the others' do not; nothing is lost or there twice."""
     workers = {number: start(number) for number in range(1, WORKERS + 1)}
@@ -88,7 +86,45 @@ async def test_a_worker_that_is_killed_and_started_again(
     start(2)
     for name in orphans:
         await made[name].drained()
-    assert stored(tmp_path / "hub.sqlite3") == dict.fromkeys(GATES, 2 * EVENTS)
+    assert await stored(postgresql_address) == dict.fromkeys(GATES, 2 * EVENTS)
+
+
+async def looking(address: str) -> int:
+    """Workers that hold their duty, or look whether it is free."""
+    reader = await asyncpg.connect(address)
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE query = $1 AND datname = current_database()"
+    found = await reader.fetchval(sessions, FREE)
+    await reader.close()
+    return int(found)
+
+
+@pytest.mark.asyncio
+async def test_a_worker_in_reserve_takes_over_from_one_that_is_killed(
+    postgresql_address: str, broker: Any, gates: Make, start: Callable[[int], subprocess.Popen[bytes]]
+) -> None:
+    """Two of each number: one works, the other waits; nothing is lost or there twice."""
+    first = [start(number) for number in range(1, WORKERS + 1)]
+    made = {name: gates(broker.port, f"{name}.sqlite3", name=name) for name in GATES}
+    for gate in made.values():
+        await gate.start()
+        await gate.append(EVENTS)
+    for gate in made.values():
+        await gate.drained()
+    for number in range(1, WORKERS + 1):
+        start(number)
+    async with asyncio.timeout(120):
+        while await looking(postgresql_address) < 2 * WORKERS:  # noqa: ASYNC110 - a database tells nobody
+            await asyncio.sleep(0.1)
+    for gate in made.values():
+        await gate.append(EVENTS)
+    for worker in first:
+        worker.kill()
+        worker.wait()
+    for gate in made.values():
+        await gate.append(EVENTS)
+    for gate in made.values():
+        await gate.drained()
+    assert await stored(postgresql_address) == dict.fromkeys(GATES, 3 * EVENTS)
 
 
 def test_every_gate_has_one_worker() -> None:
@@ -106,7 +142,7 @@ def test_what_is_no_worker_is_refused(text: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_gate_that_says_nothing_more_is_asked_for_what_is_missing(tmp_path: Path, broker: Any) -> None:
+async def test_a_gate_that_says_nothing_more_is_asked_for_what_is_missing(address: str, broker: Any) -> None:
     """The publication of one event got lost, and the gate waits: nothing but the hub's request makes it send again."""
 
     def event(seq: int) -> bytes:
@@ -118,7 +154,7 @@ async def test_a_gate_that_says_nothing_more_is_asked_for_what_is_missing(tmp_pa
         )  # fmt: skip
 
     async with (
-        Database(str(tmp_path / "hub.sqlite3"), "school") as database,
+        Database(address, "school") as database,
         aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5) as gate,
     ):
         where, settings = Broker("127.0.0.1", broker.port), GapSettings(patience=0.5)
