@@ -73,6 +73,7 @@ class Hub:
             feed=self.feed,
             egress=egress,
             settings=config.http,
+            provisioning=config.people.scim,
             connected=lambda: None if self._intake is None else self._intake.connected,
         )
         self.web = WebServer(config.http, app)

@@ -57,12 +57,13 @@ WORDS = {
     "gap": ("events are missing", "事件缺失"),
     "roster_lagging": ("roster is out of date", "名单未更新"),
     "webhook_disabled": ("webhook disabled", "推送已停用"),
+    "removals_refused": ("removals of people refused", "人员批量停用已拒绝"),
     "test": ("a test", "测试"),
 }
 OVER = " (over 已恢复)"
 DEFAULT = (
     "fever", "intrusion", "tamper", "emergency", "fault", "gate_offline", "device_lost", "gap", "roster_lagging",
-    "webhook_disabled",
+    "webhook_disabled", "removals_refused",
 )  # fmt: skip
 
 log = structlog.stdlib.get_logger("hub")

@@ -1,4 +1,4 @@
-"""What the hub itself has to raise the alarm about: gates that are silent, devices that are lost, gaps, old rosters.
+"""What the hub itself has to raise the alarm about: silent gates, lost devices, gaps, old rosters, held removals.
 
 Each condition that begins or ends is a change of the kind `alert`, so the feed, webhooks and mail tell it like any
 other. What stands is kept in the database: a restart neither repeats an alert nor forgets to end it.
@@ -20,6 +20,7 @@ from campus.errors import HubStoreError
 from campus.gates.tables import gate_key, snapshot
 from campus.outward import changes
 from campus.outward.tables import standing_alert
+from campus.scim.tables import guard
 from controller.errors import MessageError
 from controller.link.documents import read_reported
 from controller.link.messages import State, decode
@@ -54,6 +55,7 @@ class Condition(NamedTuple):
 
     type: str
     gate: str
+    """Empty: the hub itself."""
     subject: str
     """Which device, epoch or document of the gate; empty: the gate itself."""
     reason: str = ""
@@ -117,6 +119,8 @@ class AlertWatch:
         for row in await query.execute(sa.select(gate_key).where(gate_key.c.revoked.is_(None))):
             for kind in self._behind(row.gate, row.reported, wanted, now):
                 yield Condition("roster_lagging", row.gate, kind)
+        if (await query.execute(sa.select(guard.c.tripped))).scalar() is not None:
+            yield Condition("removals_refused", "", "scim", "too many at once: see thermogate-hub scim status")
 
     def _behind(self, gate: str, reported: bytes | None, wanted: dict[str, int], now: float) -> Iterator[str]:
         """Kinds of documents that this gate should have by now; versions are Unix milliseconds."""
@@ -143,7 +147,7 @@ def _devices(gate: str, payload: bytes) -> Iterator[Condition]:
 def _change(condition: Condition, now: float, *, active: bool) -> changes.Change:
     detail = {"active": active, "subject": condition.subject, "reason": condition.reason}
     told = {name: value for name, value in detail.items() if value != ""}
-    return own_alert(condition.type, now, told, gate=condition.gate)
+    return own_alert(condition.type, now, told, gate=condition.gate or None)
 
 
 def own_alert(kind: str, now: float, detail: dict[str, object], *, gate: str | None = None) -> changes.Change:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from campus.database import Database
     from campus.gates.documents import Documents
     from campus.gates.orders import OrderDesk
+    from campus.scim.settings import ScimSettings
 
 PREFIX = "/api/v1"
 
@@ -62,12 +63,13 @@ def make_app(
     connected: Callable[[], bool | None] = lambda: None,
     feed: Feed | None = None,
     egress: Egress | None = None,
+    provisioning: ScimSettings | None = None,
 ) -> FastAPI:
     """The application over an open database.
 
     `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
     `connected`: whether the broker is; None: it is another program's.
-    `egress`: where webhooks may lead; None: to public addresses.
+    `egress`: where webhooks may lead; None: to public addresses. `provisioning`: None: nobody pushes people by SCIM.
     """
     app = FastAPI(
         title="Thermogate hub",
@@ -104,6 +106,11 @@ def make_app(
     ):
         app.include_router(topic.router, prefix=PREFIX)
     app.include_router(health.router)
+    app.state.scim = provisioning
+    if provisioning is not None:
+        from campus.api import scim  # noqa: PLC0415 - it takes a second to load, of everybody who does not need it
+
+        app.include_router(scim.router)
     app.middleware("http")(_guard)
     limits = settings or HttpSettings()
     app.add_middleware(Limits, body=limits.body_limit, failures=Failures(limits.failures_per_minute))

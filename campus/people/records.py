@@ -25,6 +25,8 @@ from campus.auth import audit
 from campus.errors import HubConfigError, HubStoreError
 from campus.people.sources import SourceSettings
 from campus.people.tables import credential, person, template
+from campus.scim.settings import ScimSettings
+from campus.scim.tables import account, member
 from controller.errors import GalleryError
 from controller.gallery.consent import refusal
 from controller.gallery.credentials import parse
@@ -60,6 +62,8 @@ class PeopleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Where the school keeps its people, if in a database."""
     removal_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
     """Part of a source's people that one import may remove or suspend unasked."""
+    scim: ScimSettings | None = None
+    """What an identity provider may push; None: nothing."""
 
 
 class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,6 +137,10 @@ class People:
         """Seals what the hub keeps. Raises `HubStoreError` where its key cannot be used."""
         return self._keys[0]
 
+    def digest(self, kind: str, text: str) -> bytes:
+        """What `text` is found by, which tells nobody what it is. Raises `HubStoreError` as `sealer`."""
+        return hmac.digest(self._keys[1], f"{kind}\0{text}".encode(), hashlib.sha256)
+
     async def upsert(self, query: AsyncConnection, by: Actor, wanted: Person, *, now: float) -> bool:
         """Add somebody or change them; False where they are just so already, and nothing is written.
 
@@ -164,7 +172,7 @@ class People:
             return False
         await audit.append(query, by, "person_removed", who, {}, now=now)
         number = await next_number(query, now)
-        for table in (template, credential):
+        for table in (template, credential, account, member):
             await query.execute(sa.delete(table).where(table.c.person == who))
         gone = Person(id=who, active=False, second_factor=False, no_face=False)
         row = self._row(gone) | {"removed": now, "changed": number, "faces_changed": number}
@@ -305,7 +313,7 @@ class People:
     async def _put_credentials(self, query: AsyncConnection, who: str, numbers: Sequence[Number]) -> None:
         await query.execute(sa.delete(credential).where(credential.c.person == who))
         for one in numbers:
-            digest = hmac.digest(self._keys[1], f"{one.kind}\0{one.number}".encode(), hashlib.sha256)
+            digest = self.digest(one.kind, one.number)
             place = sa.and_(credential.c.kind == one.kind, credential.c.digest == digest)
             owner = (await query.execute(sa.select(credential.c.person).where(place))).scalar()
             if owner is not None:
