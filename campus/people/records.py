@@ -23,6 +23,7 @@ import sqlalchemy as sa
 
 from campus.auth import audit
 from campus.errors import HubConfigError, HubStoreError
+from campus.people.ldap import LdapSettings
 from campus.people.sources import SourceSettings
 from campus.people.tables import credential, person, template
 from campus.scim.settings import ScimSettings
@@ -62,6 +63,8 @@ class PeopleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Where the school keeps its people, if in a database."""
     removal_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
     """Part of a source's people that one import may remove or suspend unasked."""
+    ldap: LdapSettings | None = None
+    """Where the school keeps its people, if in a directory."""
     scim: ScimSettings | None = None
     """What an identity provider may push; None: nothing."""
 
