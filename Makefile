@@ -41,6 +41,8 @@ $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
 
 $(VENV)/.dev: $(VENV)/.built
 	$(INSTALL) --editable ".[hub,lepton,tflite,test,lint]"
+	@sh .ci/system-packages ldap && $(INSTALL) --editable ".[ldap]" || \
+		echo "python-ldap has no wheel, and it did not compile: the tests of a directory will skip"
 	@touch $@
 
 $(VENV)/.convert: $(VENV)/.dev

@@ -119,7 +119,7 @@ async def _fill(database: Database, people: People, vectors: NDArray[np.float32]
     rows, templates = [], []
     for number in range(len(vectors) // faces):
         one = Person(id=f"p{number}", consent=CONSENT)
-        rows.append(people.row(one) | {"changed": number + 1, "faces_changed": number + 1})  # noqa: SLF001 - see above
+        rows.append(people.row(one) | {"changed": number + 1, "faces_changed": number + 1})
         for place in range(faces):
             plain = vectors[number * faces + place].astype("<f4").tobytes()
             sealed = people.sealer.seal(plain, ("template", one.id, model, str(place)))

@@ -84,6 +84,7 @@ class Hub:
             photograph_desk=self.photographs,
             settings=config.http,
             broker=self._state_of_intake,
+            provisioning=config.people.scim,
         )
         self.web = WebServer(config.http, app)
         self._certificates = Certificates(

@@ -58,12 +58,13 @@ WORDS = {
     "roster_lagging": ("roster is out of date", "名单未更新"),
     "certificate": ("a certificate is about to end, or is unusable", "证书即将过期或不可用"),
     "webhook_disabled": ("webhook disabled", "推送已停用"),
+    "removals_refused": ("removals of people refused", "人员批量停用已拒绝"),
     "test": ("a test", "测试"),
 }
 OVER = " (over 已恢复)"
 DEFAULT = (
     "fever", "intrusion", "tamper", "emergency", "fault", "gate_offline", "device_lost", "gap", "roster_lagging",
-    "webhook_disabled", "certificate",
+    "webhook_disabled", "certificate", "removals_refused",
 )  # fmt: skip
 
 log = structlog.stdlib.get_logger("hub")

@@ -1,4 +1,4 @@
-"""What the hub itself has to raise the alarm about: silent gates, lost devices, gaps, old rosters, certificates.
+"""What the hub itself raises the alarm about: silent gates, lost devices, gaps, old rosters, certificates, removals.
 
 Each condition that begins or ends is a change of the kind `alert`, so the feed, webhooks and mail tell it like any
 other. What stands is kept in the database: a restart neither repeats an alert nor forgets to end it.
@@ -21,6 +21,7 @@ from campus.gates.tables import gate_key, snapshot
 from campus.gates.told import report_of, state_of
 from campus.outward import changes
 from campus.outward.tables import standing_alert
+from campus.scim.tables import guard
 from controller.link.certificates import WARN_DAYS
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Condition(NamedTuple):
 
     type: str
     gate: str
+    """Empty: the hub itself."""
     subject: str
     """Which device, epoch or document of the gate; empty: the gate itself."""
     reason: str = ""
@@ -127,6 +129,8 @@ class AlertWatch:
         for row in await query.execute(sa.select(gate_key).where(gate_key.c.revoked.is_(None))):
             for kind in self._behind(row.gate, row.reported, wanted, now):
                 yield Condition("roster_lagging", row.gate, kind)
+        if (await query.execute(sa.select(guard.c.tripped))).scalar() is not None:
+            yield Condition("removals_refused", "", "scim", "too many at once: see thermogate-hub scim status")
 
     def _behind(self, gate: str, reported: bytes | None, wanted: dict[str, int], now: float) -> Iterator[str]:
         """Kinds of documents that this gate should have by now; versions are Unix milliseconds."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from campus.gates.documents import Documents
     from campus.gates.orders import OrderDesk
     from campus.people.enrolment import PhotographDesk
+    from campus.scim.settings import ScimSettings
 
 PREFIX = "/api/v1"
 
@@ -65,12 +66,14 @@ def make_app(
     feed: Feed | None = None,
     egress: Egress | None = None,
     photograph_desk: PhotographDesk | None = None,
+    provisioning: ScimSettings | None = None,
 ) -> FastAPI:
     """The application over an open database.
 
     `people_of_campus`: None: under the key that hub.toml has by default. `handed_out`: what gates fetch; None: nothing.
     `broker`: how it stands with it.
     `egress`: where webhooks may lead; None: to public addresses. `photograph_desk`: None: no photographs are taken.
+    `provisioning`: None: nobody pushes people by SCIM.
     """
     app = FastAPI(
         title="Thermogate hub",
@@ -109,6 +112,11 @@ def make_app(
     ):
         app.include_router(topic.router, prefix=PREFIX)
     app.include_router(health.router)
+    app.state.scim = provisioning
+    if provisioning is not None:
+        from campus.api import scim  # noqa: PLC0415 - it takes a second to load, of everybody who does not need it
+
+        app.include_router(scim.router)
     app.middleware("http")(_guard)
     limits = settings or HttpSettings()
     photograph = 0 if photograph_desk is None else photograph_desk.settings.max_bytes

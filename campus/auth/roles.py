@@ -26,6 +26,8 @@ class Permission(enum.StrEnum):
     ORDERS = "orders"
     """Orders to gates."""
     AUDIT_READ = "audit:read"
+    PROVISION = "provision"
+    """To push people and groups by SCIM, and to see those that were."""
     ADMINISTER = "administer"
     """Tokens, webhooks, gates' keys."""
 
@@ -40,6 +42,8 @@ class Role(enum.StrEnum):
     AUDITOR = "auditor"
     READER = "reader"
     """A program of the school's that follows passages and alerts."""
+    PROVISIONING = "provisioning"
+    """An identity provider that pushes people by SCIM."""
 
 
 P = Permission
@@ -62,6 +66,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     ),
     Role.AUDITOR: frozenset({P.GATES_READ, P.EVENTS_READ, P.CHANGES_READ, P.POLICY_READ, P.AUDIT_READ}),
     Role.READER: frozenset({P.GATES_READ, P.CHANGES_READ}),
+    Role.PROVISIONING: frozenset({P.PROVISION}),
 }
 
 

@@ -22,6 +22,7 @@ from campus.cli import orders as cli_orders
 from campus.cli import people as cli_people
 from campus.cli import policy as cli_policy
 from campus.cli import roster as cli_roster
+from campus.cli import scim as cli_scim
 from campus.config import load
 from campus.database import Database
 from campus.errors import HubError
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_alert.add_parsers(commands)
     cli_policy.add_parsers(commands)
     cli_roster.add_parsers(commands)
+    cli_scim.add_parsers(commands)
     return parser
 
 

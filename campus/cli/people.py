@@ -1,4 +1,4 @@
-"""`thermogate-hub import`: the school's people, from a file or its database."""
+"""`thermogate-hub import`: the school's people, from a file, its database or its directory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from campus.cli.admin import here
 from campus.config import load
 from campus.database import Database
 from campus.errors import HubConfigError
+from campus.people import ldap as people_ldap
 from campus.people import sources as people_sources
 from campus.people.reconcile import reconcile
 from campus.people.records import People
@@ -28,9 +29,10 @@ NAMED = 20
 
 def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add it."""
-    command = parsers.add_parser("import", help="take over people from a CSV file, a OneRoster bundle or a database")
+    command = parsers.add_parser("import", help="take over people from a file, a database or a directory")
     command.add_argument("file", nargs="?", type=Path, help="people.csv, or the .zip of OneRoster 1.2")
     command.add_argument("--database", action="store_true", help="from [people.source] of hub.toml instead")
+    command.add_argument("--ldap", action="store_true", help="from [people.ldap] of hub.toml instead")
     command.add_argument("--config", required=True, type=Path, metavar="FILE", help="hub.toml")
     command.add_argument("--id-column", default="sourcedId", metavar="NAME", help="OneRoster: which column is the id")
     command.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
@@ -39,8 +41,8 @@ def add_parsers(parsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
-    if (options.file is None) != options.database:
-        raise HubConfigError("import: name a file, or --database")
+    if (options.file is not None) + options.database + options.ldap != 1:
+        raise HubConfigError("import: name a file, or --database, or --ldap")
     config = load(options.config)
     plan = asyncio.run(_run(config, options))
     for what, ids in (("new", plan.added), ("changed", plan.changed), ("removed", plan.removed)):
@@ -68,6 +70,10 @@ async def _run(config: HubConfig, options: argparse.Namespace) -> Plan:
 
 
 async def _read(config: HubConfig, options: argparse.Namespace) -> Source:
+    if options.ldap:
+        if config.people.ldap is None:
+            raise HubConfigError(f"{options.config}: people.ldap: is missing")
+        return await people_ldap.read_directory(config.people.ldap)
     if not options.database:
         return await asyncio.to_thread(people_sources.read_file, options.file, options.id_column)
     if config.people.source is None:

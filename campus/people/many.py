@@ -128,7 +128,7 @@ async def _give_numbers(query: AsyncConnection, people: People, to: Sequence[_Ch
     rows: dict[tuple[str, bytes], dict[str, Any]] = {}
     for change in to:
         for one in change.new_numbers or ():
-            digest = people.digest(one)
+            digest = people.digest(one.kind, one.number)
             owner = rows.get((one.kind, digest), {}).get("person")
             if owner is not None:
                 raise PersonError(change.after.id, f"{change.after.id}: this {one.kind} is {owner}'s already")

@@ -26,9 +26,12 @@ import sqlalchemy as sa
 
 from campus.auth import audit
 from campus.errors import HubConfigError, HubStoreError
+from campus.people.ldap import LdapSettings
 from campus.people.photographs import PhotographSettings
 from campus.people.sources import SourceSettings
 from campus.people.tables import credential, lookalike, person, template
+from campus.scim.settings import ScimSettings
+from campus.scim.tables import account, member
 from controller.errors import GalleryError
 from controller.gallery.consent import refusal
 from controller.gallery.credentials import parse
@@ -66,6 +69,10 @@ class PeopleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How photographs are turned into templates here; None: finished templates alone are taken."""
     removal_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
     """Part of a source's people that one import may remove or suspend unasked."""
+    ldap: LdapSettings | None = None
+    """Where the school keeps its people, if in a directory."""
+    scim: ScimSettings | None = None
+    """What an identity provider may push; None: nothing."""
 
 
 class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,6 +148,10 @@ class People:
         """Seals what the hub keeps. Raises `HubStoreError` where its key cannot be used."""
         return self._keys[0]
 
+    def digest(self, kind: str, text: str) -> bytes:
+        """What `text` is found by, which tells nobody what it is. Raises `HubStoreError` as `sealer`."""
+        return hmac.digest(self._keys[1], f"{kind}\0{text}".encode(), hashlib.sha256)
+
     async def upsert(
         self, query: AsyncConnection, by: Actor, wanted: Person, *, now: float, log: audit.Append = audit.append
     ) -> bool:
@@ -179,7 +190,7 @@ class People:
             return False
         await log(query, by, "person_removed", who, {}, now=now)
         number = await next_number(query, now)
-        for table in (template, credential):
+        for table in (template, credential, account, member):
             await query.execute(sa.delete(table).where(table.c.person == who))
         await query.execute(sa.delete(lookalike).where(sa.or_(lookalike.c.first == who, lookalike.c.second == who)))
         gone = Person(id=who, active=False, second_factor=False, no_face=False)
@@ -341,7 +352,7 @@ class People:
     async def _put_credentials(self, query: AsyncConnection, who: str, numbers: Sequence[Number]) -> None:
         await query.execute(sa.delete(credential).where(credential.c.person == who))
         for one in numbers:
-            digest = self.digest(one)
+            digest = self.digest(one.kind, one.number)
             place = sa.and_(credential.c.kind == one.kind, credential.c.digest == digest)
             owner = (await query.execute(sa.select(credential.c.person).where(place))).scalar()
             if owner is not None:
@@ -349,10 +360,6 @@ class People:
             sealed = self.sealer.seal(one.number.encode(), ("credential", who, one.kind))
             row = {"kind": one.kind, "digest": digest, "person": who} | sealed._asdict()
             await query.execute(credential.insert().values(row))
-
-    def digest(self, one: Number) -> bytes:
-        """By which a number is found."""
-        return hmac.digest(self._keys[1], f"{one.kind}\0{one.number}".encode(), hashlib.sha256)
 
     async def _read(self, query: AsyncConnection, wanted: sa.Select[Any]) -> list[Person]:
         rows = (await query.execute(wanted)).all()
