@@ -22,6 +22,7 @@ from campus.gates import keys as gate_keys
 from controller.errors import ConfigError, MessageError
 from controller.link import documents as wire
 from controller.link import messages, signing
+from controller.link.brokers import Backoff
 from controller.link.connection import end_if_cancelled, run_apart
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Distribution:
     ) -> None:
         self._campus, self._settings, self._broker = campus, settings, broker
         self._database, self._people, self._documents = database, people, documents
-        self._rng = random.Random()  # noqa: S311 - pauses, not secrets
+        self._backoff = Backoff(PAUSE_LEAST, PAUSE_MOST, random.Random())  # noqa: S311 - pauses, not secrets
         self._connected = False
         try:
             self._key: Ed25519PrivateKey = signing.read_private(settings.sign_with)
@@ -91,20 +92,21 @@ class Distribution:
 
     async def run(self) -> NoReturn:
         """Hand out until cancelled; a lost broker or database is tried again for ever."""
-        pause = PAUSE_LEAST
+        turn = self._broker.turn
         while True:
+            broker = turn.current
             try:
                 await run_apart(self._session())
             except* (aiomqtt.MqttError, HubStoreError) as group:
-                log.warning("distribution interrupted", error=str(group.exceptions[0]))
-            pause = PAUSE_LEAST if self._connected else pause
+                log.warning("distribution interrupted", broker=str(broker), error=str(group.exceptions[0]))
+            if self._connected:
+                self._backoff.reset()
             self._connected = False
-            pause = min(PAUSE_MOST, self._rng.uniform(PAUSE_LEAST, pause * 3))
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._backoff.next(another=turn.current != broker and turn.has_untried))
 
     async def _session(self) -> None:
         async with connect(self._broker, f"thermogate-hub-{self._campus}-roster") as client:
-            await client.subscribe(messages.every_gate(self._campus, "cfg/reported"), qos=1)
+            await client.subscribe(messages.every_gate(self._campus, "cfg/reported"), qos=self._broker.subscribe_qos)
             end_if_cancelled()
             self._connected = True
             async with asyncio.TaskGroup() as tasks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from controller.link.connection import end_if_cancelled
 from controller.link.messages import Online, State
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
     from campus.auth.roles import Actor
@@ -92,10 +95,12 @@ async def give(
     Raises `HubOrderError`: the gate is not there, takes no commands, or did not answer. Then nobody knows whether the
     order was carried out; the gate's events say it.
     """
+    address = broker.turn.current
     try:
-        async with connect(broker, f"thermogate-order-{campus}-{secrets.token_hex(4)}") as client:
+        async with _reach(broker, f"thermogate-order-{campus}-{secrets.token_hex(4)}") as client:
+            address = broker.turn.current
             for kind in ("online", "state", "cmd/reply"):
-                await client.subscribe(messages.topic(campus, gate, kind), qos=1)
+                await client.subscribe(messages.topic(campus, gate, kind), qos=broker.subscribe_qos)
             end_if_cancelled()
             talk = _Talk(client, campus, gate, sender)
             state = await talk.state(patience)
@@ -106,7 +111,23 @@ async def give(
                 reply = await talk.order(action, (reply.boot_id, reply.challenge), key, patience)
             return reply
     except aiomqtt.MqttError as error:
-        raise HubOrderError(f"{broker.host}: {error}") from error
+        raise HubOrderError(f"{address.host}: {error}") from error
+
+
+@contextlib.asynccontextmanager
+async def _reach(broker: Broker, identifier: str) -> AsyncIterator[aiomqtt.Client]:
+    """A client connected to the first broker that can be reached, each tried once. Raises `aiomqtt.MqttError`.
+
+    Nothing is tried again once there is a client: an order that was sent must not be sent twice by this.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in broker.others:
+            with contextlib.suppress(aiomqtt.MqttError):
+                client = await stack.enter_async_context(connect(broker, identifier))
+                break
+        else:
+            client = await stack.enter_async_context(connect(broker, identifier))
+        yield client
 
 
 def _announced(gate: str, state: State) -> Ed25519PublicKey:

@@ -64,6 +64,9 @@ class Metrics:
         self.journal_failures = Counter("thermogate_journal_failures", "Entries that failed", registry=registry)
         self.outbox_depth = Gauge("thermogate_outbox_depth", "Entries the campus does not have", registry=registry)
         self.link_up = Gauge("thermogate_link_up", "1 while connected to the broker", registry=registry)
+        self.link_broker = Gauge(
+            "thermogate_link_broker", "1 at the broker in use, 0 at the one just lost", ["broker"], registry=registry
+        )
         self.link_sent = Counter("thermogate_link_sent", "Events published, repeats among them", registry=registry)
         self.link_refused = Counter(
             "thermogate_link_refused", "Messages from the campus that were refused", ["reason"], registry=registry

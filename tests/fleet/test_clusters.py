@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from benchmarks.hub.clusters import NODES, Hall, address
+from benchmarks.hub.nodes import NODES, Hall, address
 from benchmarks.hub.services import MissingError
 
 pytestmark = pytest.mark.service
