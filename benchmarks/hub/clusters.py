@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -74,6 +75,7 @@ class Trial:
     cluster: str
     seed: int
     told: str
+    subscribe_qos: Literal[0, 1]
     faults: list[Fault] = field(default_factory=list)
     formed: float = 0.0
     """Seconds until the cluster took connections."""
@@ -82,19 +84,19 @@ class Trial:
     found: Audit = field(default_factory=Audit)
 
 
-def run(kind: type[Cluster], seed: int, *, alone: bool = False) -> Trial:
+def run(kind: type[Cluster], seed: int, *, alone: bool = False, subscribe_qos: Literal[0, 1] = 0) -> Trial:
     """Form a cluster, hurt it, compare. Raises `MissingError` where something is not installed or not allowed.
 
     `alone`: each gate, and the hub, is told one broker; otherwise all of them, beginning with that one.
     """
     rng = random.Random(seed)
-    trial = Trial(kind.name, seed, "one broker" if alone else "all brokers")
+    trial = Trial(kind.name, seed, "one broker" if alone else "all brokers", subscribe_qos)
     names = services.gate_names(GATES)
     with tempfile.TemporaryDirectory(prefix="thermogate-cluster-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         hall = Hall()
         _issue(folder, names)
-        cluster = kind(hall, folder, names)
+        cluster = kind(hall, folder, names, subscribe_qos=subscribe_qos)
         database = services.PostgreSQL()
         stack.callback(database.remove)
         stack.callback(hall.remove)
@@ -250,7 +252,10 @@ def _tell(folder: Path) -> None:
 def show(trial: Trial) -> None:
     """Print what happened."""
     found = trial.found
-    print(f"{trial.cluster}, seed {trial.seed}: {NODES} nodes, TLS, formed in {trial.formed:.0f} s; {trial.told} told")
+    print(
+        f"{trial.cluster}, seed {trial.seed}: {NODES} nodes, TLS, formed in {trial.formed:.0f} s; "
+        f"{trial.told} told, subscriptions of QoS {trial.subscribe_qos}"
+    )
     for fault in trial.faults:
         hub = ", the hub was there" if fault.hub_was_there else ""
         gone = fault.healed - fault.began
@@ -292,11 +297,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first run; each further one's is one more")
     parser.add_argument("--runs", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--alone", action="store_true", help="tell each gate one broker, which it has to wait for")
+    parser.add_argument("--subscribe-qos", type=int, choices=(0, 1), default=0, help="default: %(default)s")
     options = parser.parse_args(arguments)
+    # Told to end, it ends what it started and removes its namespaces, whatever whoever started it ignores.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     trials, failed = [], 0
     for seed in range(options.seed, options.seed + options.runs):
         try:
-            trial = run(kinds[options.cluster], seed, alone=options.alone)
+            trial = run(kinds[options.cluster], seed, alone=options.alone, subscribe_qos=options.subscribe_qos)
         except (TimeoutError, RuntimeError) as error:
             print(f"{options.cluster}, seed {seed}: {error}", flush=True)
             failed += 1

@@ -109,16 +109,17 @@ class Cluster:
         hall: where they live.
         folder: for all they write; `school.pem` and each node's `node-N.crt` and `.key` are in it.
         gates: who may connect, beside `hub`.
+        subscribe_qos: what gates and hub ask for.
     """
 
     name = ""
     protocol: Protocol = "3.1.1"
-    subscribe_qos: Literal[0, 1] = 1
 
-    def __init__(self, hall: Hall, folder: Path, gates: Sequence[str]) -> None:
+    def __init__(self, hall: Hall, folder: Path, gates: Sequence[str], *, subscribe_qos: Literal[0, 1] = 0) -> None:
         self.hall = hall
         self.folder = folder
         self.gates = gates
+        self.subscribe_qos: Literal[0, 1] = subscribe_qos
         self._running: dict[int, Process] = {}
 
     def start(self, number: int) -> None:
@@ -158,8 +159,8 @@ class RabbitMQ(Cluster):
 
     name = "RabbitMQ"
 
-    def __init__(self, hall: Hall, folder: Path, gates: Sequence[str]) -> None:
-        super().__init__(hall, folder, gates)
+    def __init__(self, hall: Hall, folder: Path, gates: Sequence[str], *, subscribe_qos: Literal[0, 1] = 0) -> None:
+        super().__init__(hall, folder, gates, subscribe_qos=subscribe_qos)
         self._program = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
         if not self._program.exists():
             raise MissingError("RabbitMQ is not installed (apt install rabbitmq-server)")
@@ -212,10 +213,9 @@ class Nats(Cluster):
     """NATS with JetStream, which keeps MQTT's QoS 1 in replicated streams, as docs/clusters.md has it."""
 
     name = "NATS"
-    subscribe_qos: Literal[0, 1] = 0
 
-    def __init__(self, hall: Hall, folder: Path, gates: Sequence[str]) -> None:
-        super().__init__(hall, folder, gates)
+    def __init__(self, hall: Hall, folder: Path, gates: Sequence[str], *, subscribe_qos: Literal[0, 1] = 0) -> None:
+        super().__init__(hall, folder, gates, subscribe_qos=subscribe_qos)
         program = shutil.which("nats-server", path="/usr/sbin:/usr/bin:/usr/local/bin")
         if program is None:
             raise MissingError("NATS is not installed (apt install nats-server)")
@@ -227,9 +227,10 @@ class Nats(Cluster):
         begin, end = text.index("    # A gate:\n"), text.index("    # Here follow the other gates.\n")
         one = text[begin:end]
         text = text[:begin] + "".join(one.replace("north", gate) for gate in self.gates) + text[end:]
-        text = text.replace('"0.0.0.0:', f'"{address(number)}:').replace(
-            "server_name: broker1", f"server_name: n{number}"
-        )
+        text = text.replace('"0.0.0.0:', f'"{address(number)}:')
+        text = text.replace("server_name: broker1", f"server_name: broker{number}")
+        if self.subscribe_qos:  # each has a subject of its own, by which the server delivers
+            text = text.replace("subscribe: [", 'subscribe: ["$MQTT.sub.>", ')
         for node in range(1, NODES + 1):
             text = text.replace(f"broker{node}.school.example", address(node))
         for written, file in (
