@@ -52,14 +52,14 @@ class Broker:
 
 
 @contextlib.asynccontextmanager
-async def connect(broker: Broker, identifier: str) -> AsyncIterator[aiomqtt.Client]:
-    """A client connected to the broker whose turn it is; where that fails, or it is lost, it is the next one's turn.
+async def connect(broker: Broker, identifier: str, address: Address | None = None) -> AsyncIterator[aiomqtt.Client]:
+    """A client connected to `address`; None: where it is in turn. Where that fails, or is lost, it is the next one's.
 
     Raises `aiomqtt.MqttError`, or `HubConfigError` naming a file that cannot be used.
 
     Clean start: what a broker would keep for a hub that is away is bounded, and the gates send it again anyway.
     """
-    address = broker.turn.current
+    address = address or broker.turn.current
     password, tls = await asyncio.to_thread(_read_files, broker)
     client = aiomqtt.Client(
         address.host,  # TLS checks the certificate against this name

@@ -75,6 +75,11 @@ class Turn:
         return self._addresses[self._index]
 
     @property
+    def in_turn(self) -> tuple[Address, ...]:
+        """All of them, beginning with the current one."""
+        return self._addresses[self._index :] + self._addresses[: self._index]
+
+    @property
     def is_several(self) -> bool:
         """Whether there is another one to go to."""
         return len(self._addresses) > 1

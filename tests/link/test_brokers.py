@@ -322,6 +322,11 @@ async def test_orders_reach_a_gate_by_the_other_broker_and_old_ones_count_no_mor
                 await replayer.publish("gate/v1/school/north/cmd", old, qos=1, retain=retain)
         await eventually(lambda: gate.desk.refused.total() >= 2, "they are refused")
         assert len(gate.events) == 2
+        first.start()
+        hub = hub_of(tmp_path, first, second)  # the hub was started anew, and begins with a broker that knows no gate
+        assert (await order()).accepted
+        assert len(gate.events) == 3
+        first.stop()
         second.stop()
         with pytest.raises(HubOrderError, match="refused"):
             await order()
