@@ -112,7 +112,7 @@ async def give(
 async def _find(
     stack: contextlib.AsyncExitStack, broker: Broker, whom: tuple[str, str], sender: Sender, patience: float
 ) -> tuple[_Talk, State]:
-    """A talk with the gate `whom` (campus, name) for as long as `stack`, and its state; at the first broker that has it.
+    """A talk with the gate `whom` (campus, name) for as long as `stack`, and its state: where a broker has it.
 
     Each is asked once, as they need not share what they retain, and a gate may be at another than this program. Nothing
     is sent to the gate yet. Raises `HubOrderError`.
