@@ -41,6 +41,8 @@ class Broker:
     key: Path | None = None
     protocol: Protocol = "5"
     subscribe_qos: Literal[0, 1] = 1
+    keepalive: int = 15
+    """Seconds without traffic after which each side asks for a sign of life; a dead link shows within twice that."""
     others: tuple[Address, ...] = ()
     """Brokers that are tried after the first."""
     turn: Turn = field(init=False, repr=False, compare=False)
@@ -69,7 +71,7 @@ async def connect(broker: Broker, identifier: str, address: Address | None = Non
         username=broker.username,
         password=password,
         tls_context=tls,
-        keepalive=15,
+        keepalive=broker.keepalive,
         socket_options=NO_DELAY,
         max_queued_incoming_messages=INCOMING_LIMIT,
     )

@@ -37,6 +37,8 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """3.1.1 for a broker that knows no MQTT 5; docs/clusters.md says what is lost."""
     subscribe_qos: Literal[0, 1] = 1
     """0 for a broker to which each subscription of 1 is dear (docs/clusters.md)."""
+    keepalive: Annotated[int, msgspec.Meta(ge=5, le=600)] = 15
+    """Seconds without traffic after which each side asks for a sign of life; a dead link shows within twice that."""
     username: str | None = None
     password_file: Path | None = None
     """A file whose first line is the password."""
@@ -77,6 +79,7 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             key=self.key,
             protocol=self.protocol,
             subscribe_qos=self.subscribe_qos,
+            keepalive=self.keepalive,
         )
 
 

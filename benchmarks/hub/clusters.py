@@ -41,6 +41,8 @@ RATE = 24.0
 HOURS = 1.0
 """For which gates append at most; they are told to end when the last fault is over."""
 DRAIN_SECONDS = 150.0
+KEEPALIVE = 5
+"""Seconds; as docs/clusters.md advises."""
 SETTLE = (3.0, 8.0)
 """Bounds of the random seconds before the first fault, and between a node's return and the next fault."""
 AWAY = (6.0, 14.0)
@@ -62,6 +64,8 @@ class Fault:
     healed: float = 0.0
     """When the node took connections again."""
     hub_was_there: bool = False
+    stuck: bool = False
+    """It did not come back by itself, and was killed and started again."""
     waits: list[float] = field(default_factory=list)
     """Of each gate that was at the node: the longest time of an event from journal to acknowledgement, seconds."""
     other_waits: list[float] = field(default_factory=list)
@@ -149,7 +153,13 @@ def _faults(cluster: Cluster, rng: random.Random) -> Iterator[Fault]:
             cluster.hall.link(node, up=False)
             time.sleep(fault.away)
             cluster.hall.link(node, up=True)
-        cluster.wait(node)
+        try:
+            cluster.wait(node)
+        except TimeoutError:
+            fault.stuck = True
+            cluster.kill(node)
+            cluster.start(node)
+            cluster.wait(node)
         fault.healed = time.time()
         yield fault
 
@@ -166,7 +176,7 @@ def _start_hub(cluster: Cluster, database: str, brokers: Sequence[str]) -> None:
     config.write_text(
         f'campus = "{CAMPUS}"\ndatabase = "{database}"\n[http]\nport = 0\n'
         f'[broker]\nhost = {json.dumps(brokers)}\nport = {MQTT}\nprotocol = "{cluster.protocol}"\n'
-        f"subscribe_qos = {cluster.subscribe_qos}\n"
+        f"subscribe_qos = {cluster.subscribe_qos}\nkeepalive = {KEEPALIVE}\n"
         f'ca = "{folder / "school.pem"}"\ncert = "{folder / "hub.crt"}"\nkey = "{folder / "hub.key"}"\n'
     )
     command = [sys.executable, "-m", "campus", "serve", "--config", config]
@@ -184,6 +194,7 @@ def _start_gates(cluster: Cluster, seed: int, *, alone: bool) -> Process:
         seconds=HOURS * 3600,
         protocol=cluster.protocol,
         subscribe_qos=cluster.subscribe_qos,
+        keepalive=KEEPALIVE,
         timed=True,
     )
     file = cluster.folder / "fleet.json"
@@ -259,7 +270,8 @@ def show(trial: Trial) -> None:
     for fault in trial.faults:
         hub = ", the hub was there" if fault.hub_was_there else ""
         gone = fault.healed - fault.began
-        print(f"  node {fault.node} {fault.kind} for {fault.away:.1f} s, back after {gone:.1f} s{hub}")
+        stuck = ", after a restart, as it did not come back by itself" if fault.stuck else ""
+        print(f"  node {fault.node} {fault.kind} for {fault.away:.1f} s, back after {gone:.1f} s{stuck}{hub}")
         for whose, waits in (("its gates'", fault.waits), ("the others'", fault.other_waits)):
             if waits:
                 print(f"    {whose} longest waits: {span(waits)}, n = {len(waits)}")

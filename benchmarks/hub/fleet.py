@@ -62,6 +62,7 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     tls: bool = True
     protocol: Protocol = "5"
     subscribe_qos: Literal[0, 1] = 1
+    keepalive: int = 15
     timed: bool = False
     """Write to `GATE.times` when events were journaled and acknowledged, and brokers reached and lost."""
     point: str = ""
@@ -182,6 +183,7 @@ class GateRecord:
             tls=tls if plan.tls else None,
             protocol=plan.protocol,
             subscribe_qos=plan.subscribe_qos,
+            keepalive=plan.keepalive,
             reconnect_min=0.1,
             reconnect_max=1.0,
             ack_timeout=plan.ack_timeout,
