@@ -112,6 +112,9 @@ def _add_broker(command: argparse.ArgumentParser) -> None:
         help="port: 8883 with TLS, else 1883; given several times, they are tried in this order",
     )
     command.add_argument("--protocol", choices=("5", "3.1.1"), default="5", help="of MQTT; default: %(default)s")
+    command.add_argument(
+        "--subscribe-qos", type=int, choices=(0, 1), default=1, help="0 with a cluster (docs/clusters.md)"
+    )
     command.add_argument("--campus", required=True, metavar="NAME", help="the campus in gate/v1/NAME/...")
     command.add_argument("--username", metavar="NAME")
     command.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password")
@@ -194,6 +197,7 @@ def _broker(options: argparse.Namespace) -> Broker:
         cert=options.cert,
         key=options.key,
         protocol=options.protocol,
+        subscribe_qos=options.subscribe_qos,
     )
 
 
