@@ -122,7 +122,7 @@ def run(kind: type[Cluster], seed: int, *, alone: bool = False, subscribe_qos: L
             raise
         trial.found = asyncio.run(audit(folder, names, database.address))
         for fault in trial.faults:
-            _measure(fault, folder, names)
+            measure(fault, folder, names)
     return trial
 
 
@@ -239,7 +239,7 @@ def _times(folder: Path, gate: str, *kinds: str) -> list[tuple[str, str, float]]
     return [(kind, which, float(when)) for kind, which, when in split if kind in kinds]
 
 
-def _measure(fault: Fault, folder: Path, gates: Sequence[str]) -> None:
+def measure(fault: Fault, folder: Path, gates: Sequence[str]) -> None:
     """Note how long events of each gate waited for their acknowledgement because of a fault."""
     for gate in gates:
         journaled = [

@@ -49,6 +49,7 @@ class Hall:
         self._prefix = f"tg{os.getpid()}"
         self.hall = f"{self._prefix}-hall"
         self._made: list[str] = []
+        self._started: list[Process] = []
 
     def build(self) -> None:
         """Make them."""
@@ -73,6 +74,8 @@ class Hall:
                     os.kill(pid, signal.SIGKILL)
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
         self._made.clear()
+        for process in self._started:
+            process.wait()
 
     def pids(self, name: str) -> list[int]:
         """Of the processes in a namespace."""
@@ -85,7 +88,8 @@ class Hall:
 
     def start(self, name: str, command: Sequence[object], log: Path) -> Process:
         """Start a process in a namespace."""
-        return services.start(["ip", "netns", "exec", name, *command], log)
+        self._started.append(services.start(["ip", "netns", "exec", name, *command], log))
+        return self._started[-1]
 
     def link(self, number: int, *, up: bool) -> None:
         """Plug a node in, or pull its cable."""
