@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NODES = 3
 SUBNET = "10.213.0"
 MQTT = 8883
-FORMING = 150.0
+FORMING = 400.0
 """Seconds in which a cluster must have formed, or a node come back, on a busy machine."""
 PAGE = "clusters.md"
 """In docs: what the brokers' configurations are taken from."""
