@@ -64,7 +64,7 @@ async def main(folder: Path, host: str, port: int) -> None:
     await try_what_is_not_allowed(folder, place)
     async with client(folder, "hub", place) as hub:
         for kind in ("evt", "state"):
-            await hub.subscribe(messages.every_gate("school", kind), qos=0)  # type: ignore[arg-type]
+            await hub.subscribe(messages.every_gate("school", kind), qos=0)
         ready = asyncio.Event()
         of_hub = asyncio.ensure_future(hear(hub, topic(NORTH, "evt"), ready))
         await ready.wait()
