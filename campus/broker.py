@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import aiomqtt
 
 from campus.errors import HubConfigError
+from controller.link.brokers import Address, Turn
 from controller.link.connection import NO_DELAY, close_socket, end_if_cancelled, without_session
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ PENDING_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """How to reach the broker. The password is in a file, never in an argument: others can read those."""
+    """How to reach the broker, or several in turn. The password is in a file: an argument others can read."""
 
     host: str
     port: int
@@ -39,24 +40,38 @@ class Broker:
     cert: Path | None = None
     key: Path | None = None
     protocol: Protocol = "5"
+    subscribe_qos: Literal[0, 1] = 1
+    keepalive: int = 15
+    """Seconds without traffic after which each side asks for a sign of life; a dead link shows within twice that."""
+    others: tuple[Address, ...] = ()
+    """Brokers that are tried after the first."""
+    turn: Turn = field(init=False, repr=False, compare=False)
+    """Which is in use. Every connection of a program shares it: what one finds dead the others need not try."""
+
+    def __post_init__(self) -> None:
+        """Begin with the first."""
+        object.__setattr__(self, "turn", Turn((Address(self.host, self.port), *self.others)))
 
 
 @contextlib.asynccontextmanager
-async def connect(broker: Broker, identifier: str) -> AsyncIterator[aiomqtt.Client]:
-    """A connected client. Raises `aiomqtt.MqttError`, or `HubConfigError` naming a file that cannot be used.
+async def connect(broker: Broker, identifier: str, address: Address | None = None) -> AsyncIterator[aiomqtt.Client]:
+    """A client connected to `address`; None: where it is in turn. Where that fails, or is lost, it is the next one's.
+
+    Raises `aiomqtt.MqttError`, or `HubConfigError` naming a file that cannot be used.
 
     Clean start: what a broker would keep for a hub that is away is bounded, and the gates send it again anyway.
     """
+    address = address or broker.turn.current
     password, tls = await asyncio.to_thread(_read_files, broker)
     client = aiomqtt.Client(
-        broker.host,
-        broker.port,
+        address.host,  # TLS checks the certificate against this name
+        address.port,
         identifier=identifier,
         **without_session(broker.protocol),
         username=broker.username,
         password=password,
         tls_context=tls,
-        keepalive=15,
+        keepalive=broker.keepalive,
         socket_options=NO_DELAY,
         max_queued_incoming_messages=INCOMING_LIMIT,
     )
@@ -65,8 +80,19 @@ async def connect(broker: Broker, identifier: str) -> AsyncIterator[aiomqtt.Clie
         async with client:
             end_if_cancelled()
             yield client
+    except BaseException as error:
+        if _is_of_broker(error):
+            broker.turn.failed(address)
+        raise
     finally:
         close_socket(client)
+
+
+def _is_of_broker(error: BaseException) -> bool:
+    """Whether a connection, or what a group of tasks did with it, ended for the broker's sake."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(aiomqtt.MqttError) is not None
+    return isinstance(error, aiomqtt.MqttError)
 
 
 def _read_files(broker: Broker) -> tuple[str | None, ssl.SSLContext | None]:

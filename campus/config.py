@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -20,6 +20,7 @@ from campus.metrics import MetricsSettings
 from campus.outward.webhooks import WebhookSettings
 from campus.people.records import PeopleSettings
 from campus.retention import RetentionSettings
+from controller.link.brokers import Address, read_addresses
 from controller.link.messages import Protocol
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -28,11 +29,16 @@ Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,31}$")]
 class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[broker]`: where gates and hub meet."""
 
-    host: str = "127.0.0.1"
+    host: str | tuple[str, ...] = "127.0.0.1"
+    """Name or address; or several, `["a.example", "b.example:8884"]`, tried in this order."""
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
-    """None: 8883 with TLS, 1883 without."""
+    """Of brokers that name none. None: 8883 with TLS, 1883 without."""
     protocol: Protocol = "5"
     """3.1.1 for a broker that knows no MQTT 5; docs/clusters.md says what is lost."""
+    subscribe_qos: Literal[0, 1] = 1
+    """0 for a broker to which each subscription of 1 is dear (docs/clusters.md)."""
+    keepalive: Annotated[int, msgspec.Meta(ge=5, le=600)] = 15
+    """Seconds without traffic after which each side asks for a sign of life; a dead link shows within twice that."""
     username: str | None = None
     password_file: Path | None = None
     """A file whose first line is the password."""
@@ -44,19 +50,36 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     key: Path | None = None
     """The certificate's private key; None: it is in `cert`."""
 
+    def __post_init__(self) -> None:
+        """Refuse addresses that cannot be any."""
+        _ = self.addresses
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether anything asks for TLS."""
+        return self.tls or self.ca is not None or self.cert is not None
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where to connect to, in the order of trying. Raises `ValueError` naming the key."""
+        return read_addresses("host", self.host, self.port or (8883 if self.is_encrypted else 1883))
+
     def broker(self) -> Broker:
         """As the connection wants it."""
-        tls = self.tls or self.ca is not None or self.cert is not None
+        first, *others = self.addresses
         return Broker(
-            host=self.host,
-            port=self.port or (8883 if tls else 1883),
+            host=first.host,
+            port=first.port,
+            others=tuple(others),
             username=self.username,
             password_file=self.password_file,
-            tls=tls,
+            tls=self.is_encrypted,
             ca=self.ca,
             cert=self.cert,
             key=self.key,
             protocol=self.protocol,
+            subscribe_qos=self.subscribe_qos,
+            keepalive=self.keepalive,
         )
 
 

@@ -120,9 +120,11 @@ class _LinkWatch(LinkWatch):
         self.certificates: CertificateWatch | None = None
         """Knows better than the broker's alert why it refuses."""
 
-    def on_up(self, *, up: bool) -> None:
-        """The broker was reached or lost."""
+    def on_up(self, *, up: bool, broker: str) -> None:
+        """A broker was reached or lost."""
         self._metrics.link_up.set(1 if up else 0)
+        self._metrics.link_broker.clear()
+        self._metrics.link_broker.labels(broker).set(1 if up else 0)
         if up:
             self._works()
 

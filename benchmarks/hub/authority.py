@@ -30,13 +30,13 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.ca = self._write(f"{name}.pem", self._sign(name, self._key, None, hours=hours))
 
-    def issue(self, name: str, *, hours: int = HOURS) -> tuple[Path, Path]:
-        """A certificate for loopback that ends in so many hours, and its private key."""
+    def issue(self, name: str, address: str = "127.0.0.1", *, hours: int = HOURS) -> tuple[Path, Path]:
+        """A certificate for an IP address that ends in so many hours, and its private key."""
         key = ec.generate_private_key(ec.SECP256R1())
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        certificate = self._sign(name, key, "127.0.0.1", hours=hours)
+        certificate = self._sign(name, key, address, hours=hours)
         return self._write(f"{name}.crt", certificate), self._write(f"{name}.key", text)
 
     def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, address: str | None, *, hours: int = HOURS) -> bytes:

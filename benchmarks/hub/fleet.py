@@ -2,9 +2,9 @@
 
     python -m benchmarks.hub.fleet FLEET.json
 
-Appends grants at random moments for `seconds`, then waits until the campus has everything, and exits with 0. A place is
-written to `GATE.promised` once the journal has said that it is on disk: what a lane acted on. `point` names where the
-process ends itself by SIGKILL, the `number`th time it comes there:
+Appends grants at random moments for `seconds`, or until there is a file `enough` in the folder, then waits until the
+campus has everything, and exits with 0. A place is written to `GATE.promised` once the journal has said that it is on
+disk: what a lane acted on. `point` names where the process ends itself by SIGKILL, the `number`th time it comes there:
 
     journaled  on disk in the journal, nothing published       sent      published, not acknowledged
     heard      an acknowledgement came, the mark is not moved   marked    the mark is moved, the link does not know it
@@ -20,7 +20,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -30,7 +30,7 @@ from controller.link.messages import Protocol
 from controller.link.mqtt import Link
 from controller.link.ports import LinkWatch
 from controller.link.settings import LinkSettings, TlsSettings
-from controller.record.entry import Entry
+from controller.record.entry import AckOutcome, Entry
 from controller.record.journal import Journal
 from controller.record.settings import JournalSettings
 from hw.clock import SystemClock
@@ -38,7 +38,7 @@ from hw.executor import ClockExecutor
 
 if TYPE_CHECKING:
     from controller.link.ports import OutboxPort
-    from controller.record.entry import AckOutcome, Place, Stored
+    from controller.record.entry import Place, Stored
 
 FOR_EVER = 1e9
 """Seconds."""
@@ -51,8 +51,8 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     """Their journals, and `school.pem`, `GATE.crt` and `GATE.key` where `tls`."""
     gates: list[str]
-    hosts: list[str]
-    """Broker of each gate."""
+    hosts: list[str | tuple[str, ...]]
+    """Broker, or brokers in turn, of each gate."""
     port: int
     rate: float
     """Events of one gate, per second; at random moments (a Poisson process)."""
@@ -61,13 +61,29 @@ class FleetPlan(msgspec.Struct, frozen=True, kw_only=True):
     """For which events are appended; 0: what is in the journals is sent, and nothing more."""
     tls: bool = True
     protocol: Protocol = "5"
+    subscribe_qos: Literal[0, 1] = 1
+    keepalive: int = 15
+    timed: bool = False
+    """Write to `GATE.times` when events were journaled and acknowledged, and brokers reached and lost."""
     point: str = ""
     """One of `POINTS`; empty: it does not end itself."""
     number: int = 0
     ack_timeout: float = 3.0
 
 
-class Deadline(LinkWatch):
+class Times:
+    """What happened when, a line each: `journaled SEQ TIME`, `acknowledged SEQ TIME`, `up BROKER TIME`, `down ...`."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = None if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def note(self, what: str, which: object) -> None:
+        """It happened now."""
+        if self._file is not None:
+            os.write(self._file, f"{what} {which} {time.time():.3f}\n".encode())
+
+
+class Deadline:
     """Ends this process at a named point."""
 
     def __init__(self, point: str, number: int) -> None:
@@ -81,18 +97,31 @@ class Deadline(LinkWatch):
             if self._left <= 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+
+class WatchedLink(LinkWatch):
+    """Sees a named point where events were published, and notes which broker a gate is at."""
+
+    def __init__(self, deadline: Deadline, times: Times) -> None:
+        self._deadline = deadline
+        self._times = times
+
+    def on_up(self, *, up: bool, broker: str) -> None:
+        """A broker was reached or lost."""
+        self._times.note("up" if up else "down", broker)
+
     def on_sent(self, count: int) -> None:
         """Events were published."""
         del count
-        self.reached("sent")
+        self._deadline.reached("sent")
 
 
 class WatchedOutbox:
     """An outbox, with a named point before and behind each acknowledgement."""
 
-    def __init__(self, outbox: OutboxPort, deadline: Deadline) -> None:
+    def __init__(self, outbox: OutboxPort, deadline: Deadline, times: Times) -> None:
         self._outbox = outbox
         self._deadline = deadline
+        self._times = times
 
     @property
     def depth(self) -> int:
@@ -113,6 +142,8 @@ class WatchedOutbox:
         self._deadline.reached("heard")
         outcome = await self._outbox.acknowledge(epoch, seq, chain)
         self._deadline.reached("marked")
+        if outcome is AckOutcome.ADVANCED:
+            self._times.note("acknowledged", seq)
         return outcome
 
     async def cursors(self) -> list[Place]:
@@ -127,12 +158,14 @@ class WatchedOutbox:
 class GateRecord:
     """One gate's journal and link."""
 
-    def __init__(self, plan: FleetPlan, name: str, host: str, deadline: Deadline) -> None:
+    def __init__(self, plan: FleetPlan, name: str, host: str | tuple[str, ...], deadline: Deadline) -> None:
         self._name = name
+        self._times = Times(Path(plan.folder) / f"{name}.times" if plan.timed else None)
         self._disk = ClockExecutor(SystemClock(), 1, "journal")
         self._rng = random.Random(f"{plan.seed} {name} {os.getpid()}")
         self._rate = plan.rate
         self._seconds = plan.seconds
+        self._enough = Path(plan.folder) / "enough"
         boot_id = f"{name}-{os.getpid()}-{time.time_ns()}"
         self.journal = Journal(
             Path(plan.folder) / f"{name}.sqlite3",
@@ -149,13 +182,16 @@ class GateRecord:
             port=plan.port,
             tls=tls if plan.tls else None,
             protocol=plan.protocol,
+            subscribe_qos=plan.subscribe_qos,
+            keepalive=plan.keepalive,
             reconnect_min=0.1,
             reconnect_max=1.0,
             ack_timeout=plan.ack_timeout,
             ack_timeout_max=2 * plan.ack_timeout,
             timeout=5.0,
         )
-        self._link = Link(settings, name, WatchedOutbox(self.journal.outbox, deadline), boot_id=boot_id, watch=deadline)
+        outbox = WatchedOutbox(self.journal.outbox, deadline, self._times)
+        self._link = Link(settings, name, outbox, boot_id=boot_id, watch=WatchedLink(deadline, self._times))
         self.journal.add_listener(self._link.notify)
         self._promised = os.open(folder / f"{name}.promised", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
@@ -164,7 +200,7 @@ class GateRecord:
         await self.journal.open()
         tasks = [asyncio.ensure_future(self._link.run()), asyncio.ensure_future(self.journal.maintain())]
         number, until = 0, time.monotonic() + self._seconds
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self._enough.exists():
             await asyncio.sleep(self._rng.expovariate(self._rate))
             number += 1
             await self._grant(number)
@@ -181,6 +217,7 @@ class GateRecord:
         grant = f"g-{os.getpid()}-{number}"
         entry = Entry("grant", time.monotonic(), time.time(), "synchronised", grant, f"p-{number % 997:06}", DETAIL)
         stored = await self.journal.append(entry)
+        self._times.note("journaled", stored.seq)
         # One write of the kernel's: it outlives this process.
         os.write(self._promised, f"{stored.epoch} {stored.seq} {stored.chain}\n".encode())
 

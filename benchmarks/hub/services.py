@@ -59,12 +59,12 @@ def end(process: Process) -> None:
     process.wait()
 
 
-def fenced(language: str) -> str:
-    """A block of docs/mqtt.md."""
-    page = (ROOT / "docs" / "mqtt.md").read_text(encoding="utf-8")
-    found = re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)
+def fenced(language: str, page: str = "mqtt.md") -> str:
+    """A block of a page in docs."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    found = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
     if found is None:
-        raise ValueError(f"docs/mqtt.md: has no block {language!r}")
+        raise ValueError(f"docs/{page}: has no block {language!r}")
     return found[1]
 
 

@@ -25,7 +25,7 @@ from campus.cli import roster as cli_roster
 from campus.cli import scim as cli_scim
 from campus.config import load
 from campus.database import Database
-from campus.errors import HubError
+from campus.errors import HubConfigError, HubError
 from campus.gates.distribution import roster_key
 from campus.intake.gaps import GapSettings
 from campus.intake.share import read_share
@@ -34,6 +34,7 @@ from campus.metrics import HubMetrics
 from campus.policy.versions import Policies
 from campus.service import Hub, Intake, take_in
 from controller.errors import GateError
+from controller.link.brokers import read_addresses
 from controller.link.peers import PeersSigner
 
 if TYPE_CHECKING:
@@ -113,7 +114,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_broker(command: argparse.ArgumentParser) -> None:
     """Add the options by which a campus' broker is reached."""
-    command.add_argument("--broker", required=True, metavar="HOST[:PORT]", help="port: 8883 with TLS, else 1883")
+    command.add_argument(
+        "--broker",
+        required=True,
+        action="append",
+        metavar="HOST[:PORT]",
+        help="port: 8883 with TLS, else 1883; given several times, they are tried in this order",
+    )
+    command.add_argument("--protocol", choices=("5", "3.1.1"), default="5", help="of MQTT; default: %(default)s")
+    command.add_argument(
+        "--subscribe-qos", type=int, choices=(0, 1), default=1, help="0 with a cluster (docs/clusters.md)"
+    )
     command.add_argument("--campus", required=True, metavar="NAME", help="the campus in gate/v1/NAME/...")
     command.add_argument("--username", metavar="NAME")
     command.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password")
@@ -189,23 +200,23 @@ async def _until_signal(running: Coroutine[None, None, None]) -> None:
 
 def _broker(options: argparse.Namespace) -> Broker:
     tls = bool(options.tls or options.ca or options.cert)
-    host, _, port = options.broker.rpartition(":") if _has_port(options.broker) else (options.broker, "", "")
+    try:
+        first, *others = read_addresses("--broker", options.broker, 8883 if tls else 1883)
+    except ValueError as error:
+        raise HubConfigError(str(error)) from error
     return Broker(
-        host=host.strip("[]"),
-        port=int(port) if port else (8883 if tls else 1883),
+        host=first.host,
+        port=first.port,
+        others=tuple(others),
         username=options.username,
         password_file=options.password_file,
         tls=tls,
         ca=options.ca,
         cert=options.cert,
         key=options.key,
+        protocol=options.protocol,
+        subscribe_qos=options.subscribe_qos,
     )
-
-
-def _has_port(text: str) -> bool:
-    """Whether an address ends in a port; a bare IPv6 address does not, `[::1]:1883` does."""
-    host, colon, port = text.rpartition(":")
-    return bool(colon) and port.isdecimal() and (":" not in host or host.endswith("]"))
 
 
 def _events(options: argparse.Namespace) -> int:

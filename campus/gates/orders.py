@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
 
     from campus.auth.roles import Actor
     from campus.broker import Broker
+    from controller.link.brokers import Address
 
 PATIENCE = 10.0
 """Seconds for the gate's state to come, and again for its reply: as long as a command counts."""
+ELSEWHERE = 2.0
+"""Seconds for a state to come from a broker when there are others to be asked: what is retained comes at once."""
 
 
 class OrderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,21 +96,48 @@ async def give(
     Raises `HubOrderError`: the gate is not there, takes no commands, or did not answer. Then nobody knows whether the
     order was carried out; the gate's events say it.
     """
-    try:
-        async with connect(broker, f"thermogate-order-{campus}-{secrets.token_hex(4)}") as client:
-            for kind in ("online", "state", "cmd/reply"):
-                await client.subscribe(messages.topic(campus, gate, kind), qos=1)
-            end_if_cancelled()
-            talk = _Talk(client, campus, gate, sender)
-            state = await talk.state(patience)
+    async with contextlib.AsyncExitStack() as stack:
+        talk, state = await _find(stack, broker, (campus, gate), sender, patience)
+        try:
             key = sender.gate_key or _announced(gate, state)
             reply = await talk.order(action, (state.boot_id, state.challenge), key, patience)
             if reply.refused == "old_challenge" and reply.challenge:
                 # It was renewed while this one was on its way.
                 reply = await talk.order(action, (reply.boot_id, reply.challenge), key, patience)
-            return reply
-    except aiomqtt.MqttError as error:
-        raise HubOrderError(f"{broker.host}: {error}") from error
+        except aiomqtt.MqttError as error:
+            raise HubOrderError(f"{talk.broker.host}: {error}") from error
+        return reply
+
+
+async def _find(
+    stack: contextlib.AsyncExitStack, broker: Broker, whom: tuple[str, str], sender: Sender, patience: float
+) -> tuple[_Talk, State]:
+    """A talk with the gate `whom` (campus, name) for as long as `stack`, and its state: where a broker has it.
+
+    Each is asked once, as they need not share what they retain, and a gate may be at another than this program. Nothing
+    is sent to the gate yet. Raises `HubOrderError`.
+    """
+    trouble = HubOrderError("no broker was asked")
+    addresses = broker.turn.in_turn
+    for address in addresses:
+        seconds = patience if address == addresses[-1] else min(patience, ELSEWHERE)
+        try:
+            async with contextlib.AsyncExitStack() as attempt:
+                identifier = f"thermogate-order-{whom[0]}-{secrets.token_hex(4)}"
+                client = await attempt.enter_async_context(connect(broker, identifier, address))
+                for kind in ("online", "state", "cmd/reply"):
+                    await client.subscribe(messages.topic(*whom, kind), qos=broker.subscribe_qos)
+                end_if_cancelled()
+                talk = _Talk(client, address, whom, sender)
+                state = await talk.state(seconds)
+                await stack.enter_async_context(attempt.pop_all())
+                return talk, state
+        except HubGateAwayError as error:
+            trouble = error
+        except aiomqtt.MqttError as error:
+            if not isinstance(trouble, HubGateAwayError):  # which says more
+                trouble = HubOrderError(f"{address.host}: {error}")
+    raise trouble
 
 
 def _announced(gate: str, state: State) -> Ed25519PublicKey:
@@ -117,11 +148,13 @@ def _announced(gate: str, state: State) -> Ed25519PublicKey:
 
 
 class _Talk:
-    """One conversation with one gate."""
+    """One conversation with one gate, `whom` (campus, name), by way of one broker."""
 
-    def __init__(self, client: aiomqtt.Client, campus: str, gate: str, sender: Sender) -> None:
+    def __init__(self, client: aiomqtt.Client, broker: Address, whom: tuple[str, str], sender: Sender) -> None:
+        self.broker = broker
         self._client = client
-        self._campus, self._gate, self._sender = campus, gate, sender
+        self._campus, self._gate = whom
+        self._sender = sender
 
     async def state(self, patience: float) -> State:
         """The gate's state, with a challenge."""

@@ -22,6 +22,7 @@ from campus.intake.share import EVERYTHING, Share
 from campus.intake.store import Incoming, Mark
 from controller.errors import MessageError
 from controller.link import messages
+from controller.link.brokers import Backoff
 from controller.link.connection import arrived, end_if_cancelled, run_apart
 from controller.link.messages import Ack, EventMessage, Online, State
 
@@ -42,6 +43,9 @@ before it can have heard; it would take each of those answers as a request to se
 so a hub under load would make its load. Where the answer was lost, the gate sends them once more."""
 RECONNECT_LEAST, RECONNECT_MOST = 0.5, 5.0
 """Bounds of the random pause between attempts to connect, seconds: one client, for which every gate waits."""
+
+STABLE_SECONDS = 30.0
+"""A connection that lasted this long was a good one: brokers that failed before it are tried again without a pause."""
 
 ONLINE: messages.Kind = "online"
 
@@ -99,43 +103,50 @@ class Ingest:
         """By gate and epoch: the mark that was acknowledged last on this connection, and when (monotonic seconds)."""
         self._client: aiomqtt.Client | None = None
         self._peers = peers
-        self._rng = random.Random()  # noqa: S311 - pauses, not secrets
+        self._backoff = Backoff(RECONNECT_LEAST, RECONNECT_MOST, random.Random())  # noqa: S311 - pauses, not secrets
 
     async def run(self) -> NoReturn:
-        """Take in until cancelled; a lost broker is tried again for ever. Raises `HubError` where that cannot help."""
+        """Take in until cancelled; lost brokers are tried again, in turn, for ever.
+
+        Raises `HubError` where that cannot help.
+        """
         try:
             await self._keep_on()
         finally:
             self._lost()
 
     async def _keep_on(self) -> NoReturn:
-        pause = RECONNECT_LEAST
+        turn, loop = self._broker.turn, asyncio.get_running_loop()
         while True:
+            broker, started = turn.current, loop.time()
             try:
                 # A batch that was being written is undone, and sent again.
                 await run_apart(self._session())
             except* (aiomqtt.MqttError, HubStoreError) as group:
-                log.warning("intake interrupted", host=self._broker.host, error=str(_first(group)))
-            pause = RECONNECT_LEAST if self.connected.is_set() else pause
+                log.warning("intake interrupted", broker=str(broker), error=str(_first(group)))
+            if self.connected.is_set():
+                self._backoff.reset()
+            if loop.time() - started > STABLE_SECONDS:
+                turn.held()
             self._lost()
-            pause = min(RECONNECT_MOST, self._rng.uniform(RECONNECT_LEAST, pause * 3))
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._backoff.next(another=turn.current != broker and turn.has_untried))
 
     def _lost(self) -> None:
         self.connected.clear()
         self._client = None
 
     async def _session(self) -> None:
+        broker = self._broker.turn.current
         async with connect(self._broker, f"thermogate-hub-{self._campus}{self._share.suffix}") as client:
             self._followed = set()
             self._answered = {}
             # A worker hears of every gate, and asks for what its own ones report when it does (`_follow`).
             for kind in _KINDS if self._share.is_everything else (ONLINE,):
-                await client.subscribe(messages.every_gate(self._campus, kind), qos=1)
+                await client.subscribe(messages.every_gate(self._campus, kind), qos=self._broker.subscribe_qos)
             end_if_cancelled()
             self._client = client
             self.connected.set()
-            log.info("listening", host=self._broker.host, campus=self._campus)
+            log.info("listening", broker=str(broker), campus=self._campus)
             lanes = _Lanes()
             async with asyncio.TaskGroup() as tasks:
                 # Two tasks, as aiomqtt tells only a reader at once that the connection is lost.
@@ -157,7 +168,7 @@ class Ingest:
         if self._share.is_everything or gate in self._followed:
             return
         for kind in _KINDS.keys() - {ONLINE}:
-            await client.subscribe(messages.topic(self._campus, gate, kind), qos=1)
+            await client.subscribe(messages.topic(self._campus, gate, kind), qos=self._broker.subscribe_qos)
         end_if_cancelled()
         self._followed.add(gate)
 

@@ -23,8 +23,8 @@ from controller.gallery.keyfile import create_key, read_key
 from controller.gallery.store import GalleryStore
 from controller.link import documents as wire
 from controller.link import signing
+from controller.link.brokers import Backoff
 from controller.link.documents import Document, Installed
-from controller.link.session import Backoff
 from controller.observe.log import get_logger
 from controller.record.boot import clock_state
 from hw.executor import ClockExecutor

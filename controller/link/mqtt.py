@@ -5,6 +5,9 @@ journal holds behind the campus' mark, keeps a bounded number on their way, and 
 `ack`, after its COMMIT. Everything else follows: a broker or campus that is away costs nothing but disk, and
 whoever restarts, the gate starts over at the mark and the campus drops what it has already.
 
+Where the campus has several brokers, a gate goes to the next when one fails. A connection is no proof that the campus
+is behind it: so it goes on too when nothing is acknowledged for long.
+
 What happens now must not wait behind a day's back-fill: while more wait than can be on the wire at once, new events go
 ahead on `evt/live`. They come again in their turn, so that the mark and the order are the back-fill's alone.
 """
@@ -23,11 +26,12 @@ import structlog
 
 from controller.errors import LinkError, MessageError, StoreError
 from controller.link import messages
+from controller.link.brokers import Backoff, Turn
 from controller.link.connection import end_if_cancelled, refusals, run_apart
 from controller.link.messages import Ack, Kind, Online, State
 from controller.link.peers import PeersRefusedError
 from controller.link.ports import CommandPort, DocumentsPort, LinkWatch, OutboxPort
-from controller.link.session import Backoff, connect
+from controller.link.session import connect
 from controller.link.window import SendWindow
 from controller.link.wire import birth, event_message
 from controller.record.entry import AckOutcome, Place
@@ -35,6 +39,7 @@ from controller.record.entry import AckOutcome, Place
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from controller.link.brokers import Address
     from controller.link.publisher import Publisher
     from controller.link.settings import LinkSettings
     from controller.record.entry import Stored
@@ -59,6 +64,8 @@ class LinkCounters:
     """What the link has done since the program started."""
 
     up: bool = False
+    broker: str = ""
+    """Which it is connected to, or was last."""
     connects: int = 0
     sent: int = 0
     """Events published in their turn, repeats among them."""
@@ -116,6 +123,7 @@ class Link:
         self._documents = documents
         self._introduction = introduction
         self._topics = {kind: messages.topic(settings.campus, gate, kind) for kind in messages.KINDS}
+        self._turn = Turn(settings.brokers)
         self._backoff = Backoff(settings.reconnect_min, settings.reconnect_max, rng or random.Random())  # noqa: S311
         self._wake = asyncio.Event()
         self._grown = asyncio.Event()
@@ -125,7 +133,9 @@ class Link:
         self._window = self._new_window()
         self._orders: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue(ORDERS_LIMIT)
         self._may_retire = True
-        self._last_trouble = ""
+        self._last_trouble: dict[Address, str] = {}
+        self._heard = 0.0
+        self._patience = 2 * settings.ack_timeout
 
     def notify(self) -> None:
         """The journal has grown. On the loop's thread."""
@@ -141,43 +151,48 @@ class Link:
         self._renewed.set()
 
     async def run(self) -> NoReturn:
-        """Connect, publish and listen until cancelled; a lost broker is tried again for ever."""
+        """Connect, publish and listen until cancelled; lost brokers are tried again, in turn, for ever."""
         loop = asyncio.get_running_loop()
         while True:
-            started = loop.time()
+            started, broker, lost = loop.time(), self._turn.current, True
             self._renewed.clear()
             try:
-                await run_apart(self._session())
+                await run_apart(self._session(broker))
             except* _Renewed:
                 self._backoff.reset()
+                lost = False
             except* (aiomqtt.MqttError, LinkError, StoreError) as group:
-                self._report(_first(group))
+                self._report(broker, _first(group))
             except* Exception:  # the gate decides without the campus: a mistake in here must not stop it
                 log.exception("link crashed")
             finally:
-                self._set_up(up=False)
+                self._set_up(broker, up=False)
             if loop.time() - started > STABLE_SECONDS:
                 self._backoff.reset()
+                self._turn.held()
+            if lost:
+                self._turn.failed(broker)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._backoff.next()):
+                async with asyncio.timeout(self._backoff.next(another=self._turn.has_untried)):
                     await self._renewed.wait()
 
-    async def _session(self) -> None:
+    async def _session(self, broker: Address) -> None:
         identifier = f"thermogate-{self._settings.campus}-{self._gate}"
         gone = aiomqtt.Will(self._topics["online"], self._gone(), qos=1, retain=True)
-        async with connect(self._settings, identifier, gone) as (client, publisher):
+        async with connect(self._settings, broker, identifier, gone) as (client, publisher):
             self._window = self._new_window()
+            self._heard = asyncio.get_running_loop().time()
             self._may_retire = True
             self._orders = asyncio.Queue(ORDERS_LIMIT)
             await self._subscribe(client)
             self._birth_due.set()
             self._state_due.set()
             self._grown.set()
-            self._set_up(up=True)
+            self._set_up(broker, up=True)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._listen(client), name="link-listen")
-                    tasks.create_task(self._until_renewed(), name="link-renewed")
+                    tasks.create_task(self._until_renewed(broker), name="link-renewed")
                     tasks.create_task(self._introduce(publisher), name="link-introduce")
                     tasks.create_task(self._pump(publisher), name="link-pump")
                     tasks.create_task(self._hurry(publisher), name="link-hurry")
@@ -191,19 +206,19 @@ class Link:
                 await self._say_goodbye(publisher)
                 raise
 
-    async def _until_renewed(self) -> None:
+    async def _until_renewed(self, broker: Address) -> None:
         await self._renewed.wait()
         self._renewed.clear()
-        log.info("connecting anew, with other certificates", host=self._settings.host)
+        log.info("connecting anew, with other certificates", broker=str(broker))
         raise _Renewed
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         kinds: dict[Kind, object] = {"ack": self._outbox, "cmd": self._commands, "cfg/desired": self._documents}
         for kind in (kind for kind, port in kinds.items() if port is not None):
-            for reason in refusals(await client.subscribe(self._topics[kind], qos=1)):
+            for reason in refusals(await client.subscribe(self._topics[kind], qos=self._settings.subscribe_qos)):
                 raise LinkError(f"the broker refuses the subscription to {self._topics[kind]}: {reason}")
         if self._peers is not None:
-            for reason in refusals(await client.subscribe(self._topics["peers"], qos=1)):
+            for reason in refusals(await client.subscribe(self._topics["peers"], qos=self._settings.subscribe_qos)):
                 # An earlier broker's list of rights may not have it; the gate works as well without.
                 log.warning("the broker refuses the subscription", topic=self._topics["peers"], code=reason)
         end_if_cancelled()
@@ -254,6 +269,17 @@ class Link:
             if window.expire(loop.time()):
                 self.counters.starts_over += 1
                 log.info("no acknowledgement, sending again", outbox=self._outbox.depth)
+                self._doubt(loop.time())
+
+    def _doubt(self, now: float) -> None:
+        """Leave a broker behind which nobody is heard, for another one; less and less readily, as the campus may rest.
+
+        The window asks at `ack_timeout`, and again at twice that: so the first doubt comes after both.
+        """
+        if self._turn.is_several and now - self._heard >= self._patience:
+            silent, longest = self._patience, max(self._patience, self._settings.ack_timeout_max)
+            self._patience = min(2 * silent, longest)
+            raise LinkError(f"nothing was acknowledged by way of this broker for more than {silent:g} s")
 
     async def _wait(self, deadline: float | None) -> None:
         try:
@@ -341,9 +367,11 @@ class Link:
         """Act on an acknowledgement of good form."""
         place = Place(int(ack.epoch, 16), ack.seq)
         outcome = await self._outbox.acknowledge(*place, ack.chain)
+        self._heard = asyncio.get_running_loop().time()
         if outcome is AckOutcome.ADVANCED:
-            self._window.acknowledged(place, asyncio.get_running_loop().time())
-            self._last_trouble = ""
+            self._window.acknowledged(place, self._heard)
+            self._last_trouble.clear()
+            self._patience = 2 * self._settings.ack_timeout
         elif outcome is AckOutcome.REPEATED:
             self._window.hint()
         elif outcome is AckOutcome.BEHIND:
@@ -387,21 +415,22 @@ class Link:
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await publisher.publish(self._topics["online"], self._gone(), retain=True)
 
-    def _set_up(self, *, up: bool) -> None:
+    def _set_up(self, broker: Address, *, up: bool) -> None:
         if up != self.counters.up:
             self.counters.up = up
+            self.counters.broker = str(broker)
             self.counters.connects += up
-            self._watch.on_up(up=up)
+            self._watch.on_up(up=up, broker=str(broker))
             if up:
-                log.info("link up", host=self._settings.host, outbox=self._outbox.depth)
+                log.info("link up", broker=str(broker), outbox=self._outbox.depth)
 
-    def _report(self, error: BaseException) -> None:
+    def _report(self, broker: Address, error: BaseException) -> None:
         """A broker that is away for days is worth one line for each reason, not one for each attempt."""
         text = f"{type(error).__name__}: {error}"
-        level = log.debug if text == self._last_trouble and not self.counters.up else log.warning
-        level("link down", host=self._settings.host, error=text, outbox=self._outbox.depth)
-        self._last_trouble = text
-        self._watch.on_trouble(text)
+        level = log.debug if text == self._last_trouble.get(broker) and not self.counters.up else log.warning
+        level("link down", broker=str(broker), error=text, outbox=self._outbox.depth)
+        self._last_trouble[broker] = text
+        self._watch.on_trouble(f"{broker}: {text}" if self._turn.is_several else text)
 
 
 def _payload(message: aiomqtt.Message) -> bytes:

@@ -66,8 +66,8 @@ class DocumentsPort(Protocol):
 class LinkWatch:
     """Override what you want to count. All calls are on the loop's thread and must return at once."""
 
-    def on_up(self, *, up: bool) -> None:
-        """The broker was reached or lost."""
+    def on_up(self, *, up: bool, broker: str) -> None:
+        """This broker was reached or lost."""
 
     def on_trouble(self, reason: str) -> None:
         """The broker could not be reached, or a session ended; it is tried again."""

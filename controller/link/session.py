@@ -1,4 +1,4 @@
-"""One connection to the broker: TLS, credentials, a socket that is closed whatever happened; and when to try again."""
+"""One connection to a broker: TLS, credentials, and a socket that is closed whatever happened."""
 
 from __future__ import annotations
 
@@ -16,42 +16,20 @@ from controller.link.connection import NO_DELAY, close_socket, end_if_cancelled,
 from controller.link.publisher import IN_FLIGHT, Publisher
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import AsyncIterator, Callable
 
+    from controller.link.brokers import Address
     from controller.link.settings import LinkSettings, TlsSettings
 
 INCOMING_LIMIT = 1000
 """Messages that may wait to be read; aiomqtt drops the newest beyond it. A lost acknowledgement is repeated."""
 
 
-class Backoff:
-    """Random pauses that grow: decorrelated jitter, so that a school's gates do not come back all at once.
-
-    Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
-    """
-
-    def __init__(self, least: float, most: float, rng: random.Random) -> None:
-        self._least = least
-        self._most = most
-        self._rng = rng
-        self._pause = least
-
-    def next(self) -> float:
-        """Seconds to wait before the next attempt."""
-        self._pause = min(self._most, self._rng.uniform(self._least, self._pause * 3))
-        return self._pause
-
-    def reset(self) -> None:
-        """It worked: begin with short pauses again."""
-        self._pause = self._least
-
-
 @contextlib.asynccontextmanager
 async def connect(
-    settings: LinkSettings, identifier: str, will: aiomqtt.Will
+    settings: LinkSettings, broker: Address, identifier: str, will: aiomqtt.Will
 ) -> AsyncIterator[tuple[aiomqtt.Client, Publisher]]:
-    """A connected client, and what publishes over it.
+    """A client that is connected to `broker`, and what publishes over it.
 
     Raises `aiomqtt.MqttError`, or `LinkError` naming a file that cannot be used.
 
@@ -64,8 +42,8 @@ async def connect(
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
         properties.SessionExpiryInterval = 0
     client = aiomqtt.Client(
-        settings.host,
-        settings.broker_port,
+        broker.host,  # TLS checks the certificate against this name
+        broker.port,
         identifier=identifier,
         **without_session(settings.protocol),
         properties=properties,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
+from controller.link.brokers import Address, read_addresses
 from controller.link.certificates import WARN_DAYS
 from controller.link.messages import Protocol
 
@@ -43,12 +44,14 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     campus: Name
     """The campus' name in topics: lower-case letters, digits, `-` and `_`."""
-    host: str
-    """The broker's name or address."""
+    host: str | tuple[str, ...]
+    """The broker's name or address; or several, `["a.example", "b.example:8884"]`, tried in this order."""
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
-    """None: 8883 with TLS, 1883 without."""
+    """Of brokers that name none. None: 8883 with TLS, 1883 without."""
     protocol: Protocol = "5"
     """3.1.1 for a broker that knows no MQTT 5; docs/clusters.md says what is lost."""
+    subscribe_qos: Literal[0, 1] = 1
+    """What is asked for: 0 for a broker to which each subscription of 1 is dear (docs/clusters.md)."""
     tls: TlsSettings | None = None
     """None: not encrypted. Only for a broker on the same machine or inside a tunnel."""
     username: str | None = None
@@ -80,8 +83,9 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("`password_file` needs `username`")
         if self.reconnect_min > self.reconnect_max:
             raise ValueError("`reconnect_min` must not be above `reconnect_max`")
+        _ = self.brokers
 
     @property
-    def broker_port(self) -> int:
-        """The TCP port to connect to."""
-        return self.port or (8883 if self.tls is not None else 1883)
+    def brokers(self) -> tuple[Address, ...]:
+        """Where to connect to, in the order of trying. Raises `ValueError` naming the key."""
+        return read_addresses("host", self.host, self.port or (8883 if self.tls is not None else 1883))

@@ -67,6 +67,9 @@ class Metrics:
         self.certificate_days = Gauge(
             "thermogate_certificate_days_left", "Days left of the link's certificates", ["which"], registry=registry
         )
+        self.link_broker = Gauge(
+            "thermogate_link_broker", "1 at the broker in use, 0 at the one just lost", ["broker"], registry=registry
+        )
         self.link_sent = Counter("thermogate_link_sent", "Events published, repeats among them", registry=registry)
         self.link_refused = Counter(
             "thermogate_link_refused", "Messages from the campus that were refused", ["reason"], registry=registry

@@ -118,6 +118,19 @@ def test_addresses(text: str, host: str, port: int) -> None:
     assert (broker.host, broker.port) == (host, port)
 
 
+def test_several_brokers_are_tried_in_their_order() -> None:
+    words = ["--broker", "a", "--broker", "b:7", "--protocol", "3.1.1", "--subscribe-qos", "0"]
+    broker = _broker(_parser().parse_args(["ingest", *words, "--campus", "school", "--db", "x"]))
+    assert broker.turn.in_turn == (("a", 1883), ("b", 7))
+    assert (broker.protocol, broker.subscribe_qos) == ("3.1.1", 0)
+
+
+def test_a_wrong_address_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["--broker", "a", "--broker", "b:many", "--campus", "school", "--db", str(tmp_path / "x")]
+    assert main(["ingest", *words]) == 1
+    assert "`--broker`, entry 2: 'b:many': a port is a number" in capsys.readouterr().err
+
+
 def test_tls_has_a_port_of_its_own() -> None:
     options = _parser().parse_args(["ingest", "--broker", "b", "--campus", "c", "--db", "x", "--ca", "ca.pem"])
     assert (_broker(options).port, _broker(options).tls) == (8883, True)

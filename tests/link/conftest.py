@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from benchmarks.hub.audit import journaled
+from benchmarks.hub.authority import Authority
 from campus import database
 from campus.broker import Broker
 from campus.intake.ingest import Ingest
@@ -39,9 +40,10 @@ PATIENCE = 60.0
 
 
 class Mosquitto:
-    """A broker on a loopback port that can be stopped and started."""
+    """A broker on a loopback address that can be stopped and started."""
 
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.port = free_port()
         self._program = program
         self._config = folder / "mosquitto.conf"
@@ -56,7 +58,7 @@ class Mosquitto:
     def configure(self, listener: str) -> None:
         """Set the listener's options, for the next start."""
         common = "persistence false\nset_tcp_nodelay true\nmax_queued_messages 0\nsys_interval 0\n"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\n{listener}{common}")
+        self._config.write_text(f"listener {self.port} {self.host}\n{listener}{common}")
 
     def start(self) -> None:
         """Start, and return when it takes connections."""
@@ -64,7 +66,7 @@ class Mosquitto:
             self._process = subprocess.Popen([self._program, "-c", str(self._config)], stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), timeout=1):
                 return
             assert self._process.poll() is None, self._log.read_text()
             time.sleep(0.01)
@@ -139,15 +141,46 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running mosquitto."""
+def mosquitto() -> str:
+    """Where mosquitto is."""
     program = shutil.which("mosquitto", path="/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin")
     if program is None:
         pytest.skip("mosquitto is not installed (apt install mosquitto)")
-    mosquitto = Mosquitto(program, tmp_path)
-    mosquitto.start()
-    yield mosquitto
-    mosquitto.stop()
+    return program
+
+
+@pytest.fixture
+def broker(tmp_path: Path, mosquitto: str) -> Iterator[Mosquitto]:
+    """A running mosquitto."""
+    made = Mosquitto(mosquitto, tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def pair(tmp_path: Path, mosquitto: str) -> Iterator[tuple[Mosquitto, Mosquitto]]:
+    """Two running mosquittos with an address each, that take whoever shows a certificate of `school.pem`."""
+    school = Authority(tmp_path, "school")
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    for name in ("north", "hub"):
+        school.issue(name)
+    made = []
+    for host in ("127.0.0.1", "127.0.0.2"):
+        folder = tmp_path / host
+        folder.mkdir()
+        one = Mosquitto(mosquitto, folder, host)
+        certificate, key = school.issue(f"broker-{host}", host)
+        one.configure(
+            f"cafile {school.ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"
+            "use_identity_as_username true\n"
+        )
+        one.start()
+        made.append(one)
+    yield made[0], made[1]
+    for one in made:
+        one.stop()
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
@@ -240,9 +273,9 @@ async def gates(tmp_path: Path) -> AsyncIterator[Callable[..., Gate]]:
 class Hub:
     """An intake that runs in this loop."""
 
-    def __init__(self, path: Path, port: int, protocol: Protocol = "5") -> None:
+    def __init__(self, path: Path, broker: Broker) -> None:
         self._database = database.Database(str(path), "school")
-        self.ingest = Ingest("school", Broker("127.0.0.1", port, protocol=protocol), HubStore(self._database))
+        self.ingest = Ingest("school", broker, HubStore(self._database))
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -264,8 +297,9 @@ async def hubs(tmp_path: Path) -> AsyncIterator[Callable[..., Hub]]:
     """Make hubs; what runs is stopped at the end."""
     made: list[Hub] = []
 
-    def make(port: int, name: str = "hub.sqlite3", protocol: Protocol = "5") -> Hub:
-        hub = Hub(tmp_path / name, port, protocol)
+    def make(where: int | Broker, name: str = "hub.sqlite3", protocol: Protocol = "5") -> Hub:
+        broker = where if isinstance(where, Broker) else Broker("127.0.0.1", where, protocol=protocol)
+        hub = Hub(tmp_path / name, broker)
         made.append(hub)
         return hub
 
@@ -287,6 +321,12 @@ def arrived(path: Path) -> list[bytes]:
 def journal_of(tmp_path: Path) -> Callable[[], list[bytes]]:
     """What the journal holds, as the wire should carry it."""
     return lambda: [message for _, _, message in journaled(tmp_path / "journal.sqlite3", "north")]
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Callable[[], list[bytes]]:
+    """What the hub has, in the gate's order."""
+    return lambda: arrived(tmp_path / "hub.sqlite3")
 
 
 @pytest.fixture

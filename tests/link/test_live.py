@@ -146,7 +146,8 @@ async def test_a_broker_says_how_many_it_takes_at_once(broker: Any, link_setting
     broker.configure("allow_anonymous true\nmax_inflight_messages 7\n")
     broker.start()
     will = aiomqtt.Will("gate/v1/school/north/online", b"", qos=1, retain=True)
-    async with connect(link_settings(broker.port), "thermogate-school-north", will) as (_, publisher):
+    settings = link_settings(broker.port)
+    async with connect(settings, settings.brokers[0], "thermogate-school-north", will) as (_, publisher):
         assert publisher.patient == 3
 
 

@@ -6,6 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+import aiomqtt
 import httpx
 import pytest
 
@@ -185,6 +186,27 @@ async def test_it_outlives_the_hub_and_the_broker(broker: Mosquitto, tmp_path: P
             await until(lambda: gate.knows(5, seen=False), "a small change travels within the message")
         finally:
             await again.stop()
+
+
+async def test_a_gate_to_which_a_broker_does_not_give_what_another_retained_is_told_again(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    async with campus(tmp_path, broker.port, 1) as (hub, gates):
+        await hub.add(1)
+        await known(gates[0], 1)
+        await gates[0].stop()
+        topic = "gate/v1/school/gate-0/cfg/desired"
+        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+            await client.subscribe(topic, qos=1)
+            told = aiter(client.messages)
+            await anext(told)
+            await hub.add(2)
+            await anext(told)
+            await client.publish(topic, b"", qos=1, retain=True)
+        again = gates[0] = RigGate(tmp_path / "gate-0", "gate-0", broker.port, hub, await hub.url())
+        await again.start()
+        await known(again, 2)
+        assert installed(again)
 
 
 async def test_the_access_policy_comes_to_every_gate_and_a_wrong_one_is_told(broker: Mosquitto, tmp_path: Path) -> None:

@@ -202,7 +202,8 @@ class Refusals(LinkWatch):
     def on_refused(self, reason: str) -> None:
         self.reasons.append(reason)
 
-    def on_up(self, *, up: bool) -> None:
+    def on_up(self, *, up: bool, broker: str) -> None:
+        del broker
         self.ups.append(up)
 
     def on_sent(self, count: int) -> None:

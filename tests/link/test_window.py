@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.link.session import Backoff
+from controller.link.brokers import Backoff
 from controller.link.window import SendWindow
 from controller.record.entry import Place
 
