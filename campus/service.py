@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 import uvicorn
@@ -20,6 +20,7 @@ from campus.gates.distribution import Distribution
 from campus.gates.documents import Documents
 from campus.gates.orders import OrderDesk
 from campus.gates.peers import PeerNews
+from campus.heartbeat import Heartbeat
 from campus.intake.gaps import GapDetector
 from campus.intake.ingest import Ingest
 from campus.intake.share import EVERYTHING, Share
@@ -30,6 +31,7 @@ from campus.outward.webhooks import Webhooks
 from campus.people.records import People
 from campus.policy.versions import Policies
 from campus.retention import Retention
+from controller.health.notify import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,13 +44,19 @@ if TYPE_CHECKING:
     from campus.intake.gaps import GapSettings
     from campus.intake.store import Mark
 
+OPENING: Final = 600.0
+"""Seconds that making or migrating a database of years may take."""
+
 log = structlog.stdlib.get_logger("hub")
 
 
 class Hub:
-    """One campus' hub. Raises `HubConfigError` for an address of a database that cannot be one."""
+    """One campus' hub; `notifier` is the service manager that watches it.
 
-    def __init__(self, config: HubConfig, share: Share = EVERYTHING) -> None:
+    Raises `HubConfigError` for an address of a database that cannot be one.
+    """
+
+    def __init__(self, config: HubConfig, share: Share = EVERYTHING, notifier: Notifier | None = None) -> None:
         self._config = config
         self._share = share
         self._metrics = HubMetrics()
@@ -73,9 +81,13 @@ class Hub:
             feed=self.feed,
             egress=egress,
             settings=config.http,
-            connected=lambda: None if self._intake is None else self._intake.connected,
+            connected=self._connected,
         )
         self.web = WebServer(config.http, app)
+        self._notifier = notifier or Notifier()
+
+    def _connected(self) -> bool | None:
+        return None if self._intake is None else self._intake.connected
 
     def _make_intake(self, broker: Broker) -> Intake:
         config = self._config
@@ -98,6 +110,7 @@ class Hub:
 
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
+        self._notifier.starting("database", OPENING)
         await self.database.open()
         try:
             with self._metrics.served(self._config.metrics.port):
@@ -106,6 +119,7 @@ class Hub:
         except* HubError as group:
             raise _first(group) from group
         finally:
+            self._notifier.stopping()
             await self.database.close()
         raise AssertionError("its parts run for ever")
 
@@ -113,6 +127,7 @@ class Hub:
         """Start every part."""
         config = self._config
         tasks.create_task(self.web.run(), name="web")
+        tasks.create_task(Heartbeat(self._notifier, self.web.port, self._connected).run(), name="heartbeat")
         tasks.create_task(self._metrics.run(self.database), name="metrics")
         tasks.create_task(self.feed.run(), name="feed")
         if self._share.number == 1:

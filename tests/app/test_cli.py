@@ -12,6 +12,7 @@ import pytest
 
 from controller.cli import run as cli_run
 from controller.cli.main import main
+from controller.health.notify import MISCONFIGURED
 from controller.models import registry
 from hw.sim.scene import enrolment_photo
 
@@ -51,7 +52,7 @@ def test_run_lists_everything_that_is_missing(capsys: pytest.CaptureFixture[str]
 def test_a_wrong_configuration_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     wrong = tmp_path / "gate.toml"
     wrong.write_text("[gate]\nunlock = 4\n", encoding="utf-8")
-    assert main(["run", str(wrong)]) == 1
+    assert main(["run", str(wrong)]) == MISCONFIGURED
     assert "gate.toml: [gate]: Object contains unknown field `unlock`" in capsys.readouterr().err
 
 
