@@ -20,6 +20,7 @@ from image.proof.kernels import _load_after
 from image.proof.machine import Said
 from image.proof.raspberry import Heard, judge
 from image.proof.raspberry_inside import GRANTS
+from image.proof.tree import Tree
 
 TRACE = """\
 # tracer: nop
@@ -66,6 +67,27 @@ def test_a_ram_disk_is_what_the_kernel_unpacks(tmp_path: Path) -> None:
         "usr/inner/run": (0o100755, b"odd"),
         "console": (0o20600, b""),
     }
+
+
+def test_a_containers_root_is_filled_as_a_disk_is(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "inner").mkdir(parents=True)
+    (source / "inner" / "run").write_text("new")
+    (source / "inner" / "left.out").touch()
+    root = tmp_path / "root"
+    (root / "opt" / "inner").mkdir(parents=True)
+    (root / "opt" / "inner" / "of-before").touch()
+    (root / "init").symlink_to("/nowhere")
+    disk = Tree(root)
+    disk.folder("opt")
+    disk.tree(source, "opt", skip=lambda path: path.suffix == ".out")
+    disk.file("init", b"#!", 0o755, 5.0)
+    disk.link("bin", "usr/bin")
+    disk.link("bin", "usr/sbin")
+    assert sorted(path.name for path in (root / "opt").rglob("*")) == ["inner", "run"]
+    about = (root / "init").lstat()
+    assert (about.st_mode, about.st_mtime) == (0o100755, 5.0)
+    assert (root / "bin").readlink() == Path("usr/sbin")
 
 
 def test_a_disk_takes_a_tar_archive_with_its_owners(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def _without_rule() -> str:
 
 
 def _rule() -> str:
-    manager.pid(UNIT)
+    SCENE.running()
     manager.install("commands.md", "image/thermogate-reboot.rules", lambda _: False)
     manager.until(
         lambda: _asked("thermogate", "CanReboot") == 's "yes"',
@@ -85,7 +85,7 @@ def _rule() -> str:
 
 
 def _restart() -> str:
-    before, process = manager.restarts(UNIT), manager.pid(UNIT)
+    process, before = SCENE.running(), manager.restarts(UNIT)
     began = time.monotonic()
     given = _order("restart")
     need(given.returncode == 0, f"status {given.returncode}: {given.stdout}{given.stderr}")
@@ -96,6 +96,7 @@ def _restart() -> str:
 
 
 def _reboot() -> str:
+    SCENE.running()
     given = _order("reboot")
     need(given.returncode == 0, f"status {given.returncode}: {given.stdout}{given.stderr}")
     tell(ACCEPTED)
