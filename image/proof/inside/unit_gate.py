@@ -142,7 +142,8 @@ def _sandbox() -> str:
         UNIT,
         "probe",
         f"[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecStart=\n"
-        f"ExecStart=/opt/thermogate/bin/python3 {probe} {words}\nStandardOutput=append:{report}\n",
+        f"ExecStart=/opt/thermogate/bin/python3 {probe} {words}\n"
+        f"StandardOutput=append:{report}\nStandardError=journal\n",
     )
     try:
         manager.done("systemctl", "start", UNIT)
