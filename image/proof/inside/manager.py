@@ -104,7 +104,8 @@ def mark() -> str:
 def log(unit: str, after: str | None = None) -> str:
     """What a unit said, and what systemd said of it."""
     done("journalctl", "--sync")
-    words = [] if after is None else [f"--after-cursor={after}"]
+    # Not --after-cursor: with a filter it leaves out the first entry behind one that does not pass the filter.
+    words = [] if after is None else [f"--cursor={after}"]
     return done("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", *words)
 
 
