@@ -21,7 +21,7 @@ help:
 	@echo "make test-aarch64 the kernels' tests as on a Raspberry Pi 4 and 5, emulated"
 	@echo "make fuzz         the kernels under a coverage-guided fuzzer, FUZZ_SECONDS=60 a harness"
 	@echo "make test-trixie  the tests on Debian trixie's Python, in a root of its own (needs root and mmdebstrap)"
-	@echo "make board-proof  the program on real kernels' pins and devices, in emulated machines: PROOF=--help"
+	@echo "make board-proof  the program on real kernels' pins and devices, its units under systemd: PROOF=--help"
 	@echo "make clusters     a broker of three machines, hurt while gates send (needs root)"
 	@echo "make wheels       the source distribution and the wheels for x86-64 and aarch64"
 	@echo "make predict-arm  what the inner loops should cost on a Raspberry Pi, by LLVM's models"
@@ -111,7 +111,7 @@ test-aarch64: $(VENV)/.dev
 	PYTHONPATH=. $(BIN)/python tests/fastcore/check_c.py aarch64-linux-gnu-gcc
 	$(BIN)/python -m image.aarch64 test
 
-# Debian's kernels in emulated machines: at most ten minutes the first time. Models of THERMOGATE_MODELS, where it is set.
+# Debian's kernels in emulated machines, and its systemd. Models of THERMOGATE_MODELS, where it is set.
 board-proof: $(VENV)/.dev
 	@sh .ci/system-packages build
 	@sh .ci/system-packages aarch64

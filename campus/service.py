@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 import uvicorn
@@ -23,6 +23,7 @@ from campus.gates.distribution import Distribution, roster_key
 from campus.gates.documents import Documents
 from campus.gates.orders import OrderDesk
 from campus.gates.peers import PeerNews
+from campus.heartbeat import Heartbeat
 from campus.intake.gaps import GapDetector
 from campus.intake.ingest import Ingest
 from campus.intake.share import EVERYTHING, Share
@@ -34,6 +35,7 @@ from campus.people.enrolment import PhotographDesk
 from campus.people.records import People
 from campus.policy.versions import Policies
 from campus.retention import Retention
+from controller.health.notify import Notifier
 from controller.link.peers import PeersSigner
 
 if TYPE_CHECKING:
@@ -48,13 +50,19 @@ if TYPE_CHECKING:
     from campus.intake.gaps import GapSettings
     from campus.intake.store import Mark
 
+OPENING: Final = 600.0
+"""Seconds that making or migrating a database of years may take."""
+
 log = structlog.stdlib.get_logger("hub")
 
 
 class Hub:
-    """One campus' hub. Raises `HubConfigError` for an address of a database that cannot be one."""
+    """One campus' hub; `notifier` is the service manager that watches it.
 
-    def __init__(self, config: HubConfig, share: Share = EVERYTHING) -> None:
+    Raises `HubConfigError` for an address of a database that cannot be one.
+    """
+
+    def __init__(self, config: HubConfig, share: Share = EVERYTHING, notifier: Notifier | None = None) -> None:
         self._config = config
         self._share = share
         self._metrics = HubMetrics()
@@ -87,6 +95,7 @@ class Hub:
             provisioning=config.people.scim,
         )
         self.web = WebServer(config.http, app)
+        self._notifier = notifier or Notifier()
         self._certificates = Certificates(
             files_of(config),
             warn_days=config.alerts.certificate_days,
@@ -144,6 +153,7 @@ class Hub:
     def _start(self, tasks: asyncio.TaskGroup) -> None:
         """Start every part: what each hub does, and the duties of which each is one hub's at a time."""
         tasks.create_task(self.web.run(), name="web")
+        tasks.create_task(Heartbeat(self._notifier, self.web.port, self._state_of_intake).run(), name="heartbeat")
         tasks.create_task(self._metrics.run(self.database), name="metrics")
         tasks.create_task(self.feed.run(), name="feed")
         tasks.create_task(self._certificates.run(), name="certificates")

@@ -34,6 +34,7 @@ from campus.metrics import HubMetrics
 from campus.policy.versions import Policies
 from campus.service import Hub, Intake, take_in
 from controller.errors import GateError
+from controller.health.notify import MISCONFIGURED, Notifier
 from controller.link.brokers import read_addresses
 from controller.link.peers import PeersSigner
 
@@ -166,14 +167,24 @@ def _ingest(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    config, share = load(options.config), read_share(options.worker)
+    notifier = Notifier.from_environment()
+    status = 0
 
     async def run() -> None:
-        await Hub(config, share).run()
+        nonlocal status
+        try:
+            hub = Hub(load(options.config), read_share(options.worker), notifier)
+        except HubConfigError as error:
+            # Started again it would find the same file: the unit leaves it down, and its status says why.
+            notifier.status(f"cannot run: {error}")
+            print(f"thermogate-hub: {error}", file=sys.stderr)
+            status = MISCONFIGURED
+        else:
+            await hub.run()
 
     _configure_log()
     asyncio.run(_until_signal(run()))
-    return 0
+    return status
 
 
 def _configure_log() -> None:

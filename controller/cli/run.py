@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import faulthandler
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,17 @@ TRIED_AGAIN = ("thermal sensor:", "camera:", "reader:")
 LOOK_SECONDS = 120.0
 LOAD_SECONDS = 120.0
 """Seconds that each stage of a start may take on a slow board with many people."""
+LOOKS_AGAIN = 10.0
+"""Seconds before a service that cannot run yet is started again."""
 
 DESCRIPTION = """\
 Runs one gate lane on this board, or two, until it is stopped (Ctrl-C, SIGTERM).
 
 Before anything moves, the configuration, the engine, the models, the gallery and every device are checked; what is
-missing is listed, each with what to do about it. Without engine, gallery or gate the exit status is 1; without a
-sensor, camera or reader the lane starts, looks for them again and again, and does as [lane] on_thermal_lost and
-on_camera_lost say. The outputs are at their safe level before the lane starts, when it ends, and when it crashes.
+missing is listed, each with what to do about it. With a wrong configuration the exit status is 78, without engine,
+gallery or gate it is 1; without a sensor, camera or reader the lane starts, looks for them again and again, and does as
+[lane] on_thermal_lost and on_camera_lost say. The outputs are at their safe level before the lane starts, when it
+ends, and when it crashes.
 """
 
 EPILOG = """\
@@ -63,11 +67,18 @@ def add_parser(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check, then run."""
     from controller.bank import load_all
-    from controller.health.notify import Notifier
+    from controller.errors import ConfigError
+    from controller.health.notify import MISCONFIGURED, Notifier
     from controller.observe.log import configure
 
-    configs = load_all(arguments.config)
     notifier = Notifier.from_environment()
+    try:
+        configs = load_all(arguments.config)
+    except ConfigError as error:
+        # Started again it would find the same file: the unit leaves it down, and its status says why.
+        notifier.status(f"cannot run: {error}")
+        print(f"thermogate: {error}", file=sys.stderr)
+        return MISCONFIGURED
     notifier.starting("looking for engine, gallery and devices", LOOK_SECONDS * len(configs))
     lacking = {file: what_is_missing(config) for file, config in configs.items()}
     fit = [_tell(file, lines) for file, lines in lacking.items()]
@@ -77,6 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 1 if any(lacking.values()) else 0
     if not all(fit):
         notifier.status(f"cannot run: {next(lines[0] for lines in lacking.values() if lines)}")
+        if notifier.listened:
+            # A disk with the models or the key may still come: it looks again, and not each second.
+            time.sleep(LOOKS_AGAIN)
         return 1
     # Where the watchdog ends a program that hangs (SIGABRT), every thread's stack goes to the log: names of functions.
     faulthandler.enable()

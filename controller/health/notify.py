@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STATUS_LENGTH: Final = 500
+MISCONFIGURED: Final = 78
+"""Exit status of a program whose configuration is wrong (EX_CONFIG of sysexits.h): the units do not start it again."""
 
 
 class Notifier:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tarfile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,17 +52,46 @@ class Archive:
                 about = entry.stat()
                 self.file(inner, entry.read_bytes(), about.st_mode & 0o777, about.st_mtime)
 
+    def tar(self, path: Path, skip: Callable[[str], bool] = lambda _: False) -> None:
+        """Add what is in a tar archive, with its owners, and that `skip` does not leave out by its name.
+
+        Devices are left out: the kernel makes those that it has.
+        """
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name, mode = member.name.removeprefix("./").strip("/"), member.mode & 0o7777
+                if name in {"", "."} or skip(name):
+                    continue
+                owner = (member.uid, member.gid)
+                if member.isdir():
+                    self._folders.add(name)
+                    self._add(name, stat.S_IFDIR | mode, b"", owner=owner)
+                elif member.issym():
+                    self._add(name, stat.S_IFLNK | 0o777, member.linkname.encode(), owner=owner)
+                elif (content := archive.extractfile(member) if member.isreg() or member.islnk() else None) is not None:
+                    changed = int(member.mtime)
+                    self._add(name, stat.S_IFREG | mode, content.read(), owner=owner, changed=changed)
+
     def packed(self) -> bytes:
         """The archive, whole."""
         end = Archive()
         end._add("TRAILER!!!", 0, b"")
         return b"".join([*self._parts, *end._parts])
 
-    def _add(self, name: str, mode: int, content: bytes, device: tuple[int, int] = (0, 0), *, changed: int = 0) -> None:
+    def _add(
+        self,
+        name: str,
+        mode: int,
+        content: bytes,
+        device: tuple[int, int] = (0, 0),
+        *,
+        owner: tuple[int, int] = (0, 0),
+        changed: int = 0,
+    ) -> None:
         self._count += 1
         path = name.encode() + b"\0"
         # Inode, mode, user, group, links, time, size, four device numbers (the last two its own), name's size, no sum.
-        numbers = (self._count, mode, 0, 0, 1, changed, len(content), 0, 0, *device, len(path), 0)
+        numbers = (self._count, mode, *owner, 1, changed, len(content), 0, 0, *device, len(path), 0)
         header = b"070701" + b"".join(b"%08X" % number for number in numbers)
         self._parts += [_even(header + path), _even(content)]
 

@@ -46,7 +46,7 @@ class Said:
     evidence: str
     console: str
     events: tuple[str, ...]
-    """Names of the emulator's own events (QMP), in order: `WATCHDOG` where that reset it."""
+    """The emulator's own events (QMP), in order: `WATCHDOG` where that reset it, `SHUTDOWN` with its reason."""
     seconds: float
     ended: bool
     """Whether it ended by itself, and was not stopped when its time was up."""
@@ -83,14 +83,11 @@ def ram_disk(kernel: Kernel, cache: Path, folders: list[Path], command: str) -> 
     if not (busybox / "bin" / "busybox").is_file():
         unpack(["busybox-static"], busybox)
     disk = Archive()
-    for name in ("bin", "dev", "etc", "modules", "proc", "run", "sys", "tmp", "usr", "usr/lib", "var", "var/lib"):
+    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp", "usr", "usr/lib", "var", "var/lib"):
         disk.folder(name)
     disk.device("dev/console", 5, 1)
     disk.file("bin/busybox", (busybox / "bin" / "busybox").read_bytes(), 0o755)
-    for path in sorted({path for paths in kernel.modules.values() for path in paths}):
-        disk.file(f"modules/{path.name}", path.read_bytes())
-    needs = "".join(f"{name} {' '.join(p.name for p in paths)}\n" for name, paths in kernel.modules.items())
-    disk.file("modules/needs", needs.encode())
+    add_modules(disk, kernel)
     disk.file("etc/passwd", b"root:x:0:0:root:/:/bin/sh\n")
     disk.file("etc/group", b"root:x:0:\n")
     for name in ("lib", "lib64", "sbin"):
@@ -101,8 +98,21 @@ def ram_disk(kernel: Kernel, cache: Path, folders: list[Path], command: str) -> 
     return disk.packed()
 
 
+def add_modules(disk: Archive, kernel: Kernel) -> None:
+    """Put the kernel's modules on the disk, and what each needs into /modules/needs."""
+    disk.folder("modules")
+    for path in sorted({path for paths in kernel.modules.values() for path in paths}):
+        disk.file(f"modules/{path.name}", path.read_bytes())
+    needs = "".join(f"{name} {' '.join(p.name for p in paths)}\n" for name, paths in kernel.modules.items())
+    disk.file("modules/needs", needs.encode())
+
+
+def loads(kernel: Kernel, *names: str) -> list[str]:
+    """Commands that load these modules, each behind what it needs."""
+    return list(dict.fromkeys(f"insmod /modules/{path.name}" for name in names for path in kernel.modules[name]))
+
+
 def _script(kernel: Kernel, command: str) -> str:
-    loads = [f"insmod /modules/{path.name}" for name in FIRST for path in kernel.modules[name]]
     lines = [
         "#!/bin/busybox sh",
         "/bin/busybox --install -s /bin",
@@ -111,7 +121,7 @@ def _script(kernel: Kernel, command: str) -> str:
         "mount -t devtmpfs dev /dev",
         "mount -t tracefs trace /sys/kernel/tracing",
         "mount -t debugfs debug /sys/kernel/debug",
-        *(f"{load} 2>/dev/null" for load in dict.fromkeys(loads)),
+        *(f"{load} 2>/dev/null" for load in loads(kernel, *FIRST)),
         "mount -t configfs config /sys/kernel/config",
         "export PATH=/bin:/usr/bin:/usr/sbin HOME=/tmp",
         "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1",
@@ -123,19 +133,22 @@ def _script(kernel: Kernel, command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def boot(kernel: Kernel, disk: bytes, accel: str, *, seconds: float) -> Said:
-    """Run the machine until it powers off, resets, or its time is up."""
+def boot(kernel: Kernel, disk: bytes, accel: str, *, seconds: float, memory: int = 2560, more: str = "") -> Said:
+    """Run the machine until it powers off, resets, or its time is up.
+
+    `memory` is in MB; `more` goes to the kernel's command line.
+    """
     with tempfile.TemporaryDirectory(prefix="thermogate-proof-") as name:
         scratch = Path(name)
         (scratch / "disk").write_bytes(disk)
         command = [EMULATOR, "-accel", accel, *PACE[accel]]
-        command += ["-m", "2560", "-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
+        command += ["-m", str(memory), "-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
         command += ["-serial", f"file:{scratch / 'console'}", "-serial", f"file:{scratch / 'evidence'}"]
         command += ["-qmp", f"unix:{scratch / 'qmp'},server=on,wait=off"]
         command += ["-device", "i6300esb", "-action", "watchdog=reset"]
         # Measured times are the emulator's; its mitigations against attacks from within are of no use here.
         line = "console=ttyS0 quiet panic=-1 mitigations=off audit=0 no_timer_check clocksource=tsc tsc=reliable"
-        command += ["-kernel", str(kernel.image), "-initrd", str(scratch / "disk"), "-append", line]
+        command += ["-kernel", str(kernel.image), "-initrd", str(scratch / "disk"), "-append", f"{line} {more}"]
         return _watch(command, scratch, seconds)
 
 
@@ -185,4 +198,4 @@ def _events(path: Path, process: subprocess.Popen[str]) -> Iterator[str]:
             for answer in answers:
                 told = json.loads(answer)
                 if "event" in told:
-                    yield told["event"]
+                    yield " ".join([told["event"], *filter(None, [told.get("data", {}).get("reason")])])

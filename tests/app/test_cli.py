@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import pytest
 
 from controller.cli import run as cli_run
 from controller.cli.main import main
+from controller.health.notify import MISCONFIGURED
 from controller.models import registry
 from hw.sim.scene import enrolment_photo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXAMPLE = Path(__file__).parents[2] / "image" / "gate.toml"
 COMMANDS = ["drill", "run", "replay", "enrol", "models", "calibrate", "selftest", "bench"]
@@ -48,11 +56,45 @@ def test_run_lists_everything_that_is_missing(capsys: pytest.CaptureFixture[str]
     assert "never stands before a real lock" in said
 
 
-def test_a_wrong_configuration_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """The service manager's end of what the program tells it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        end.bind(str(tmp_path / "notify"))
+        end.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield end
+
+
+def told(manager: socket.socket) -> list[str]:
+    found: list[str] = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            found += manager.recv(4096).decode().splitlines()
+    return found
+
+
+def test_a_service_that_cannot_run_yet_says_why_and_lets_time_pass(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_run, "LOOKS_AGAIN", 0.2)
+    began = time.monotonic()
+    assert main(["run", str(EXAMPLE)]) == 1
+    assert time.monotonic() - began >= 0.2
+    said = told(manager)
+    assert said[-1].startswith("STATUS=cannot run: recognition: ")
+    assert "READY=1" not in said
+
+
+def test_a_wrong_configuration_is_named(
+    capsys: pytest.CaptureFixture[str], manager: socket.socket, tmp_path: Path
+) -> None:
     wrong = tmp_path / "gate.toml"
     wrong.write_text("[gate]\nunlock = 4\n", encoding="utf-8")
-    assert main(["run", str(wrong)]) == 1
-    assert "gate.toml: [gate]: Object contains unknown field `unlock`" in capsys.readouterr().err
+    assert main(["run", str(wrong)]) == MISCONFIGURED
+    where = "gate.toml: [gate]: Object contains unknown field `unlock`"
+    assert where in capsys.readouterr().err
+    assert [line for line in told(manager) if where in line] == [f"STATUS=cannot run: {tmp_path}/{where}"]
 
 
 def test_selftest_passes_without_devices(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from controller.health.notify import MISCONFIGURED
+from image.proof.inside.manager import documented
+
 IMAGE = Path(__file__).parents[2] / "image"
 UNIT = IMAGE / "thermogate.service"
-EXPOSURES = {"thermogate.service": 2.5, "thermogate-hub.service": 1.5}
+EXPOSURES = {"thermogate.service": 2.0, "thermogate-hub.service": 1.1}
 """Of 10, by `systemd-analyze security`; a unit without any hardening has 9.6."""
 
 
@@ -73,6 +76,52 @@ def test_it_is_watched_and_never_given_up() -> None:
     assert 2 <= float(seconds) <= 5
     assert settings("Restart") == ["always"]
     assert settings("StartLimitIntervalSec") == ["0"]
+
+
+def test_a_wrong_configuration_is_not_tried_again() -> None:
+    for name in EXPOSURES:
+        unit = (IMAGE / name).read_text(encoding="utf-8")
+        (statuses,) = re.findall(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
+        assert statuses.split() == [str(MISCONFIGURED), "216", "217"], "nor with a group or a user that is not there"
+        assert re.findall(r"^Type=(.*)$", unit, re.MULTILINE) == ["notify"]
+
+
+def test_every_group_of_the_unit_is_made_or_debians_own() -> None:
+    """A unit with a group that is not there does not start."""
+    sysusers = (IMAGE / "thermogate.sysusers").read_text(encoding="utf-8")
+    assert re.findall(r"^u (\S+) ", sysusers, re.MULTILINE) == settings("User") == ["thermogate"]
+    assert f'"{settings("User")[0]}"' in (IMAGE / "thermogate-reboot.rules").read_text(encoding="utf-8")
+    made = re.findall(r"^g (\S+) -$", sysusers, re.MULTILINE)
+    given = re.findall(r'GROUP="(\w+)"', (IMAGE / "60-thermogate.rules").read_text(encoding="utf-8"))
+    assert sorted(made) == sorted(given)
+    asked = {
+        name
+        for line in re.findall(r"^#?SupplementaryGroups=(.*)$", UNIT.read_text(), re.MULTILINE)
+        for name in line.split()
+    }
+    assert asked == {*made, "video", "input", "audio"}
+
+
+@pytest.mark.parametrize(
+    ("page", "unit"),
+    [
+        ("board.md", "image/thermogate.service"),
+        ("hub.md", "image/thermogate-hub.service"),
+        ("commands.md", "image/thermogate-reboot.rules"),
+    ],
+)
+def test_what_a_page_installs_is_shipped(page: str, unit: str) -> None:
+    commands = documented(IMAGE.parent / "docs" / page, unit)
+    sources = [word for line in commands for word in line.split() if word.startswith("image/")]
+    assert unit in sources
+    assert all((IMAGE.parent / source).is_file() for source in sources)
+
+
+def test_everything_that_is_to_be_installed_is_named_on_a_page() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in (IMAGE.parent / "docs").glob("*.md"))
+    shipped = [path.name for path in IMAGE.iterdir() if path.suffix in {".service", ".rules", ".conf", ".sysusers"}]
+    assert len(shipped) == 6
+    assert [name for name in shipped if f" image/{name} " not in pages] == []
 
 
 def test_only_the_devices_of_a_lane_are_open() -> None:

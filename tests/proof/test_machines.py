@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from image.proof.__main__ import claims, was_restarted
 from image.proof.contents import PYTHON, _linked
 from image.proof.cpio import Archive
+from image.proof.inside import unit_reboot, units
 from image.proof.inside.groups import GROUPS
+from image.proof.inside.manager import documented
 from image.proof.inside.pins import Setting, parse_trace
 from image.proof.kernels import _load_after
+from image.proof.machine import Said
 from image.proof.raspberry import Heard, judge
 from image.proof.raspberry_inside import GRANTS
+from image.proof.tree import Tree
 
 TRACE = """\
 # tracer: nop
@@ -62,6 +69,62 @@ def test_a_ram_disk_is_what_the_kernel_unpacks(tmp_path: Path) -> None:
     }
 
 
+def test_a_containers_root_is_filled_as_a_disk_is(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "inner").mkdir(parents=True)
+    (source / "inner" / "run").write_text("new")
+    (source / "inner" / "left.out").touch()
+    root = tmp_path / "root"
+    (root / "opt" / "inner").mkdir(parents=True)
+    (root / "opt" / "inner" / "of-before").touch()
+    (root / "init").symlink_to("/nowhere")
+    disk = Tree(root)
+    disk.folder("opt")
+    disk.tree(source, "opt", skip=lambda path: path.suffix == ".out")
+    disk.file("init", b"#!", 0o755, 5.0)
+    disk.link("bin", "usr/bin")
+    disk.link("bin", "usr/sbin")
+    assert sorted(path.name for path in (root / "opt").rglob("*")) == ["inner", "run"]
+    about = (root / "init").lstat()
+    assert (about.st_mode, about.st_mtime) == (0o100755, 5.0)
+    assert (root / "bin").readlink() == Path("usr/sbin")
+
+
+def test_a_disk_takes_a_tar_archive_with_its_owners(tmp_path: Path) -> None:
+    """PostgreSQL refuses a cluster that is root's, and sudo, dbus and polkit need their bits."""
+    tar = tmp_path / "root.tar"
+    with tarfile.open(tar, "w") as archive:
+        for name, kind, mode in (("./", tarfile.DIRTYPE, 0o755), ("./var", tarfile.DIRTYPE, 0o1777)):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = kind, mode
+            archive.addfile(member)
+        helper = tarfile.TarInfo("./var/helper")
+        helper.mode, helper.uid, helper.gid, helper.size, helper.mtime = 0o4754, 101, 102, 3, 7
+        archive.addfile(helper, io.BytesIO(b"abc"))
+        for name, kind in (
+            ("./var/hard", tarfile.LNKTYPE),
+            ("./var/soft", tarfile.SYMTYPE),
+            ("./var/null", tarfile.CHRTYPE),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "./var/helper" if kind == tarfile.LNKTYPE else "helper"
+            archive.addfile(member)
+        left = tarfile.TarInfo("./var/left.out")
+        archive.addfile(left)
+    disk = Archive()
+    disk.tar(tar, skip=lambda name: name.endswith(".out"))
+    disk.folder("var")
+    packed = disk.packed()
+    assert unpacked(packed) == {
+        "var": (0o41777, b""),
+        "var/helper": (0o104754, b"abc"),
+        "var/hard": (0o100644, b"abc"),
+        "var/soft": (0o120777, b"helper"),
+    }
+    header = packed[packed.index(b"var/helper") - 110 :]
+    assert [int(header[6 + 8 * n : 14 + 8 * n], 16) for n in (2, 3, 5)] == [101, 102, 7]
+
+
 def test_a_module_is_loaded_behind_what_it_needs(tmp_path: Path) -> None:
     needs = {"gpio_sim": "configfs,irq_sim", "irq_sim": "", "configfs": "", "loop": "gpio-sim,built_in"}
     modules = {}
@@ -94,8 +157,39 @@ def test_what_a_program_is_linked_with_comes_along() -> None:
 
 
 def test_no_claim_is_made_twice() -> None:
-    claims = [check.claim for checks in GROUPS.values() for check in checks]
-    assert len(claims) == len(set(claims))
+    made = claims()
+    assert {check.claim for checks in (*GROUPS.values(), *units.GROUPS.values()) for check in checks} < set(made)
+    assert len(made) == len(set(made))
+    assert not set(GROUPS) & set(units.GROUPS)
+
+
+ORDERED = f"3.1 s: {unit_reboot.ACCEPTED}\n"
+
+
+@pytest.mark.parametrize(
+    ("events", "console", "shown"),
+    [
+        (("SHUTDOWN guest-reset",), ORDERED, True),
+        (("SHUTDOWN guest-reset",), "", False),
+        (("SHUTDOWN guest-shutdown",), ORDERED, False),
+        (("WATCHDOG", "SHUTDOWN guest-reset"), ORDERED, False),
+        (("SHUTDOWN guest-reset",), f"{ORDERED}Kernel panic - not syncing\n", False),
+    ],
+)
+def test_a_machine_that_ended_otherwise_was_not_restarted_by_an_order(
+    events: tuple[str, ...], console: str, *, shown: bool
+) -> None:
+    assert was_restarted(Said("", console, events, 1.0, ended=True)) is shown
+
+
+def test_the_commands_of_a_page_are_those_of_one_block(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "image/a\n```toml\nkey = 1\n```\n1. so:\n\n   ```\n   sudo cp image/a /b   # there\n\n   sudo c\n   ```\n"
+    )
+    assert documented(page, "image/a") == ["sudo cp image/a /b", "sudo c"]
+    with pytest.raises(LookupError, match=r"page\.md has 0 blocks"):
+        documented(page, "image/z")
 
 
 def board(*, pulses: int = GRANTS, early: bool = False, function: int = 0, spare: int = 0) -> Heard:

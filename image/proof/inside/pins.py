@@ -89,8 +89,8 @@ def load(module: str, *parameters: str) -> None:
     needs = dict(line.split(" ", 1) for line in Path("/modules/needs").read_text().splitlines())
     *others, last = needs[module].split()
     for name in others:
-        subprocess.run(["/bin/insmod", f"/modules/{name}"], stderr=subprocess.DEVNULL, check=False)
-    subprocess.run(["/bin/insmod", f"/modules/{last}", *parameters], check=True)
+        subprocess.run(["insmod", f"/modules/{name}"], stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(["insmod", f"/modules/{last}", *parameters], check=True)
 
 
 def _base() -> int:
