@@ -31,9 +31,15 @@ FEVER = {"temperature": 38.4, "uncertainty": 0.67, "risk": 0.04, "looks": 2}
 
 
 def flagged(seq: int, person: str = "p-1", *, gate: str = "north", epoch: str = EPOCH, **more: Any) -> Incoming:
-    values: dict[str, Any] = {"time": NOON + seq, "clock": "synchronised", "type": "ticket", "detail": FEVER} | more
+    values: dict[str, Any] = {
+        "time": NOON + seq,
+        "clock": "synchronised",
+        "type": "ticket",
+        "detail": FEVER,
+        "boot_id": "b",
+    } | more
     message = EventMessage(
-        id=event_id(gate, epoch, seq), epoch=epoch, seq=seq, boot_id="b", monotonic=1.0, chain="0" * 64,
+        id=event_id(gate, epoch, seq), epoch=epoch, seq=seq, monotonic=1.0, chain="0" * 64,
         person=person, **values,
     )  # fmt: skip
     return Incoming(gate, message, encode(message))
@@ -109,6 +115,8 @@ async def test_a_clock_that_was_not_right_is_said(api: Api, more: dict[str, Any]
     await api.store.apply([flagged(1)], NOON)
     assert (await api.get(Role.DOCTOR, "/tickets")).json()[0]["dated"]
     await api.store.apply([flagged(2, **more)], NOON + 60)
+    assert (await api.get(Role.DOCTOR, "/tickets")).json()[0]["dated"], "its boot is known"
+    await api.store.apply([flagged(3, boot_id="c", **more)], NOON + 60)
     (found,) = (await api.get(Role.DOCTOR, "/tickets")).json()
     assert not found["dated"]
     assert found["day"] == "2026-09-21", "that of its arrival"

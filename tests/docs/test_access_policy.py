@@ -44,6 +44,6 @@ def test_a_sign_is_as_the_page_says(reason: DenyReason) -> None:
     assert str(REASONS[reason]) in PAGE
 
 
-@pytest.mark.parametrize("key", {*Point.__struct_encode_fields__, *Schedule.__struct_encode_fields__})
+@pytest.mark.parametrize("key", sorted({*Point.__struct_encode_fields__, *Schedule.__struct_encode_fields__}))
 def test_keys_are_on_the_page(key: str) -> None:
     assert re.search(rf"\b{key}\b", PAGE)
