@@ -74,8 +74,12 @@ venv-convert: $(VENV)/.convert
 drill: $(VENV)/.built
 	$(BIN)/thermogate drill $(DRILL)
 
+# One worker more than there are processors, as tests wait for services and for time; a file of tests stays with one.
+# WORKERS=0: all in one process, which a debugger wants.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 check-c: $(VENV)/.dev
 	PYTHONPATH=. $(BIN)/python tests/fastcore/check_c.py
