@@ -46,10 +46,10 @@ class Egress:
             raise HubConfigError(f"webhooks.allow: {error}") from error
         self._tls = tls or ssl.create_default_context()
 
-    def pool(self) -> httpcore.AsyncConnectionPool:
-        """Connections that go nowhere else; a receiver is asked one thing at a time."""
+    def pool(self, *, plain: bool = False) -> httpcore.AsyncConnectionPool:
+        """Connections that go nowhere else; a receiver is asked one thing at a time. `plain`: for http."""
         return httpcore.AsyncConnectionPool(
-            ssl_context=self._tls, max_connections=1, keepalive_expiry=60.0, network_backend=_Guarded(self)
+            ssl_context=self._tls, max_connections=1, keepalive_expiry=60.0, network_backend=_Guarded(self, plain=plain)
         )
 
     async def check(self, url: str) -> None:
@@ -61,12 +61,10 @@ class Egress:
             raise EgressError(f"{error}") from error
         if parts.scheme not in ("https", "http") or not host or parts.username or parts.password or parts.fragment:
             raise EgressError("https://host[:port]/path, without a user")
-        found = await self.addresses(host, port)
-        if parts.scheme == "http" and not all(self._is_named(address) for address in found):
-            raise EgressError("https only: no network of [webhooks] allow has this host")
+        await self.addresses(host, port, plain=parts.scheme == "http")
 
-    async def addresses(self, host: str, port: int) -> Sequence[Address]:
-        """The host's addresses. Raises `EgressError` where one of them is not to be reached."""
+    async def addresses(self, host: str, port: int, *, plain: bool) -> Sequence[Address]:
+        """The host's addresses. Raises `EgressError` where one of them is not to be reached, or not by plain HTTP."""
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
@@ -75,6 +73,8 @@ class Egress:
         for address in addresses:
             if not _is_public(address) and not self._is_named(address):
                 raise EgressError(f"{host}: {address} is no public address, and in no network of [webhooks] allow")
+        if plain and not all(self._is_named(address) for address in addresses):
+            raise EgressError("https only: no network of [webhooks] allow has this host")
         return addresses
 
     def _is_named(self, address: Address) -> bool:
@@ -84,8 +84,9 @@ class Egress:
 class _Guarded(httpcore.AsyncNetworkBackend):
     """Connects to addresses that were checked; TLS still verifies the host's name."""
 
-    def __init__(self, egress: Egress) -> None:
+    def __init__(self, egress: Egress, *, plain: bool) -> None:
         self._egress = egress
+        self._plain = plain
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -97,7 +98,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address that answers. Raises `EgressError`, or httpcore's of the last one."""
-        addresses = await self._egress.addresses(host, port)
+        addresses = await self._egress.addresses(host, port, plain=self._plain)
         for number, address in enumerate(addresses, start=1):
             try:
                 return await self._inner.connect_tcp(str(address), port, timeout, local_address, socket_options)

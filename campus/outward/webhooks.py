@@ -176,6 +176,8 @@ class Webhooks:
                 with contextlib.suppress(HubStoreError):  # the feed says so already
                     async with self._database.transaction() as query:
                         wanted = {one.id for one in await everyone(query) if one.disabled is None}
+                    for identifier in working.keys() - wanted:  # removed, maybe in the middle of a hundred changes
+                        working.pop(identifier).cancel()
                     for identifier in wanted - {name for name, task in working.items() if not task.done()}:
                         working[identifier] = tasks.create_task(self._serve(identifier), name=f"webhook {identifier}")
                 await asyncio.sleep(LOOK)
@@ -183,7 +185,7 @@ class Webhooks:
     async def _serve(self, identifier: str) -> None:
         """Tell one receiver, until it is removed or disabled."""
         pause, reached = PAUSES[0], -1
-        async with self._egress.pool() as pool:
+        async with self._egress.pool() as secure, self._egress.pool(plain=True) as plain:
             while True:
                 try:
                     found = await self._next(identifier)
@@ -195,6 +197,7 @@ class Webhooks:
                     if not told:
                         await self._feed.beyond(subscription.position, LOOK)
                         continue
+                    pool = plain if subscription.url.startswith("http:") else secure
                     asked = await self._deliver(pool, subscription, secret, told)
                 except HubStoreError as error:
                     log.warning("webhook waits for the database", webhook=identifier, error=str(error))

@@ -60,6 +60,8 @@ class Receiver(http.server.ThreadingHTTPServer):
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.url = f"https://localhost:{self.server_address[1]}/hook"
         self.answers: list[int] = []
+        self.answering = threading.Event()
+        self.answering.set()
         self.told: list[tuple[dict[str, str], bytes]] = []
         self.connections = 0
 
@@ -81,6 +83,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.told.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        self.server.answering.wait(30)
         self.send_response(self.server.answers.pop(0) if self.server.answers else 204)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -248,6 +251,25 @@ async def test_who_is_gone_is_disabled_said_and_goes_on_when_enabled(
     assert school.ids()[:3] == ["a", "b", "b"]
 
 
+async def test_who_is_removed_is_told_nothing_more(
+    sender: Sender, receiver: Callable[[], Receiver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even what was about to be sent."""
+    monkeypatch.setattr(webhooks, "LOOK", 0.05)
+    school = receiver()
+    school.answering.clear()
+    identifier, _ = await sender.subscribe(school.url)
+    await sender.happen("a", "b", "c")
+    sender.start()
+    await until(lambda: school.told, "the first is under way")
+    async with sender.database.transaction() as query:
+        assert await webhooks.remove(query, ADMIN, identifier, now=NOW)
+    name = f"webhook {identifier}"
+    await until(lambda: name not in {task.get_name() for task in asyncio.all_tasks()}, "nothing is under way")
+    school.answering.set()
+    assert school.ids() == ["a"]
+
+
 async def test_who_answers_nothing_for_days_is_disabled(sender: Sender, receiver: Callable[[], Receiver]) -> None:
     identifier, _ = await sender.subscribe("https://localhost:1/")
     await sender.happen("a")
@@ -307,6 +329,12 @@ async def test_the_address_is_checked_again_when_it_connects(receiver: Callable[
         with pytest.raises(EgressError, match="is no public address"):
             await pool.request("POST", school.url, content=b"x")
     assert school.connections == 0
+
+
+async def test_a_name_that_leads_outside_now_is_told_nothing_in_the_clear() -> None:
+    async with Egress(LOOPBACK).pool(plain=True) as pool:
+        with pytest.raises(EgressError, match="https only"):
+            await pool.request("POST", "http://1.1.1.1:9/hook", content=b"x")
 
 
 async def test_a_certificate_of_another_authority_is_not_believed(receiver: Callable[[], Receiver]) -> None:
