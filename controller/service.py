@@ -183,7 +183,10 @@ def gallery_of(config: Config, engine: FaceEngine) -> GalleryIndex:
         index.load(store, on_damage=_on_damage(config))
     limit = index.limit
     log.info("gallery", people=len(index), threshold=round(limit.score, 4), verify=round(index.verify_threshold, 4))
-    if limit.extrapolated:
+    if not limit.by_face_alone:
+        told = "set [perception] threshold, or measure with thermogate eval face"
+        log.error("so many are enrolled that faces alone let nobody in; cards do", people=len(index), remedy=told)
+    elif limit.extrapolated:
         log.warning("more people are enrolled than thresholds were measured for", people=len(index))
     return index
 

@@ -7,7 +7,6 @@ changed it, or whether a command did.
 from __future__ import annotations
 
 import asyncio
-import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ from campus.people.records import CHUNK
 from campus.people.tables import person
 from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Person
-from controller.perception.thresholds import FALSE_ACCEPT, FARTHEST, Threshold, ThresholdRule, rule, shipped
+from controller.perception.thresholds import FALSE_ACCEPT, rule, shipped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +48,7 @@ class Faces:
 
     def __init__(self, people: People, engine: FaceEngine) -> None:
         measured = rule(shipped(), engine.name, engine.template_model, FALSE_ACCEPT)
-        threshold = engine.threshold if measured is None else functools.partial(_bounded, measured)
+        threshold = engine.threshold if measured is None else measured.at
         self.index = GalleryIndex(engine.dim, engine.template_model, threshold=threshold, margin=engine.margin)
         """To search in."""
         self._people = people
@@ -100,8 +99,3 @@ class Faces:
     def _note(self, rows: list[Any]) -> None:
         if rows:
             self._seen = (rows[-1].faces_changed, rows[-1].id)
-
-
-def _bounded(measured: ThresholdRule, people: int) -> Threshold:
-    """The threshold for so many people; beyond where the measurements reach, as there."""
-    return measured.at(min(people, int(FARTHEST * measured.sizes[-1])))

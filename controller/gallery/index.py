@@ -123,9 +123,8 @@ class GalleryIndex:
         """Replace all content by the store's; `incomplete` leaves people without fitting templates out.
 
         Templates of another embedder are left out where a person also has fitting ones, or is a hub's (`strange`).
-        `on_damage` is told of what is damaged, and the rest is used; None refuses it. Raises `EvaluationError` for more
-        people than thresholds are known for, and `GalleryError` that says what to do when somebody has no template that
-        fits; the index is as it was then.
+        `on_damage` is told of what is damaged, and the rest is used; None refuses it. Raises `GalleryError` that says
+        what to do when somebody has no template that fits; the index is as it was then.
         """
         enrolments = store.enrolments() if on_damage is None else _intact(store, on_damage)
         follows = store.follows_hub()
@@ -238,7 +237,10 @@ class GalleryIndex:
         return list(best.items())[:people]
 
     def identify(self, embedding: NDArray[np.float32]) -> Identification:
-        """Who it is. `embedding`: float32[dim], L2-normalised. Raises TypeError or ValueError for anything else."""
+        """Who it is; nobody where so many are enrolled that no threshold is known.
+
+        `embedding`: float32[dim], L2-normalised. Raises TypeError or ValueError for anything else.
+        """
         ranked = self.rank(embedding)
         limit = self._limit
         if not ranked or ranked[0][1] < limit.support:
@@ -246,7 +248,7 @@ class GalleryIndex:
         person, score = ranked[0]
         lead = score - ranked[1][1] if len(ranked) > 1 else math.inf
         best = Match(person, score, lead)
-        if score < limit.score:
+        if score < limit.score or not limit.by_face_alone:
             return Identification(None, nearest=best)
         if lead < self.margin:
             return Identification(None, ambiguous=True, nearest=best)

@@ -3,7 +3,8 @@
 `thermogate eval face --write-thresholds FILE` writes the table; it ships as `controller/face_evaluation.json`. The
 more people a stranger is compared with, the likelier one of them is near: the threshold has to rise with the gallery.
 Between measured sizes it is taken in proportion to log N, between measured rates in proportion to their logarithm;
-above the largest size the line is drawn on and the result says so; rates outside the measured ones are refused. Pure.
+above the largest size the line is drawn on and the result says so, and far above it a face alone lets nobody in; rates
+outside the measured ones are refused. Pure.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ class Threshold:
     """Least cosine from which one picture speaks for a person; at most `score`."""
     extrapolated: bool = False
     """The gallery is larger than any that was measured."""
+    by_face_alone: bool = True
+    """False: so much larger that the score says nothing of strangers. A face is compared with one person's alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +97,19 @@ class ThresholdRule:
     def at(self, people: int) -> Threshold:
         """For so many enrolled; below the smallest measured gallery as there.
 
-        Raises `EvaluationError` above FARTHEST times the largest.
+        Above FARTHEST times the largest nobody is let in by face alone. To refuse the gallery for that would be worse:
+        one person too many, and no card opens any more, and whoever is removed stays.
         """
         largest = self.sizes[-1]
-        if people > FARTHEST * largest:
-            raise EvaluationError(
-                f"{people} people are enrolled; thresholds were measured for up to {largest} and say nothing of so "
-                "many: set [perception] threshold, or measure with `thermogate eval face`"
-            )
-        where = math.log(max(people, 1))
+        known = people <= FARTHEST * largest
+        where = math.log(max(people if known else FARTHEST * largest, 1))
         logs = [math.log(size) for size in self.sizes]
         score = float(np.interp(where, logs, self.scores))
         if people > largest and len(logs) > 1:
             slope = (self.scores[-1] - self.scores[0]) / (logs[-1] - logs[0])
             score = self.scores[-1] + max(slope, 0.0) * (where - logs[-1])
-        return Threshold(min(score, 1.0), min(self.support, score), extrapolated=people > largest)
+        score = min(score, 1.0)
+        return Threshold(score, min(self.support, score), extrapolated=people > largest, by_face_alone=known)
 
 
 def rule(found: FaceEvaluation, engine: str, template_model: str, false_accept: float) -> ThresholdRule | None:

@@ -72,6 +72,28 @@ def test_the_nearest_person_is_found(index: GalleryIndex, vector: Vector) -> Non
     assert match.margin == pytest.approx(0.9 - max(float(probe @ vector(n)) for n in range(50) if n != 7), abs=1e-5)
 
 
+def test_where_no_threshold_is_known_a_card_lets_in_and_a_face_alone_does_not(vector: Vector) -> None:
+    """One person too many must not shut everybody out, nor keep somebody in who was removed."""
+    index = GalleryIndex(
+        DIM,
+        MODEL,
+        threshold=lambda people: Threshold(0.5, 0.4, by_face_alone=people < 3),
+        margin=0.05,
+        verify_threshold=0.5,
+    )
+    for number in range(2):
+        index.add(Person(f"p{number}"), [vector(number)])
+    assert index.identify(vector(0)).match is not None
+    index.add(Person("p2"), [vector(2)])
+    found = index.identify(vector(0))
+    assert found.match is None
+    assert found.nearest is not None
+    assert found.nearest.person == "p0"
+    assert index.verify("p0", vector(0)).match is not None
+    index.remove("p2")
+    assert index.identify(vector(0)).match is not None
+
+
 def test_the_ranking_is_that_of_every_persons_best_template_or_their_mean(index: GalleryIndex, vector: Vector) -> None:
     best: dict[str, float] = {}
     probe = vector(999)

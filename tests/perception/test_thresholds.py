@@ -78,8 +78,16 @@ def test_beyond_the_largest_it_rises_on_and_says_so() -> None:
     beyond = found.at(5000)
     assert beyond.extrapolated
     assert beyond.score > 0.46
-    with pytest.raises(EvaluationError, match=r"10001 people .* measured for up to 1000 .*threshold"):
-        found.at(10_001)
+    assert beyond.by_face_alone
+
+
+def test_far_beyond_a_face_alone_lets_nobody_in() -> None:
+    found = rule(TABLE, "opencv", "net:1", 0.01)
+    assert found is not None
+    last, far = found.at(10_000), found.at(10_001)
+    assert last.by_face_alone
+    assert not far.by_face_alone
+    assert far.score == last.score
 
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000), st.floats(0.001, 0.01), st.floats(0.001, 0.01))
