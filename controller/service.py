@@ -252,7 +252,7 @@ async def serve(
         whereabouts = None if bank is None else bank.whereabouts
         access = access_of(config, gallery.person, whereabouts, lambda: roster is not None and roster.stale)
         await _recall(access, config, board, boot_id, writer)
-        alarms = await alarms_of_before(config.store.folder / "journal.sqlite3", writer)
+        alarms = await alarms_of_before(config.store.folder / JOURNAL, writer)
         rules = PolicyWatch(config, access, board.clock)
         stack.callback(rules.close)
         roster = _roster(config, board, boot_id, reload, stack, rules=rules)
