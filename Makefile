@@ -79,7 +79,7 @@ drill: $(VENV)/.built
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check-c: $(VENV)/.dev
 	PYTHONPATH=. $(BIN)/python tests/fastcore/check_c.py

@@ -137,6 +137,7 @@ class Hub:
     async def run(self) -> NoReturn:
         """Serve until cancelled. Raises `HubError` where trying again cannot help."""
         _check_share(self.database, self._share)
+        self._notifier.starting("database", OPENING)
         await self.database.open()
         try:
             with self.database.of_one_hub(), self._metrics.served(self._config.metrics.port):
@@ -145,6 +146,7 @@ class Hub:
         except* HubError as group:
             raise _first(group) from group
         finally:
+            self._notifier.stopping()
             if self.photographs is not None:
                 self.photographs.close()
             await self.database.close()

@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 NUMBERS = itertools.count()
 
 
+LONG = ("test_real_faces.py", "test_openapi.py", "test_rehearsal.py", "test_face_claims.py", "test_clusters.py")
+"""Files of tests that take minutes: begun first, so that no worker has one left when the others have nothing."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long ones first, and leave the order as it is otherwise."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 def _folder(variable: str) -> Path:
     value = os.environ.get(variable)
     if not value:

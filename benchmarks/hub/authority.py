@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from campus.gates import shutout
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -38,6 +40,12 @@ class Authority:
         )
         certificate = self._sign(name, key, address, hours=hours)
         return self._write(f"{name}.crt", certificate), self._write(f"{name}.key", text)
+
+    def revoke_nothing(self) -> Path:
+        """`NAME.crl`, an empty revocation list, as `thermogate-hub gate crl` makes the first."""
+        authority = shutout.Authority(x509.load_pem_x509_certificate(self.ca.read_bytes()), self._key)
+        path = self._folder / f"{self._name}.crl"
+        return self._write(path.name, shutout.revocation_list(authority, path, [], now=dt.datetime.now(dt.UTC)))
 
     def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, address: str | None, *, hours: int = HOURS) -> bytes:
         now = dt.datetime.now(dt.UTC)

@@ -71,7 +71,8 @@ def fenced(language: str, page: str = "mqtt.md") -> str:
 class Mosquitto:
     """A broker that takes only those who show a certificate, by the configuration and the access list of docs/mqtt.md.
 
-    `tuned` False leaves out the page's options for speed. `school.pem`, `broker.crt` and `broker.key` are in `folder`.
+    `tuned` False leaves out the page's options for speed. In `folder` are `school.pem`, `school.crl`, `broker.crt` and
+    `broker.key`.
     """
 
     def __init__(self, folder: Path, *, tuned: bool = True) -> None:
@@ -86,12 +87,18 @@ class Mosquitto:
         acl.write_text(fenced("acl"))
         acl.chmod(0o644)
         text = fenced("conf mosquitto").replace("listener 8883", f"listener {self.port} 127.0.0.1")
-        for name, file in (("cafile", "school.pem"), ("certfile", "broker.crt"), ("keyfile", "broker.key")):
+        for name, file in (
+            ("cafile", "school.pem"),
+            ("certfile", "broker.crt"),
+            ("keyfile", "broker.key"),
+            ("crlfile", "school.crl"),
+        ):
             text = re.sub(rf"^{name} .*$", f"{name} {folder / file}", text, flags=re.MULTILINE)
         text = re.sub(r"^acl_file .*$", f"acl_file {acl}", text, flags=re.MULTILINE)
         if not tuned:
             text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith(TUNING))
-        (folder / "mosquitto.conf").write_text(text)
+        # Started by root it would else become another user, who may read nothing in a folder of ours.
+        (folder / "mosquitto.conf").write_text(f"{text}\nuser root\n")
 
     def start(self) -> None:
         """Start, and return when it takes connections."""
@@ -201,6 +208,7 @@ class School:
         self.gates = gates
         folder.chmod(0o755)
         authority = Authority(folder, "school")
+        authority.revoke_nothing()
         for name in ("broker", "hub", *gates):
             authority.issue(name)
         self.broker = Mosquitto(folder, tuned=tuned)

@@ -57,7 +57,8 @@ class Mosquitto:
 
     def configure(self, listener: str) -> None:
         """Set the listener's options, for the next start."""
-        common = "persistence false\nset_tcp_nodelay true\nmax_queued_messages 0\nsys_interval 0\n"
+        # Started by root it would else become another user, who may read nothing in a test's folder.
+        common = "user root\npersistence false\nset_tcp_nodelay true\nmax_queued_messages 0\nsys_interval 0\n"
         self._config.write_text(f"listener {self.port} {self.host}\n{listener}{common}")
 
     def start(self) -> None:
@@ -162,8 +163,6 @@ def broker(tmp_path: Path, mosquitto: str) -> Iterator[Mosquitto]:
 def pair(tmp_path: Path, mosquitto: str) -> Iterator[tuple[Mosquitto, Mosquitto]]:
     """Two running mosquittos with an address each, that take whoever shows a certificate of `school.pem`."""
     school = Authority(tmp_path, "school")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     for name in ("north", "hub"):
         school.issue(name)
     made = []

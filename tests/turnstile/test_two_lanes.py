@@ -17,6 +17,7 @@ from controller.config import Config, SiteSettings, StoreSettings, parse
 from controller.errors import ConfigError
 from controller.gallery.index import GalleryIndex
 from controller.gallery.model import Person
+from controller.health.notify import MISCONFIGURED
 from controller.health.vitals import JOURNAL_HANGS
 from controller.lane import events as ev
 from controller.lane.model import Assessment, Direction, LaneSettings, Liveness, Match, Screening, Verdict
@@ -474,12 +475,12 @@ def test_the_command_reads_both_files_before_it_opens_anything(
     one, two = tmp_path / "one.toml", tmp_path / "two.toml"
     one.write_text(FIRST)
     two.write_text(SECOND.replace("video2", "video0"))
-    assert main(["run", str(one), str(two)]) == 1
+    assert main(["run", str(one), str(two)]) == MISCONFIGURED
     assert f"{one} and {two}: both have the camera /dev/video0" in capsys.readouterr().err
     two.write_text(SECOND)
     assert main(["run", "--check", str(one), str(two)]) == 1
     told = capsys.readouterr().err
     assert f"{one}: this board cannot run the lane yet:" in told
     assert f"{two}: this board cannot run the lane yet:" in told
-    assert main(["run", str(one), str(one)]) == 1
+    assert main(["run", str(one), str(one)]) == MISCONFIGURED
     assert "is given twice" in capsys.readouterr().err
