@@ -26,6 +26,7 @@ import structlog
 
 from campus.alerts.watch import own_alert
 from campus.auth import audit
+from campus.duties import ANSWER_WITHIN
 from campus.errors import HubConfigError, HubStoreError
 from campus.outward import changes
 from campus.outward.egress import Egress, EgressError
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from campus.people.records import People
 
 BATCH = 100
-ANSWER_WITHIN = 15.0
+RECEIVER_PATIENCE = 15.0
 """Seconds; the specification recommends 15 to 30."""
 NOTE_AFTER = 1.0
 """Seconds after which progress is written down, so that whoever goes on repeats no more than that."""
@@ -187,6 +188,7 @@ class Webhooks:
         pause, reached = PAUSES[0], -1
         async with self._egress.pool() as secure, self._egress.pool(plain=True) as plain:
             while True:
+                read = time.monotonic()
                 try:
                     found = await self._next(identifier)
                     if found is None:
@@ -198,7 +200,7 @@ class Webhooks:
                         await self._feed.beyond(subscription.position, LOOK)
                         continue
                     pool = plain if subscription.url.startswith("http:") else secure
-                    asked = await self._deliver(pool, subscription, secret, told)
+                    asked = await self._deliver(pool, subscription, secret, told, read)
                 except HubStoreError as error:
                     log.warning("webhook waits for the database", webhook=identifier, error=str(error))
                     asked = 0.0
@@ -225,18 +227,21 @@ class Webhooks:
         return found[0], secret.decode(), told
 
     async def _deliver(
-        self, pool: httpcore.AsyncConnectionPool, to: Subscription, secret: str, told: list[Positioned]
+        self, pool: httpcore.AsyncConnectionPool, to: Subscription, secret: str, told: list[Positioned], read: float
     ) -> float | None:
         """Send some changes, one after the other, and note how far that went; None: what was sent arrived.
 
         Else seconds that the receiver asked to be left alone for. Nothing is noted where it has gone on meanwhile, by
-        another hub that took the duty over.
+        another hub that took the duty over. What was asked for at `read` (monotonic seconds), longer ago than a hub may
+        go without PostgreSQL's answer, is not sent: this one was stopped, or slept, and may not have the duty any more.
         """
         noted = time.monotonic()
         signer = standardwebhooks.Webhook(secret)
         reached = to.position
         failure: _Failure | None = None
         for position, one in told:
+            if time.monotonic() - read > ANSWER_WITHIN:
+                break
             failure = await self._post(pool, to.url, signer, position, one)
             if failure is not None:
                 break
@@ -278,7 +283,7 @@ class Webhooks:
             "webhook-signature": signer.sign(one.message_id, now, body),
         }
         try:
-            async with asyncio.timeout(ANSWER_WITHIN):
+            async with asyncio.timeout(RECEIVER_PATIENCE):
                 async with pool.stream("POST", url, headers=list(headers.items()), content=body.encode()) as answer:
                     await _skim(answer)
         except (

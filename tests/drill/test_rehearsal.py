@@ -160,7 +160,9 @@ def test_a_gallery_that_knows_nobody_lets_nobody_in(tmp_path: Path) -> None:
 
 def test_interrupting_gives_the_report_so_far_and_status_130(tmp_path: Path) -> None:
     program = (
-        "import argparse, sys; from controller.cli import drill as cli_drill\n"
+        "import argparse, signal, sys; from controller.cli import drill as cli_drill\n"
+        # Also where these tests run in a shell's background, which ignores it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "top = argparse.ArgumentParser(); cli_drill.add_parser(top.add_subparsers())\n"
         "arguments = top.parse_args(); sys.exit(arguments.run(arguments))\n"
     )

@@ -24,7 +24,9 @@ def client(folder: Path, name: str, place: tuple[str, int]) -> aiomqtt.Client:
     tls = aiomqtt.TLSParameters(str(folder / "school.pem"), str(folder / f"{name}.crt"), str(folder / f"{name}.key"))
     identifier = "thermogate-hub-school" if name == "hub" else f"thermogate-school-{name}"
     version = aiomqtt.ProtocolVersion.V311
-    return aiomqtt.Client(*place, identifier=identifier, protocol=version, clean_session=True, tls_params=tls)
+    return aiomqtt.Client(
+        *place, identifier=identifier, protocol=version, clean_session=True, tls_params=tls, timeout=PATIENCE
+    )
 
 
 def topic(gate: str, kind: messages.Kind) -> str:
