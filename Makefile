@@ -126,6 +126,7 @@ board-proof: $(VENV)/.dev
 clusters: $(VENV)/.dev
 	@sh .ci/system-packages services
 	@sh .ci/system-packages clusters
+	THERMOGATE_CLUSTERS=1 $(BIN)/python -m pytest tests/fleet/test_clusters.py
 	$(BIN)/python -m benchmarks.hub.clusters
 
 # The source distribution, and from it the wheels for x86-64 and aarch64, into dist.
