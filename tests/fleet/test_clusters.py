@@ -51,9 +51,7 @@ def reaches(hall: Hall, number: int) -> bool:
 @pytest.mark.parametrize("kind", [Nats, RabbitMQ])
 def test_a_gate_may_do_at_a_cluster_what_its_name_allows(kind: type[Cluster], tmp_path: Path) -> None:
     if kind is RabbitMQ and not os.environ.get("THERMOGATE_CLUSTERS"):
-        pytest.skip(
-            "three nodes of RabbitMQ take minutes: `make clusters` sets THERMOGATE_CLUSTERS and tries it"
-        )
+        pytest.skip("three nodes of RabbitMQ take minutes: `make clusters` sets THERMOGATE_CLUSTERS and tries it")
     gates = ["gate-000", "gate-001"]
     authority = Authority(tmp_path, "school")
     for name in ("hub", *gates):
